@@ -1,0 +1,123 @@
+# `make` alone says what there is. One training run = one target = one papermill process.
+
+PROFILE ?= demo
+PYTHON  ?= python3
+VENV    ?= .venv
+# Put before every training run: LAUNCH="srun --gres=gpu:1"
+LAUNCH  ?=
+# Runs at a time: the demo's are small enough for two; real ones use all cores or the whole GPU.
+JOBS    ?= $(if $(filter demo%,$(PROFILE)),2,1)
+# cpu or gpu: which locked requirements the environment gets.
+DEVICE  ?= cpu
+
+ifneq ($(DATA),)
+export HAM10000_DIR := $(abspath $(DATA))
+endif
+ifneq ($(WEIGHTS),)
+export WAGF_WEIGHTS_DIR := $(abspath $(WEIGHTS))
+endif
+export KERAS_BACKEND ?= tensorflow
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PYTHONUNBUFFERED = 1
+
+BIN      := $(VENV)/bin
+PIPELINE := $(BIN)/python -m wagf_src.pipeline
+NAME     := $(notdir $(basename $(PROFILE)))
+WORK     := results/$(NAME)/.work
+CHAPTERS := $(filter-out train scorecard,$(notdir $(basename $(wildcard notebooks/*.ipynb))))
+RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
+# An outer `make -j` keeps its job count.
+SUBMAKE  = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce work runs chapters book data test lab publish clean lock
+
+help:  ## what there is (this list)
+	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu] [LAUNCH=...]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "profiles: $(sort $(notdir $(basename $(wildcard notebooks/profiles/*.yaml)))) (each also with -trial: a handful of images)"
+
+reproduce: $(VENV)/.run  ## everything for one profile: data, runs, chapters, book; does nothing when nothing changed
+	@$(PIPELINE) prepare $(PROFILE)
+	@if [ -e $(WORK)/todo ]; then $(MAKE) --no-print-directory work; fi
+
+work:
+	@$(MAKE) --no-print-directory runs
+	@$(MAKE) --no-print-directory chapters
+	@$(PIPELINE) book $(PROFILE)
+	@$(PIPELINE) summary $(PROFILE)
+
+runs:
+	@todo="$$(cat $(WORK)/stale_runs)"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)
+
+run.%:
+	@mkdir -p $(WORK)/$*
+	@echo "run $*"
+	@$(LAUNCH) $(BIN)/papermill notebooks/train.ipynb $(WORK)/$*/train.ipynb -k python3 --no-progress-bar \
+	  -p profile $(PROFILE) -p run $* > $(WORK)/$*/log 2>&1 \
+	  || { echo "error: run $* failed: $$(grep -a 'Error: ' $(WORK)/$*/log | tail -n 1) (log: $(WORK)/$*/log)" >&2; exit 1; }
+	@$(PIPELINE) finish-run $(PROFILE) $*
+
+chapters:
+	@if [ -n "$$($(PIPELINE) chapters $(PROFILE))" ]; then \
+	  rm -rf $(WORK)/executed; mkdir -p $(WORK)/executed; \
+	  $(SUBMAKE) $(CHAPTERS:%=chapter.%) && $(MAKE) --no-print-directory chapter.scorecard \
+	  && $(PIPELINE) finish-chapters $(PROFILE); fi
+
+chapter.%:
+	@echo "chapter $*"
+	@$(BIN)/papermill notebooks/$*.ipynb $(WORK)/executed/$*.ipynb -k python3 --no-progress-bar \
+	  -p profile $(NAME) > $(WORK)/executed/$*.log 2>&1 \
+	  || { echo "error: chapter $* failed: $$(grep -a 'Error: ' $(WORK)/executed/$*.log | tail -n 1) (log: $(WORK)/executed/$*.log)" >&2; exit 1; }
+
+book: $(VENV)/.book  ## the committed reference book, from book/; runs nothing
+	@$(BIN)/jupyter-book build book/ --path-output . -n -W --keep-going -q
+	@echo "Book: _build/html/index.html"
+
+data: $(VENV)/.run  ## HAM10000 from Kaggle into data/ham10000, checked; does nothing when it is there
+	@$(BIN)/python -m wagf_src.ham10000 download
+
+test: $(VENV)/.dev  ## all tests
+	@$(BIN)/python -m pytest
+
+lab: $(VENV)/.run  ## JupyterLab on notebooks/
+	@$(BIN)/jupyter lab notebooks/
+
+publish: $(VENV)/.run  ## copy a profile's chapters into book/chapters, its runs and tables into results/reference
+	@$(PIPELINE) publish $(PROFILE)
+
+clean:  ## remove built books, caches and the results of PROFILE (never the committed reference)
+	rm -rf _build results/$(NAME) data/cache
+
+lock:  ## resolve pyproject.toml again into requirements/ (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
+	  --custom-compile-command "make lock" --extra dev -o requirements/dev.txt pyproject.toml
+	for extra in book run gpu; do \
+	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
+	    --custom-compile-command "make lock" -c requirements/dev.txt --extra $$extra -o requirements/$$extra.txt pyproject.toml \
+	  || exit 1; done
+
+# --- environments: book is the light one, run has it within, dev has run within ---
+
+define install
+	@echo "installing $(1) into $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: Python 3.11 or newer is needed; say which with PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
+
+$(VENV)/.book: requirements/book.txt
+	$(call install,$<)
+	@touch $@
+
+$(VENV)/.run: $(RUN_LOCK)
+	$(call install,$<)
+	@touch $(VENV)/.book $@
+
+$(VENV)/.dev: requirements/dev.txt
+	$(call install,$<)
+	@touch $(VENV)/.book $(VENV)/.run $@

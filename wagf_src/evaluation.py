@@ -1,0 +1,463 @@
+"""From predictions to numbers: metrics (scikit-learn), intervals and paired tests (statsmodels, a bootstrap in NumPy).
+
+Throughout, ``y`` is the true class, (n,) integers into ``config.CLASSES``, and ``p`` the predicted probabilities, (n, 7);
+the predicted class is the most probable one. Values are fractions, not percent.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics as sk
+from sklearn.neighbors import KNeighborsClassifier
+from statsmodels.stats import contingency_tables, multitest, proportion
+
+from wagf_src.config import CLASSES, UserError, parse_arm
+from wagf_src.results import PROBABILITY_COLUMNS, Run
+
+RESAMPLES = 2000
+ECE_BINS = 15
+RELEASED_BATCH = 64
+MEL = CLASSES.index("mel")
+METRICS = (
+    "accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted", "recall_weighted", "f1_weighted",
+    "balanced_accuracy", *(f"recall_{c}" for c in CLASSES), "melanoma_sensitivity", "log_loss", "ece", "brier",
+    "auc_melanoma",
+)  # fmt: skip
+
+
+# --- reading predictions -------------------------------------------------------------------------------------
+
+
+def truth_and_probabilities(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """True classes (n,) and probabilities (n, 7) of the test images, in the row order of predictions.csv.
+
+    Raises:
+        UserError: naming run and column where the file is missing or does not hold one distribution per image.
+    """
+    frame = _predictions(run)
+    return _truth(frame), frame[PROBABILITY_COLUMNS].to_numpy()
+
+
+def validation_predictions(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
+    """The same for the validation images, or None where the run did not keep them (validation_predictions.csv)."""
+    if not (run.path / "validation_predictions.csv").is_file():
+        return None
+    frame = _predictions(run, "validation_predictions.csv")
+    return _truth(frame), frame[PROBABILITY_COLUMNS].to_numpy()
+
+
+def _truth(frame):
+    return frame["dx"].map(CLASSES.index).to_numpy()
+
+
+def _predictions(run, name="predictions.csv"):
+    path = run.path / name
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run.path.name}/{name}: {error}; delete the run's folder and run it again") from None
+
+
+@lru_cache(maxsize=512)
+def _read(path, changed):
+    """Read and check once per version of the file: every metric of every table starts here."""
+    frame = pd.read_csv(path, dtype={"image_id": str, "lesion_id": str})
+    missing = [c for c in ("image_id", "dx", *PROBABILITY_COLUMNS) if c not in frame]
+    if missing:
+        raise ValueError(f"no column {missing[0]}")
+    if not len(frame):
+        raise ValueError("no rows")
+    if frame["image_id"].duplicated().any():
+        raise ValueError(f"image {frame['image_id'][frame['image_id'].duplicated()].iloc[0]} is there twice")
+    unknown = set(frame["dx"]) - set(CLASSES)
+    if unknown:
+        raise ValueError(f"dx holds {min(map(str, unknown))!r}, not one of {', '.join(CLASSES)}")
+    p = frame[PROBABILITY_COLUMNS].to_numpy(float)
+    total = p.sum(axis=1)
+    # Half-precision runs and six printed digits leave sums a little off 1; anything further is no distribution.
+    wrong = ~(np.isfinite(total) & (p >= 0).all(axis=1) & (abs(total - 1) < 0.01))
+    if wrong.any():
+        raise ValueError(f"the probabilities of {frame['image_id'][wrong].iloc[0]} are not a distribution")
+    frame[PROBABILITY_COLUMNS] = p / total[:, None]
+    return frame
+
+
+def by_arm(runs: list[Run]) -> dict[str, list[Run]]:
+    """Runs of each arm, sorted by seed; arms in the order of Table 1 (backbones, then the ladder, then variants)."""
+    arms: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda r: r.seed):
+        arms.setdefault(run.arm, []).append(run)
+    return {arm: arms[arm] for arm in sorted(arms, key=_place)}
+
+
+def of_arm(runs: list[Run], arm: str) -> list[Run]:
+    """The runs of one arm, sorted by seed; empty if there are none."""
+    return by_arm(runs).get(arm, [])
+
+
+def _place(name):
+    arm = parse_arm(name)
+    return (
+        ("mobilenetv2", "resnet50", "densenet121").index(arm.backbone),
+        ("probe", "base", "sa", "sa-gf", "wagf").index(arm.modules),
+        arm.reading == "released",
+        arm.branch not in (None, "haar"),
+        arm.fusion not in (None, "eq1", "released"),
+        name,
+    )
+
+
+def arm_label(name: str) -> str:
+    """An arm for people: ``densenet121-sa-gf-described`` is ``DenseNet-121 + SA + GF``."""
+    arm = parse_arm(name)
+    backbone = {"densenet121": "DenseNet-121", "resnet50": "ResNet-50", "mobilenetv2": "MobileNetV2"}[arm.backbone]
+    if arm.modules == "probe":
+        return f"linear probe on {backbone}"
+    steps = {"base": "", "sa": " + SA", "sa-gf": " + SA + GF", "wagf": " + SA + GF + SaFA"}
+    notes = ["as released"] if arm.reading == "released" else []
+    if arm.fusion in ("saliency", "learned"):
+        notes.append(f"{arm.fusion} fusion")
+    if arm.branch in ("conv", "pool"):
+        notes.append({"conv": "strided convolution", "pool": "pooling"}[arm.branch] + " for the wavelet")
+    if arm.weights == "none":
+        notes.append("random initialisation")
+    if arm.learning_rate is not None:
+        notes.append(f"learning rate {arm.learning_rate:g}")
+    return backbone + steps[arm.modules] + (f" ({', '.join(notes)})" if notes else "")
+
+
+# --- metrics -------------------------------------------------------------------------------------------------
+
+
+def metrics(y: np.ndarray, p: np.ndarray) -> dict[str, float | None]:
+    """Every metric of the tables, as fractions; None where it is undefined (no test image of the class).
+
+    Macro averages and balanced accuracy are means over the classes that have test images; a class that is never
+    predicted has precision 0, as in scikit-learn's report. ``recall_weighted`` is the accuracy, by definition.
+    """
+    predicted, present = p.argmax(axis=1), np.unique(y)
+    values = {"accuracy": sk.accuracy_score(y, predicted)}
+    for average in ("macro", "weighted"):
+        scores = sk.precision_recall_fscore_support(y, predicted, labels=present, average=average, zero_division=0)
+        values |= {f"{name}_{average}": score for name, score in zip(("precision", "recall", "f1"), scores)}
+    values["balanced_accuracy"] = values["recall_macro"]
+    recalls = sk.recall_score(y, predicted, labels=present, average=None, zero_division=0)
+    values |= {f"recall_{c}": None for c in CLASSES}
+    values |= {f"recall_{CLASSES[k]}": recall for k, recall in zip(present, recalls)}
+    values["melanoma_sensitivity"] = values["recall_mel"]
+    values["log_loss"] = sk.log_loss(y, p, labels=range(len(CLASSES)))
+    values["ece"] = ece(y, p)
+    values["brier"] = brier(y, p)
+    values["auc_melanoma"] = sk.roc_auc_score(y == MEL, p[:, MEL]) if 0 < (y == MEL).sum() < len(y) else None
+    return {name: None if values[name] is None else float(values[name]) for name in METRICS}
+
+
+def ece(y: np.ndarray, p: np.ndarray, bins: int = ECE_BINS) -> float:
+    """Expected calibration error of the predicted class (Guo et al. 2017, Eq. 3): bins of equal width, closed above."""
+    gap = p.max(axis=1) - (p.argmax(axis=1) == y)
+    return float(abs(np.bincount(_bin(p, bins), weights=gap)).sum() / len(y))
+
+
+def _bin(p, bins):
+    return np.clip(np.ceil(p.max(axis=1) * bins).astype(int) - 1, 0, bins - 1)
+
+
+def brier(y: np.ndarray, p: np.ndarray) -> float:
+    """Brier score over all seven classes, 0 (perfect) to 2 (Brier 1950)."""
+    return float(sk.brier_score_loss(y, p, labels=range(len(CLASSES)), scale_by_half=False))
+
+
+def averages(y: np.ndarray, p: np.ndarray, batch: int = RELEASED_BATCH) -> pd.DataFrame:
+    """Precision, recall and F1 under every average that the paper may have meant, one a row.
+
+    The last row is how the released notebooks measure: precision and recall count every probability over 0.5 (Keras'
+    metrics), F1 is the plain mean over batches of ``batch`` images of a micro F1 over rounded probabilities. A batch F1
+    averages ratios, so it may lie above the mean of precision and recall, which no classification report allows.
+    """
+    rows = []
+    for average in ("micro", "macro", "weighted"):
+        scores = sk.precision_recall_fscore_support(
+            y, p.argmax(axis=1), labels=np.unique(y), average=average, zero_division=0
+        )
+        rows.append((average, *scores[:3]))
+    truth = np.eye(len(CLASSES))[y]
+    rounded = np.round(p)
+    hits = (truth * rounded).sum(axis=1)
+    batch_f1 = []
+    for start in range(0, len(y), batch):
+        part = slice(start, start + batch)
+        batch_f1.append(2 * hits[part].sum() / (rounded[part].sum() + truth[part].sum()))
+    over_half = p > 0.5
+    precision = (over_half & (truth == 1)).sum() / max(over_half.sum(), 1)
+    rows.append(("as released", precision, (over_half & (truth == 1)).sum() / len(y), np.mean(batch_f1)))
+    return pd.DataFrame(rows, columns=["average", "precision", "recall", "f1"]).astype(
+        {"precision": float, "recall": float, "f1": float}
+    )
+
+
+def coverage_accuracy(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy on the k most confident images, k = 1..n: shares kept (n,) and accuracies (n,)."""
+    order = np.argsort(-p.max(axis=1), kind="stable")
+    kept = np.arange(1, len(y) + 1)
+    return kept / len(y), np.cumsum((p.argmax(axis=1) == y)[order]) / kept
+
+
+def melanoma_threshold(y: np.ndarray, p: np.ndarray, specificity: float) -> float:
+    """The lowest melanoma probability at which to call melanoma so that specificity on these images is at least that.
+
+    Choose it on validation images and apply it to test images (``p_mel >= threshold``).
+    """
+    others = np.sort(p[y != MEL, MEL])
+    if not len(others):
+        raise UserError("a threshold for melanoma needs images of other classes, and there are none")
+    allowed = int(np.floor((1 - specificity) * len(others) + 1e-9))  # false alarms allowed
+    return 0.0 if allowed == len(others) else float(np.nextafter(others[len(others) - 1 - allowed], np.inf))
+
+
+def melanoma_rates(y: np.ndarray, p: np.ndarray, threshold: float) -> dict[str, int]:
+    """Counts at ``p_mel >= threshold``: true_positive of melanoma, true_negative of others."""
+    called = p[:, MEL] >= threshold
+    is_melanoma = y == MEL
+    return {
+        "true_positive": int((called & is_melanoma).sum()),
+        "melanoma": int(is_melanoma.sum()),
+        "true_negative": int((~called & ~is_melanoma).sum()),
+        "others": int((~is_melanoma).sum()),
+    }
+
+
+# --- intervals -----------------------------------------------------------------------------------------------
+
+
+def wilson(k: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of the proportion k/n (statsmodels); n may be an effective, hence broken, number."""
+    if not (n > 0 and 0 <= k <= n):
+        raise UserError(f"an interval of {k} out of {n} makes no sense: 0 <= k <= n and n > 0 are needed")
+    low, high = proportion.proportion_confint(k, n, alpha=1 - level, method="wilson")
+    return float(max(low, 0)), float(min(high, 1))
+
+
+def interval(
+    runs: list[Run], metric: str, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean over seeds of a metric, with its interval over test images and seeds: (mean, low, high).
+
+    A resample draws the test images with replacement *within each class*, as the split itself is stratified (so the class
+    counts are fixed by design, and a recall is always defined), and, from two seeds on, the seeds with replacement; all
+    seeds see the same images. The interval holds the central ``level`` of the resampled means, moved by the bootstrap's
+    own estimate of bias (an expected calibration error grows in resamples). With one seed it says nothing about training
+    noise; with few it understates it.
+
+    Recalls of single classes rest on as few as eight images, where percentiles are too narrow: they take Wilson's
+    interval at the effective number of images (p (1 - p) / variance, at most the images there are), and so does an
+    accuracy whose resamples are all alike.
+
+    Raises:
+        UserError: no runs, runs of different test images, or an unknown metric. Undefined metrics give three NaN.
+    """
+    y, probabilities = _together(runs, metric)
+    if metric == "melanoma_sensitivity":
+        metric = "recall_mel"
+    if metric.startswith("recall_") and metric[7:] in CLASSES:
+        return _recall_interval(y, probabilities, CLASSES.index(metric[7:]), level)
+    estimate = _mean(y, probabilities, metric)
+    if np.isnan(estimate):
+        return (np.nan,) * 3
+    values = _over_seeds(y, probabilities, metric, _image_draws(y, resamples, seed), _seed_draws(len(runs), resamples, seed))
+    low, high = _percentiles(values, estimate, level)
+    if low == high and metric in ("accuracy", "recall_weighted"):
+        low, high = wilson(estimate * len(y), len(y), level)
+    ceiling = {"log_loss": np.inf, "brier": 2}.get(metric, 1)
+    return estimate, max(low, 0.0), min(high, ceiling)
+
+
+def paired_difference(
+    runs_a: list[Run], runs_b: list[Run], metric: str, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean over seeds of a metric in arm a minus arm b, with its interval: (difference, low, high).
+
+    Both arms are resampled on the same test images, as in ``interval``; seeds are drawn as pairs where both arms have the
+    same ones, else for each arm on its own.
+    """
+    y, a_and_b = _together(runs_a + runs_b, metric)
+    a, b = a_and_b[: len(runs_a)], a_and_b[len(runs_a) :]
+    if not len(a) or not len(b):
+        raise UserError("a paired difference needs at least one run of each arm")
+    estimate = _mean(y, a, metric) - _mean(y, b, metric)
+    if np.isnan(estimate):
+        return (np.nan,) * 3
+    images = _image_draws(y, resamples, seed)
+    seeds_a = _seed_draws(len(a), resamples, seed)
+    alike = [r.seed for r in runs_a] == [r.seed for r in runs_b]
+    seeds_b = seeds_a if alike else _seed_draws(len(b), resamples, seed + 1)
+    values = _over_seeds(y, a, metric, images, seeds_a) - _over_seeds(y, b, metric, images, seeds_b)
+    low, high = _percentiles(values, estimate, level)
+    return estimate, low, high
+
+
+def resampled_mean(values: np.ndarray, y: np.ndarray, level: float = 0.95, balanced: bool = False) -> tuple:
+    """Mean of one value per image (n,), or the mean of its class means, with a stratified bootstrap interval."""
+    weights = np.ones(len(y)) / len(y)
+    if balanced:
+        counts = np.bincount(y, minlength=len(CLASSES))
+        weights = 1 / counts[y] / (counts > 0).sum()
+    estimate = float(values @ weights)
+    low, high = _percentiles(_image_draws(y, RESAMPLES, 0) @ (values * weights), estimate, level)
+    return estimate, low, high
+
+
+def _together(runs, metric):
+    """y (n,) and the probabilities of each run, (runs, n, 7), in the order of the image ids."""
+    if metric not in METRICS:
+        raise UserError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
+    if not runs:
+        raise UserError("an interval needs at least one run")
+    frames = [_predictions(run).sort_values("image_id") for run in runs]
+    for run, frame in zip(runs, frames):
+        if not np.array_equal(frame[["image_id", "dx"]].to_numpy(), frames[0][["image_id", "dx"]].to_numpy()):
+            raise UserError(
+                f"{run.path.name} and {runs[0].path.name} were tested on different images: compare runs of one test_seed"
+            )
+    return _truth(frames[0]), np.stack([frame[PROBABILITY_COLUMNS].to_numpy() for frame in frames])
+
+
+def _mean(y, probabilities, metric):
+    values = [metrics(y, p)[metric] for p in probabilities]
+    return np.nan if None in values else float(np.mean(values))
+
+
+def _percentiles(values, estimate, level):
+    tail = (1 - level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail]) + (estimate - values.mean())
+    return float(low), float(high)
+
+
+@lru_cache(maxsize=4)
+def _draws(y_bytes, resamples, seed):
+    y = np.frombuffer(y_bytes, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    draws = np.zeros((resamples, len(y)), dtype=np.float32)
+    offset = np.arange(resamples)[:, None]
+    for c in np.unique(y):
+        members = np.flatnonzero(y == c)
+        picked = rng.integers(len(members), size=(resamples, len(members))) + offset * len(members)
+        counts = np.bincount(picked.ravel(), minlength=resamples * len(members))
+        draws[:, members] = counts.reshape(resamples, len(members))
+    draws.flags.writeable = False
+    return draws
+
+
+def _image_draws(y, resamples, seed):
+    """How often each resample holds each image, (resamples, n): every metric below is a product with this matrix."""
+    return _draws(np.ascontiguousarray(y, dtype=np.int64).tobytes(), resamples, seed)
+
+
+def _seed_draws(count, resamples, seed):
+    """Weight of each seed in each resample, (resamples, count)."""
+    return np.random.default_rng(seed + 10_000).multinomial(count, np.ones(count) / count, size=resamples) / count
+
+
+def _over_seeds(y, probabilities, metric, images, seeds):
+    values = np.stack([_weighted_metric(y, p, metric, images) for p in probabilities], axis=1)
+    return (values * seeds).sum(axis=1)
+
+
+def _recall_interval(y, probabilities, c, level):
+    hits = (probabilities.argmax(axis=2) == c)[:, y == c].astype(float)  # (seeds, images of the class)
+    n = hits.shape[1]
+    if n == 0:
+        return (np.nan,) * 3
+    mean = float(hits.mean())
+    variance = hits.mean(axis=0).var() / n
+    if len(hits) > 1:
+        variance += hits.mean(axis=1).var(ddof=1) / len(hits)
+    effective = min(n, mean * (1 - mean) / variance) if variance > 0 else n
+    return (mean, *wilson(mean * effective, effective, level))
+
+
+def _weighted_metric(y, p, metric, draws):
+    """A metric on every resample at once: ``draws`` (resamples, n) to (resamples,). Tested against ``metrics``."""
+    if metric == "ece":
+        gap = p.max(axis=1) - (p.argmax(axis=1) == y)
+        in_bin = np.eye(ECE_BINS)[_bin(p, ECE_BINS)]
+        return abs(draws @ (in_bin * gap[:, None])).sum(axis=1) / len(y)
+    if metric == "brier":
+        return draws @ ((p - np.eye(len(CLASSES))[y]) ** 2).sum(axis=1) / len(y)
+    if metric == "log_loss":
+        return draws @ -np.log(np.clip(p[np.arange(len(y)), y], np.finfo(p.dtype).eps, 1)) / len(y)
+    if metric == "auc_melanoma":
+        order = np.argsort(p[:, MEL], kind="stable")
+        starts = np.flatnonzero(np.diff(p[order, MEL], prepend=-1))  # equal scores count half
+        positive = np.add.reduceat(draws[:, order] * (y[order] == MEL), starts, axis=1).astype(float)
+        negative = np.add.reduceat(draws[:, order] * (y[order] != MEL), starts, axis=1).astype(float)
+        below = np.cumsum(negative, axis=1) - negative / 2
+        return (positive * below).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1))
+    k = len(CLASSES)
+    confusion = (draws @ np.eye(k * k, dtype=np.float32)[y * k + p.argmax(axis=1)]).reshape(-1, k, k).astype(float)
+    hits, support, predicted = np.einsum("rii->ri", confusion), confusion.sum(axis=2), confusion.sum(axis=1)
+    if metric == "accuracy":
+        return hits.sum(axis=1) / len(y)
+    if metric.startswith("recall_") and metric[7:] in CLASSES or metric == "melanoma_sensitivity":
+        c = MEL if metric == "melanoma_sensitivity" else CLASSES.index(metric[7:])
+        return hits[:, c] / support[:, c]
+    name, average = ("recall", "macro") if metric == "balanced_accuracy" else metric.split("_")
+    below = {"precision": predicted, "recall": support, "f1": (support + predicted) / 2}[name]
+    values = np.divide(hits, below, out=np.zeros_like(hits), where=below > 0)
+    if average == "weighted":
+        return (values * support).sum(axis=1) / len(y)
+    return values[:, np.unique(y)].mean(axis=1)
+
+
+# --- paired tests --------------------------------------------------------------------------------------------
+
+
+def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int, float]:
+    """Exact McNemar test on the same images: (only a right, only b right, two-sided p) (statsmodels)."""
+    a, b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
+    if a.shape != b.shape or a.ndim != 1:
+        raise UserError(f"McNemar's test compares the same images: got {a.shape} and {b.shape}")
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    table = [[int((a & b).sum()), only_a], [only_b, int((~a & ~b).sum())]]
+    return only_a, only_b, float(contingency_tables.mcnemar(table, exact=True).pvalue)
+
+
+def holm(pvalues) -> np.ndarray:
+    """p values corrected for their number after Holm (1979), in the order given (statsmodels)."""
+    pvalues = np.asarray(pvalues, float)
+    return multitest.multipletests(pvalues, method="holm")[1] if len(pvalues) else pvalues
+
+
+def correct(runs: list[Run]) -> np.ndarray:
+    """Which test images an arm gets right, (n,) in the order of the image ids, by the mean probabilities of its seeds.
+
+    One answer an image, as McNemar's test needs; counting every seed on its own would count each image several times.
+    """
+    y, probabilities = _together(runs, "accuracy")
+    return probabilities.mean(axis=0).argmax(axis=1) == y
+
+
+# --- features ------------------------------------------------------------------------------------------------
+
+
+def separability(features: np.ndarray, y: np.ndarray, neighbours: int = 5) -> dict[str, tuple[float, float, float]]:
+    """How well classes lie apart in features (n, d): each (value, low, high), intervals over images.
+
+    ``silhouette``: mean silhouette over images, -1 to 1; ``silhouette_balanced``: mean of the class means;
+    ``knn_accuracy`` and ``knn_balanced_accuracy``: leave-one-out, by the ``neighbours`` nearest. Distances are Euclidean on
+    the features given; resampling draws images, not neighbourhoods.
+
+    Raises:
+        UserError: fewer than two classes, or not more images than neighbours.
+    """
+    if len(np.unique(y)) < 2 or len(y) <= neighbours:
+        raise UserError(f"separability needs two classes and more than {neighbours} images, not {len(y)}")
+    silhouette = sk.silhouette_samples(features, y)
+    # predict(None) leaves each image out of its own neighbours.
+    hits = (KNeighborsClassifier(neighbours).fit(features, y).predict(None) == y).astype(float)
+    return {
+        "silhouette": resampled_mean(silhouette, y),
+        "silhouette_balanced": resampled_mean(silhouette, y, balanced=True),
+        "knn_accuracy": resampled_mean(hits, y),
+        "knn_balanced_accuracy": resampled_mean(hits, y, balanced=True),
+    }

@@ -1,0 +1,308 @@
+"""What the Makefile asks: what is out of date, is it complete, put it in place, build the book, sum up.
+
+Make runs the notebooks, one papermill process each; this module decides by content, never by time stamps (a fresh
+clone has new ones), whether a finished piece is still the one that its inputs would give. Needs no TensorFlow.
+"""
+
+import argparse
+import ast
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from wagf_src import config, results
+from wagf_src.config import REFERENCE_DIR, RESULTS_DIR, ROOT, UserError, load_profile
+
+NOTEBOOKS = ROOT / "notebooks"
+BOOK = ROOT / "book"
+LAST = "scorecard"  # reads the tables that the other chapters write
+
+# The modules that a run's numbers depend on; the others only report.
+_TRAINING_CODE = (
+    "augmentation", "dataset", "ham10000", "layers", "models", "protocol", "synthetic", "training",
+)  # fmt: skip
+
+
+def work_dir(profile: str) -> Path:
+    """Unfinished things of a profile: training states, staged folders."""
+    return RESULTS_DIR / profile / ".work"
+
+
+# --- digests -------------------------------------------------------------------------------------------------
+
+
+def code_digest(modules: tuple[str, ...] | None = None) -> str:
+    """Digest of what the code does: the syntax trees of modules of wagf_src without comments, docstrings, layout."""
+    package = ROOT / "wagf_src"
+    files = sorted(package.rglob("*.py"))
+    if modules is not None:
+        files = [f for f in files if f.relative_to(package).parts[0].removesuffix(".py") in modules]
+    trees = {}
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+                node.body = body[1:]
+        trees[file.relative_to(package).as_posix()] = ast.dump(tree)
+    return config.digest(trees)
+
+
+def notebook_digest(path: Path) -> str:
+    """Digest of a notebook's cells and their metadata, without outputs."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    kept = [(c["cell_type"], "".join(c["source"]), c.get("metadata", {})) for c in cells]
+    return config.digest(kept)
+
+
+def inputs_digest(profile: config.Profile, run: str, data) -> str:
+    """Digest of everything that a run's numbers depend on: settings, arm, seed, data and code."""
+    arm, seed = config.split_run(run)
+    # Only what differs from the defaults, so that a new key with a neutral default leaves finished runs valid.
+    defaults = {field.name: field.default for field in dataclasses.fields(profile)}
+    settings = {key: value for key, value in profile.settings().items() if value != defaults[key]}
+    return config.digest(
+        [settings, arm, seed, data.name, data.metadata_md5, data.image_digest, code_digest(_TRAINING_CODE)]
+    )
+
+
+def _chapters_digest(profile: str) -> str:
+    """One digest for all chapters: every notebook, all code, every run. Any change renders them all again (seconds)."""
+    sources = {path.stem: notebook_digest(path) for path in _chapter_sources()}
+    runs = {run.path.name: results.file_digest(run.path / "run.json") for run in results.load_runs(profile, required=False)}
+    return config.digest([sources, code_digest(), runs])
+
+
+def _book_digest(profile: str) -> str:
+    files = [p for p in sorted(BOOK.rglob("*")) if p.is_file() and "chapters" not in p.relative_to(BOOK).parts]
+    prose = {p.relative_to(BOOK).as_posix(): results.file_digest(p) for p in [*files, ROOT / "_config.yml"]}
+    return config.digest([prose, _chapters_digest(profile)])
+
+
+def _chapter_sources() -> list[Path]:
+    return sorted(p for p in NOTEBOOKS.glob("*.ipynb") if p.stem != "train")
+
+
+# --- what is out of date -------------------------------------------------------------------------------------
+
+
+def stale_runs(profile: config.Profile, data) -> list[str]:
+    """Names of the runs that are missing or whose inputs have changed."""
+    stale = []
+    for run in profile.runs():
+        folder = RESULTS_DIR / profile.name / "runs" / run
+        # The same replacement as in training.train: an arm may carry its own weights and learning rate.
+        if not (folder / "run.json").is_file() or results.Run(folder).info["inputs_digest"] != inputs_digest(
+            config.resolve(profile, run), run, data
+        ):
+            stale.append(run)
+    return stale
+
+
+def stale_chapters(profile: str) -> list[str]:
+    """Names of the chapters to render again, the last one last; all of them or none."""
+    record = RESULTS_DIR / profile / "chapters" / "inputs_digest"
+    names = [p.stem for p in _chapter_sources()]
+    if record.is_file() and record.read_text() == _chapters_digest(profile):
+        if all((RESULTS_DIR / profile / "chapters" / f"{n}.ipynb").is_file() for n in names):
+            return []
+    return sorted(names, key=lambda n: (n == LAST, n))
+
+
+def book_is_stale(profile: str) -> bool:
+    record = RESULTS_DIR / profile / "book" / "inputs_digest"
+    return not record.is_file() or record.read_text() != _book_digest(profile)
+
+
+# --- steps ---------------------------------------------------------------------------------------------------
+
+
+def prepare(profile: config.Profile) -> None:
+    """Check the profile, get the data ready and say what there is to do; nothing is left half done."""
+    from wagf_src import dataset
+
+    data = dataset.load(profile)
+    stale = stale_runs(profile, data)
+    work = work_dir(profile.name)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "stale_runs").write_text(" ".join(stale))
+    if not stale and not stale_chapters(profile.name) and not book_is_stale(profile.name):
+        (work / "todo").unlink(missing_ok=True)
+        print(f"Nothing to do: every run, chapter and the book of profile {profile.name} are up to date.")
+        print(f"Book: {_page(profile.name)}")
+        return
+    (work / "todo").touch()
+    (work / "started").write_text(str(time.time()))
+    print(
+        f"profile {profile.name}: {data.name}, {len(data.metadata)} images at {profile.image_size} px; "
+        f"{len(stale)} of {len(profile.runs())} runs to do",
+        flush=True,
+    )
+    if profile.train == "frozen" and stale:
+        from wagf_src import training  # imports TensorFlow, hence only where it is needed
+
+        training.frozen_features(profile, data)
+
+
+def finish_run(profile: config.Profile, run: str) -> None:
+    """Check a staged run and its executed notebook, and move them into place as one."""
+    work = work_dir(profile.name) / run
+    staging = work / "staging"
+    executed = _executed(work / "train.ipynb")
+    results.write_text(staging / "train.ipynb", executed)
+    info = results.Run(staging).info
+    predictions = results.Run(staging).predictions()
+    if info["run"] != run or len(predictions) != info["data"]["n_test"] or predictions.isna().any(axis=None):
+        raise UserError(f"{run}: the staged folder is not complete; delete results/{profile.name}/.work/{run} and run again")
+    results.move_into_place(staging, RESULTS_DIR / profile.name / "runs" / run)
+    shutil.rmtree(work)
+
+
+def finish_chapters(profile: str) -> None:
+    """Check all executed chapters and put them in place together, with the digest of what they rest on."""
+    target = RESULTS_DIR / profile / "chapters"
+    aside = work_dir(profile) / "chapters"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for source in _chapter_sources():
+        results.write_text(aside / source.name, _executed(work_dir(profile) / "executed" / source.name))
+    (aside / "inputs_digest").write_text(_chapters_digest(profile))
+    results.move_into_place(aside, target)
+
+
+def _executed(path: Path) -> str:
+    """An executed notebook as text, without machine paths and times; an unfinished or failed one is an error."""
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path.name}: no executed notebook ({error})") from None
+    notebook["metadata"].pop("papermill", None)
+    for cell in notebook["cells"]:
+        cell["metadata"].pop("papermill", None)
+        cell["metadata"].pop("execution", None)
+        if cell["cell_type"] == "code" and "".join(cell["source"]).strip():
+            failed = any(output["output_type"] == "error" for output in cell["outputs"])
+            if failed or cell["execution_count"] is None:
+                raise UserError(f"{path.name}: {'a cell failed' if failed else 'not run to its end'}")
+    text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    # Readers' own paths do not belong into what may be published.
+    for private in sorted({str(config.data_dir()), str(config.weights_dir() or ""), str(ROOT), str(Path.home())}, key=len, reverse=True):
+        if len(private) > 1:
+            text = text.replace(private, "...")
+    return text
+
+
+def build_book(profile: str) -> Path:
+    """Build the profile's own book from the prose in book/ and its own chapters. Returns the path of its first page."""
+    folder = RESULTS_DIR / profile / "book"
+    source = folder / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("chapters", "_build"))
+    shutil.copytree(RESULTS_DIR / profile / "chapters", source / "chapters", ignore=shutil.ignore_patterns("inputs_digest"))
+    command = [
+        sys.executable, "-m", "jupyter_book.cli.main", "build", str(source), "--config", str(ROOT / "_config.yml"),
+        "--path-output", str(folder), "-n", "-W", "--keep-going", "-q",
+    ]  # fmt: skip
+    log = work_dir(profile) / "book.log"
+    with log.open("w") as file:
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+    page = folder / "_build" / "html" / "index.html"
+    if code or not page.is_file():
+        warnings = [line for line in log.read_text().splitlines() if re.search("WARNING|ERROR|rror:", line)]
+        raise UserError(f"the book has warnings or did not build ({results._short(log)}): {'; '.join(warnings[:3])}")
+    (folder / "inputs_digest").write_text(_book_digest(profile))
+    return page
+
+
+def publish(profile: str) -> None:
+    """Copy a profile's chapters into book/chapters and its runs and tables into results/reference: what is committed."""
+    source = RESULTS_DIR / profile
+    if stale_chapters(profile) or not results.load_runs(profile):
+        raise UserError(f"results/{profile} is not up to date; run `make reproduce PROFILE={profile}` first")
+    if load_profile(profile).synthetic:
+        raise UserError(f"profile {profile} is synthetic; the published book rests on real data only")
+    target = BOOK / "chapters"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source / "chapters", target, ignore=shutil.ignore_patterns("inputs_digest"))
+    for name in ("runs", "tables"):
+        shutil.rmtree(REFERENCE_DIR / profile / name, ignore_errors=True)
+        shutil.copytree(source / name, REFERENCE_DIR / profile / name, ignore=shutil.ignore_patterns(".*"))
+    print(f"published: book/chapters and results/reference/{profile} now show results/{profile}; look at them and commit")
+
+
+def _page(profile: str) -> str:
+    return results._short(RESULTS_DIR / profile / "book" / "_build" / "html" / "index.html")
+
+
+def summary(profile: str) -> str:
+    """The closing words of ``make reproduce``: the table, the seconds, the path of the book."""
+    runs = results.load_runs(profile)
+    rows = [
+        {
+            "run": run.name,
+            "accuracy %": f"{100 * run.info['test_metrics']['accuracy']:.2f}",
+            "balanced accuracy %": f"{100 * run.info['test_metrics']['balanced_accuracy']:.2f}",
+            "macro F1 %": f"{100 * run.info['test_metrics']['f1_macro']:.2f}",
+            "parameters": f"{run.info['parameters']['total']:,}",
+            "best epoch": run.info["best_epoch"],
+            "seconds": f"{run.info['wall_seconds']:.0f}",
+        }
+        for run in runs
+    ]
+    started = float((work_dir(profile) / "started").read_text())
+    return (
+        f"\nTest results: {results.provenance(runs)}\n{pd.DataFrame(rows).to_string(index=False)}\n\n"
+        f"Done in {time.time() - started:.0f} s (installation not counted).\nBook: {_page(profile)}"
+    )
+
+
+# --- command line --------------------------------------------------------------------------------------------
+
+
+def main(words=None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m wagf_src.pipeline", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "step",
+        choices=["prepare", "finish-run", "chapters", "finish-chapters", "book", "publish", "summary"],
+    )
+    parser.add_argument("profile")
+    parser.add_argument("run", nargs="?")
+    arguments = parser.parse_args(words)
+    try:
+        return _step(arguments) or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _step(arguments) -> None:
+    profile = load_profile(arguments.profile)
+    name = profile.name
+    if arguments.step == "prepare":
+        prepare(profile)
+    elif arguments.step == "finish-run":
+        finish_run(profile, arguments.run)
+    elif arguments.step == "chapters":
+        print(" ".join(stale_chapters(name)))
+    elif arguments.step == "finish-chapters":
+        finish_chapters(name)
+    elif arguments.step == "book":
+        if book_is_stale(name):
+            build_book(name)
+    elif arguments.step == "publish":
+        publish(name)
+    elif arguments.step == "summary":
+        print(summary(name))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.exit(main())

@@ -1,0 +1,419 @@
+"""Training one run: an arm of a profile with a seed, from the data to a finished folder; interrupted, it resumes.
+
+Everything is ``keras.ops``, so the same code trains on TensorFlow, JAX and torch (KERAS_BACKEND).
+"""
+
+import json
+import os
+import platform
+import resource
+import shutil
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from wagf_src import dataset, evaluation, models, pipeline, protocol, results
+from wagf_src.augmentation import AffineTransform, DeviceArray, affine_parameters
+from wagf_src.config import CLASSES, Profile, UserError, cache_dir, parse_arm, resolve, split_run
+
+PROBE_C = 0.01  # FINDINGS: logistic regression on standardised features
+SAVE_SECONDS = 60.0  # state for resuming is written at most this often
+
+
+def train(profile: Profile, run: str) -> Path:
+    """Train one run and return its staging folder, complete but for the executed notebook.
+
+    Args:
+        profile: see ``config.load_profile``.
+        run: ``<arm>-seed<k>``.
+
+    Returns:
+        ``results/<profile>/.work/<run>/staging`` with run.json, history.csv, predictions.csv,
+        validation_predictions.csv, features.npz and, for arms with attention, attention.npz. ``make`` moves it to
+        ``results/<profile>/runs/<run>`` together with the executed notebook.
+
+    Raises:
+        UserError: data, weights or names are wrong, the loss is not finite, or the time budget is used up (then the
+            state is saved and the same command goes on from there).
+    """
+    started = time.perf_counter()
+    arm_name, seed = split_run(run)
+    arm = parse_arm(arm_name)
+    profile = resolve(profile, run)
+    keras.config.set_dtype_policy(profile.precision)
+    keras.utils.set_random_seed(seed)
+    data = dataset.load(profile)
+    files = protocol.split(data.metadata, profile)
+    inputs_digest = pipeline.inputs_digest(profile, run, data)
+    work = pipeline.work_dir(profile.name) / run
+    work.mkdir(parents=True, exist_ok=True)
+
+    if arm.modules == "probe":
+        outcome = _fit_probe(frozen_features(profile, data), data, files)
+    else:
+        outcome = _fit_network(arm, profile, seed, data, files, work / "state.npz", inputs_digest, started)
+
+    staging = work / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    test = outcome["test"]
+    _write_predictions(staging / "predictions.csv", data.metadata, files.test, test["probabilities"])
+    _write_predictions(
+        staging / "validation_predictions.csv",
+        data.metadata,
+        files.validation["row"].to_numpy(),
+        outcome["validation"]["probabilities"],
+    )
+    results.write_csv(staging / "history.csv", outcome["history"])
+    np.savez_compressed(staging / "features.npz", features=test["features"].astype(np.float16))
+    attention = {k: test[k].astype(np.float16) for k in ("safa", "soft_attention") if k in test}
+    if attention:
+        np.savez_compressed(staging / "attention.npz", **attention)
+    y, p = evaluation.truth_and_probabilities(results.Run(staging))
+    results.write_json(
+        staging / "run.json",
+        {
+            "schema_version": results.SCHEMA_VERSION,
+            "run": run,
+            "arm": arm_name,
+            "seed": seed,
+            "profile": profile.name,
+            "settings": profile.settings(),
+            "data": {
+                "name": data.name,
+                "images": len(data.metadata),
+                "metadata_md5": data.metadata_md5,
+                "image_digest": data.image_digest,
+                "test_id_digest": protocol.id_digest(data.metadata["image_id"].to_numpy()[files.test]),
+                "n_train": len(files.train),
+                "n_validation": len(files.validation),
+                "n_test": len(files.test),
+            },
+            "environment": environment(profile),
+            "git": results.git_state(),
+            "wall_seconds": round(outcome["earlier_seconds"] + time.perf_counter() - started, 1),
+            "train_images_per_second": outcome["images_per_second"],
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "parameters": outcome["parameters"],
+            "best_epoch": outcome["best_epoch"],
+            "test_metrics": evaluation.metrics(y, p),
+            "inputs_digest": inputs_digest,
+        },
+    )
+    return staging
+
+
+# --- networks ------------------------------------------------------------------------------------------------
+
+
+def _fit_network(arm, profile, seed, data, files, state_file, inputs_digest, started) -> dict:
+    if profile.train == "frozen":
+        device_array = DeviceArray(frozen_features(profile, data), name="features_on_device")
+        classifier = models.build_head(arm, device_array.array.shape[1:])
+    else:
+        device_array = DeviceArray(data.images, name="images_on_device")
+        classifier = models.build_model(
+            arm, profile.image_size, profile.weights, profile.preprocessing, profile.batch_norm_momentum
+        )
+    # The classifier takes pixels; in front of it stand the look-up and, for copies, the affine map.
+    number = keras.Input((), dtype="int32", name="number")
+    inputs, pixels = {"number": number}, device_array(number)
+    if profile.augmentation != "none":
+        inputs["map"] = keras.Input((8,), name="map")
+        pixels = AffineTransform(name="affine")([pixels, inputs["map"]])
+    trainer = models.with_inputs(classifier, inputs, pixels)
+    reader = models.with_inputs(models.explain(classifier), inputs, pixels)
+
+    y = data.labels
+    steps = -(-len(epoch_files(files.train, y, profile, seed, 0)) // profile.batch_size)
+    trainer.compile(
+        optimizer=_optimizer(profile, steps),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    trainer.optimizer.build(trainer.trainable_variables)
+
+    def feed(rows, copies, copy_seed):
+        x = {"number": rows.astype(np.int32)}
+        if "map" in inputs:
+            x["map"] = affine_parameters(rows, copies, copy_seed, profile)
+        return x
+
+    def read(rows, copies):
+        x = feed(np.asarray(rows), np.asarray(copies), profile.test_seed)
+        return {k: np.asarray(v, np.float32) for k, v in reader.predict(x, batch_size=128, verbose=0).items()}
+
+    def read_validation():
+        return read(files.validation["row"], files.validation["copy"])
+
+    def read_test():
+        return read(files.test, np.zeros_like(files.test))
+
+    y_validation, y_test = y[files.validation["row"]], y[files.test]
+    state = _State(state_file, inputs_digest, classifier, trainer.optimizer)
+    state.load()
+    saved = time.perf_counter()
+    for epoch in range(len(state.history) + 1, profile.epochs + 1):
+        _check_budget(profile, epoch, started, state)
+        drawn = epoch_files(files.train, y, profile, seed, epoch)
+        rows, copies = drawn["row"].to_numpy(), drawn["copy"].to_numpy()
+        # Offline copies are one folder for all runs; online copies are new for every epoch and seed.
+        x = feed(rows, copies, profile.test_seed if profile.augmentation == "offline" else 1000 + seed)
+        clock = time.perf_counter()
+        log = trainer.fit(x, y[rows], batch_size=profile.batch_size, shuffle=False, verbose=0).history
+        seconds = time.perf_counter() - clock
+        if not np.isfinite(log["loss"][-1]):
+            raise UserError(f"{arm.name}, seed {seed}: the loss is not finite in epoch {epoch}; lower learning_rate")
+        p_validation, p_test = read_validation()["probabilities"], read_test()["probabilities"]
+        row = {
+            "epoch": epoch,
+            "loss": log["loss"][-1],
+            "accuracy": log["accuracy"][-1],
+            "val_loss": _log_loss(y_validation, p_validation),
+            "val_accuracy": float((p_validation.argmax(1) == y_validation).mean()),
+            "val_batch_f1": _released_f1(y_validation, p_validation),
+            "test_loss": _log_loss(y_test, p_test),
+            "test_accuracy": float((p_test.argmax(1) == y_test).mean()),
+            "seconds": seconds,
+            "images": len(rows),
+            "learning_rate": _rate(trainer.optimizer),
+        }
+        weights = models.gradient_weights(classifier)
+        if weights is not None:
+            row["g_w"], row["g_sa"] = weights
+        state.history.append(row)
+        # The validation files choose the epoch; the test curve is drawn, never consulted.
+        score = {"best_accuracy": row["val_accuracy"], "best_batch_f1": row["val_batch_f1"], "last": epoch}
+        state.keep_if_best(score[profile.checkpoint], epoch)
+        print(
+            f"epoch {epoch}/{profile.epochs}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
+            f"validation {row['val_accuracy']:.4f}  test {row['test_accuracy']:.4f}  {seconds:.1f} s",
+            flush=True,
+        )
+        if time.perf_counter() - saved > SAVE_SECONDS or epoch == profile.epochs:
+            state.save(time.perf_counter() - started)
+            saved = time.perf_counter()
+
+    state.restore_best()
+    steady = state.history[1:]  # the first epoch holds the compilation
+    images, total = sum(r["images"] for r in state.history), sum(r["seconds"] for r in state.history)
+    return {
+        "test": read_test(),
+        "validation": read_validation(),
+        "history": pd.DataFrame(state.history),
+        "best_epoch": state.best_epoch,
+        "parameters": models.parameter_counts(classifier),
+        "earlier_seconds": state.earlier_seconds,
+        "images_per_second": {
+            "compute": round(sum(r["images"] for r in steady) / sum(r["seconds"] for r in steady), 2) if steady else None,
+            "total": round(images / total, 2),
+        },
+    }
+
+
+def epoch_files(train: pd.DataFrame, y: np.ndarray, profile: Profile, seed: int, epoch: int) -> pd.DataFrame:
+    """The files of one epoch in training order: columns ``row`` and ``copy``.
+
+    Depends on (seed, epoch) alone, so a resumed run sees the same batches. Online, class c is drawn with weight
+    n_c ** balance, each image of a class once before any comes again, and every draw is a new copy.
+    """
+    rng = np.random.default_rng([seed, epoch, 3])
+    if profile.augmentation != "online":
+        return train.iloc[rng.permutation(len(train))]
+    rows = train["row"].to_numpy()
+    wanted = profile.images_per_epoch or len(rows)
+    members = [rows[y[rows] == number] for number in range(len(CLASSES))]
+    weights = np.array([len(m) ** profile.balance if len(m) else 0.0 for m in members])
+    quota = np.floor(np.cumsum(weights) / weights.sum() * wanted + 0.5).astype(int)
+    drawn = []
+    for of_class, n in zip(members, np.diff(quota, prepend=0), strict=True):
+        if n:
+            passes = [rng.permutation(of_class) for _ in range(-(-n // len(of_class)))]
+            drawn.append(np.concatenate(passes)[:n])
+    drawn = rng.permutation(np.concatenate(drawn))
+    return pd.DataFrame({"row": drawn, "copy": 1 + epoch * wanted + np.arange(len(drawn))})
+
+
+def _log_loss(y, p) -> float:
+    return float(log_loss(y, p, labels=range(len(CLASSES))))
+
+
+def _released_f1(y, p) -> float:
+    """The batch-averaged F1 by which the released notebooks choose their checkpoint."""
+    return float(evaluation.averages(y, p).set_index("average").loc["as released", "f1"])
+
+
+def _optimizer(profile: Profile, steps: int):
+    rate = profile.learning_rate
+    if profile.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps * profile.epochs)
+    if profile.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=profile.weight_decay)
+        # Decay is for kernels; biases and normalisation are left alone.
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+    return keras.optimizers.Adam(rate)
+
+
+def _rate(optimizer) -> float:
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def _check_budget(profile, epoch, started, state) -> None:
+    if profile.time_budget_seconds is not None and time.perf_counter() - started > profile.time_budget_seconds:
+        state.save(time.perf_counter() - started)
+        raise UserError(
+            f"time budget of {profile.time_budget_seconds:g} s used up after epoch {epoch - 1} of {profile.epochs}; "
+            "everything is saved, and the same command goes on from there"
+        )
+
+
+class _State:
+    """What a run needs to go on after an interruption: weights, optimizer, best weights, history; one file."""
+
+    def __init__(self, file: Path, inputs_digest: str, classifier, optimizer):
+        self.file, self.inputs_digest = file, inputs_digest
+        self.classifier, self.optimizer = classifier, optimizer
+        self.history: list[dict] = []
+        self.best_score, self.best_epoch, self.best = -np.inf, 0, None
+        self.earlier_seconds = 0.0
+
+    def _variables(self):
+        return self.classifier.variables + self.optimizer.variables
+
+    def keep_if_best(self, score: float, epoch: int) -> None:
+        if score > self.best_score:  # of equal epochs the first
+            self.best_score, self.best_epoch = score, epoch
+            self.best = [np.array(v) for v in self.classifier.variables]
+
+    def restore_best(self) -> None:
+        for variable, value in zip(self.classifier.variables, self.best, strict=True):
+            variable.assign(value)
+
+    def save(self, seconds: float) -> None:
+        arrays = {f"v{i}": np.array(v) for i, v in enumerate(self._variables())}
+        arrays |= {f"b{i}": v for i, v in enumerate(self.best or [])}
+        about = {
+            "inputs_digest": self.inputs_digest,
+            "history": self.history,
+            "best": [float(self.best_score), self.best_epoch],
+            "seconds": self.earlier_seconds + seconds,
+        }
+        aside = self.file.with_suffix(".tmp.npz")
+        np.savez(aside, about=np.array(json.dumps(about)), **arrays)
+        os.replace(aside, self.file)
+
+    def load(self) -> None:
+        """Take up an earlier state if it belongs to the same inputs; otherwise start afresh."""
+        if not self.file.is_file():
+            return
+        try:
+            with np.load(self.file, allow_pickle=False) as saved:
+                about = json.loads(str(saved["about"]))
+                if about["inputs_digest"] != self.inputs_digest:
+                    return
+                values = [saved[f"v{i}"] for i in range(len(self._variables()))]
+                self.best = [saved[f"b{i}"] for i in range(len(self.classifier.variables))]
+        except (OSError, KeyError, ValueError):
+            print(f"{self.file.name} cannot be read; the run starts afresh", flush=True)
+            return
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
+        self.history = about["history"]
+        self.best_score, self.best_epoch = about["best"]
+        self.earlier_seconds = about["seconds"]
+        print(f"resumed after epoch {len(self.history)}", flush=True)
+
+
+# --- frozen features -----------------------------------------------------------------------------------------
+
+
+def frozen_features(profile: Profile, data: dataset.Dataset) -> np.ndarray:
+    """Feature maps of all images from the frozen backbone, computed once and kept: (n, H, W, C) float16."""
+    backbone = parse_arm(profile.arms[0]).backbone
+    weights = models.weights_name(backbone, profile.weights)
+    key = f"{backbone}-{profile.image_size}-{profile.preprocessing}-{data.image_digest[:12]}-{weights}"
+    file = cache_dir() / f"features-{key}.npy"
+    if not file.is_file():
+        model = models.build_backbone(backbone, profile.image_size, profile.weights, profile.preprocessing)
+        parts = []
+        for start in range(0, len(data.images), 2048):
+            parts.append(model.predict(data.images[start : start + 2048].astype(np.float32), batch_size=64, verbose=0).astype(np.float16))
+            print(f"frozen features: {min(start + 2048, len(data.images))} of {len(data.images)} images", flush=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npy")
+        np.save(aside, np.concatenate(parts))
+        os.replace(aside, file)
+    return np.load(file, mmap_mode="r")
+
+
+def _fit_probe(features: np.ndarray, data: dataset.Dataset, files: protocol.Split) -> dict:
+    """Logistic regression on standardised average-pooled features; nothing is chosen, so validation trains too."""
+    started = time.perf_counter()
+    pooled = features.mean(axis=(1, 2), dtype=np.float32)
+    y = data.labels
+    rows = np.unique(np.concatenate([files.train["row"], files.validation["row"]]))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=PROBE_C, max_iter=2000))
+    probe.fit(pooled[rows], y[rows])
+    seconds = time.perf_counter() - started
+
+    def read(at):
+        at = np.asarray(at)
+        probabilities = np.zeros((len(at), len(CLASSES)), np.float32)
+        probabilities[:, probe.classes_] = probe.predict_proba(pooled[at])
+        return {"probabilities": probabilities, "features": pooled[at]}
+
+    test, fitted = read(files.test), read(rows)
+    history = {
+        "epoch": 1,
+        "loss": _log_loss(y[rows], fitted["probabilities"]),
+        "accuracy": float((fitted["probabilities"].argmax(1) == y[rows]).mean()),
+        "test_loss": _log_loss(y[files.test], test["probabilities"]),
+        "test_accuracy": float((test["probabilities"].argmax(1) == y[files.test]).mean()),
+        "seconds": seconds,
+        "images": len(rows),
+    }
+    coefficients = probe[-1].coef_.size + probe[-1].intercept_.size
+    return {
+        "test": test,
+        "validation": read(files.validation["row"]),
+        "history": pd.DataFrame([history]),
+        "best_epoch": 1,
+        "parameters": {"total": coefficients, "trainable": coefficients},
+        "earlier_seconds": 0.0,
+        "images_per_second": {"compute": None, "total": round(len(rows) / seconds, 2)},
+    }
+
+
+# --- provenance ----------------------------------------------------------------------------------------------
+
+
+def environment(profile: Profile) -> dict:
+    """Versions and device of this process, for run.json."""
+    backend = keras.backend.backend()
+    device = keras.distribution.list_devices()[0].split(":")[0].upper()
+    if device == "CPU":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        device = f"CPU, {cores} cores"
+    return {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": backend,
+        "backend_version": __import__({"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}[backend]).__version__,
+        "device": device,
+        "cpu": results.processor(),
+        "precision": profile.precision,
+    }
+
+
+def _write_predictions(path: Path, metadata: pd.DataFrame, rows: np.ndarray, probabilities: np.ndarray) -> None:
+    frame = metadata.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
+    frame[results.PROBABILITY_COLUMNS] = probabilities
+    results.write_csv(path, frame)
