@@ -68,7 +68,8 @@ def _read(path, changed):
         raise ValueError(f"no column {missing[0]}")
     if not len(frame):
         raise ValueError("no rows")
-    if frame["image_id"].duplicated().any():
+    # Validation files may be copies of one image; test images stand once.
+    if path.name == "predictions.csv" and frame["image_id"].duplicated().any():
         raise ValueError(f"image {frame['image_id'][frame['image_id'].duplicated()].iloc[0]} is there twice")
     unknown = set(frame["dx"]) - set(CLASSES)
     if unknown:
@@ -104,6 +105,8 @@ def _place(name):
         arm.reading == "released",
         arm.branch not in (None, "haar"),
         arm.fusion not in (None, "eq1", "released"),
+        arm.weights is not None,
+        arm.learning_rate is not None,
         name,
     )
 
@@ -127,6 +130,110 @@ def arm_label(name: str) -> str:
     return backbone + steps[arm.modules] + (f" ({', '.join(notes)})" if notes else "")
 
 
+def table1_rows(arms: list[str]) -> list[tuple[str, str | None, str | None]]:
+    """The rows of Table 1 with the arms that replicate them, then all other arms: (row, arm, the paper's row).
+
+    The six rows come first in their group, under the paper's own names, in the described reading (arm None if it was not
+    run). What differs in reading, backbone, initialisation or learning rate follows beside the same row of the paper and
+    says so in its name. Arms that the paper has no row for come last. Where arms carry several initialisations or learning
+    rates, the paper's names go to the one that most arms have.
+    """
+    parsed = [parse_arm(name) for name in sorted(arms, key=_place)]
+    variants = [(arm.weights, arm.learning_rate) for arm in parsed if arm.modules != "probe"]
+    # Ties go to the plain variant.
+    usual = max(variants, key=lambda v: (variants.count(v), v == (None, None)), default=(None, None))
+    backbones = {"mobilenetv2": "MobileNet-v2", "resnet50": "ResNet50", "densenet121": "DenseNet-121"}
+    groups: dict[str, list] = {row: [(row, None, row)] for row in (*backbones.values(), "(i)", "(ii)", "(iii)")}
+    others = []
+    for arm in parsed:
+        if arm.modules == "probe" or arm.fusion in ("saliency", "learned") or arm.branch in ("conv", "pool"):
+            others.append((arm_label(arm.name), arm.name, None))
+            continue
+        row = {"base": backbones[arm.backbone], "sa": "(i)", "sa-gf": "(ii)", "wagf": "(iii)"}[arm.modules]
+        notes = []
+        if arm.modules != "base" and arm.backbone != "densenet121":
+            notes.append(f"on {arm_label(f'{arm.backbone}-base')}")
+        if arm.reading == "released":
+            notes.append("as released")
+        if (arm.weights, arm.learning_rate) != usual:
+            notes.append("random initialisation" if arm.weights else "the profile's initialisation")
+            if arm.learning_rate is not None:
+                notes.append(f"learning rate {arm.learning_rate:g}")
+        if notes:
+            groups[row].append((f"{row}, {', '.join(notes)}", arm.name, row))
+        else:
+            groups[row][0] = (row, arm.name, row)
+    return [entry for group in groups.values() for entry in group] + others
+
+
+_STEPS = {
+    ("sa", "base"): "soft attention",
+    ("sa-gf", "sa"): "gradient-based fusion with the wavelet branch",
+    ("wagf", "sa-gf"): "SaFA",
+    ("wagf", "sa"): "fusion and SaFA together",
+    ("sa-gf", "base"): "soft attention and fusion together",
+    ("wagf", "base"): "all modules together",
+}
+
+
+def comparisons(arms: list[str]) -> list[tuple[str, str, str, str]]:
+    """Pairs of arms that differ in one thing: (kind, what is compared, arm a, arm b), to be read as a minus b.
+
+    Kinds: ``ladder`` (each module added, and all together), ``backbone``, ``reading`` (described minus released),
+    ``fusion`` and ``branch`` (the control minus the paper's own), ``training`` (initialisation, learning rate) and
+    ``probe`` (the trained network minus logistic regression).
+    """
+    parsed = {name: parse_arm(name) for name in sorted(arms, key=_place)}
+
+    def pairs(differs: tuple[str, ...]):
+        """Pairs (b, a), b first in the order of the arms, that agree in everything but these attributes."""
+        keep = [k for k in ("backbone", "modules", "reading", "fusion", "branch", "weights", "learning_rate") if k not in differs]
+        for i, b in enumerate(parsed.values()):
+            for a in list(parsed.values())[i + 1 :]:
+                if all(getattr(a, k) == getattr(b, k) for k in keep):
+                    yield b, a
+
+    found = []
+    place = {name: k for k, name in enumerate(("base", "sa", "sa-gf", "wagf"))}
+    ladders: dict[tuple, dict] = {}
+    for arm in parsed.values():
+        if arm.modules in place and arm.fusion in (None, "eq1", "released") and arm.branch in (None, "haar"):
+            for reading in (arm.reading,) if arm.reading else ("described", "released"):
+                key = (arm.backbone, reading, arm.weights, arm.learning_rate)
+                ladders.setdefault(key, {})[arm.modules] = arm.name
+    for (_, reading, _, _), rungs in ladders.items():
+        order = sorted(rungs, key=place.get)
+        steps = list(zip(order[1:], order))
+        if len(order) > 2 and order[0] == "base":
+            steps.append((order[-1], order[0]))
+        for higher, lower in steps:
+            what = _STEPS[higher, lower] + (" (as released)" if reading == "released" else "")
+            found.append(("ladder", what, rungs[higher], rungs[lower]))
+    for b, a in pairs(("backbone",)):
+        if a.modules == "base":
+            names = [arm_label(f"{arm.backbone}-base") for arm in (a, b)]
+            found.append(("backbone", f"{names[0]} against {names[1]}", a.name, b.name))
+    for b, a in pairs(("reading", "fusion")):
+        if (b.reading, a.reading) == ("described", "released") and b.fusion in (None, "eq1") and a.fusion in (None, "released"):
+            found.append(("reading", "described against released", b.name, a.name))
+    for b, a in pairs(("fusion",)):
+        found.append(("fusion", f"{a.fusion} fusion against {b.fusion}", a.name, b.name))
+    for b, a in pairs(("branch",)):
+        names = {"haar": "the Haar wavelet", "conv": "strided convolution", "pool": "pooling"}
+        found.append(("branch", f"{names[a.branch]} against {names[b.branch]}", a.name, b.name))
+    for b, a in pairs(("weights", "learning_rate")):
+        if a.weights != b.weights and a.learning_rate == b.learning_rate:
+            found.append(("training", "random against the profile's initialisation", a.name, b.name))
+        elif a.weights == b.weights:
+            rates = ["the profile's rate" if arm.learning_rate is None else f"rate {arm.learning_rate:g}" for arm in (a, b)]
+            found.append(("training", f"{rates[0]} against {rates[1]}", a.name, b.name))
+    for arm in parsed.values():
+        probe = f"{arm.backbone}-probe"
+        if arm.modules == "base" and (arm.weights, arm.learning_rate) == (None, None) and probe in parsed:
+            found.append(("probe", "trained classifier against linear probe", arm.name, probe))
+    return found
+
+
 # --- metrics -------------------------------------------------------------------------------------------------
 
 
@@ -146,11 +253,26 @@ def metrics(y: np.ndarray, p: np.ndarray) -> dict[str, float | None]:
     values |= {f"recall_{c}": None for c in CLASSES}
     values |= {f"recall_{CLASSES[k]}": recall for k, recall in zip(present, recalls)}
     values["melanoma_sensitivity"] = values["recall_mel"]
-    values["log_loss"] = sk.log_loss(y, p, labels=range(len(CLASSES)))
+    values["log_loss"] = log_loss(y, p)
     values["ece"] = ece(y, p)
     values["brier"] = brier(y, p)
     values["auc_melanoma"] = sk.roc_auc_score(y == MEL, p[:, MEL]) if 0 < (y == MEL).sum() < len(y) else None
     return {name: None if values[name] is None else float(values[name]) for name in METRICS}
+
+
+def per_class(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
+    """Index class; columns n_test, precision, recall, f1 (fractions). NaN for a class without test images."""
+    labels = range(len(CLASSES))
+    scores = sk.precision_recall_fscore_support(y, p.argmax(axis=1), labels=labels, zero_division=0)
+    frame = pd.DataFrame(dict(zip(("precision", "recall", "f1", "n_test"), scores)), index=CLASSES)
+    frame.loc[frame["n_test"] == 0, ["precision", "recall", "f1"]] = np.nan
+    return frame
+
+
+def log_loss(y: np.ndarray, p: np.ndarray) -> float:
+    """Mean negative log-likelihood in nats (cross-entropy)."""
+    p = np.asarray(p, float)  # single precision sums to 1 less closely than scikit-learn asks
+    return float(sk.log_loss(y, p / p.sum(axis=1, keepdims=True), labels=range(len(CLASSES))))
 
 
 def ece(y: np.ndarray, p: np.ndarray, bins: int = ECE_BINS) -> float:
@@ -168,12 +290,23 @@ def brier(y: np.ndarray, p: np.ndarray) -> float:
     return float(sk.brier_score_loss(y, p, labels=range(len(CLASSES)), scale_by_half=False))
 
 
-def averages(y: np.ndarray, p: np.ndarray, batch: int = RELEASED_BATCH) -> pd.DataFrame:
+def batch_f1(y: np.ndarray, p: np.ndarray, batch: int = RELEASED_BATCH) -> float:
+    """F1 as the released notebooks log it: the plain mean over batches of a micro F1 over rounded probabilities.
+
+    Batches are taken in the order given; a short last one counts like the others. An average of ratios may lie above the
+    mean of precision and recall, which no classification report allows.
+    """
+    truth, rounded = np.eye(len(CLASSES))[y], np.round(p)
+    hits = (truth * rounded).sum(axis=1)
+    parts = [slice(start, start + batch) for start in range(0, len(y), batch)]
+    return float(np.mean([2 * hits[part].sum() / (rounded[part].sum() + truth[part].sum()) for part in parts]))
+
+
+def averages(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
     """Precision, recall and F1 under every average that the paper may have meant, one a row.
 
     The last row is how the released notebooks measure: precision and recall count every probability over 0.5 (Keras'
-    metrics), F1 is the plain mean over batches of ``batch`` images of a micro F1 over rounded probabilities. A batch F1
-    averages ratios, so it may lie above the mean of precision and recall, which no classification report allows.
+    metrics), F1 is ``batch_f1``.
     """
     rows = []
     for average in ("micro", "macro", "weighted"):
@@ -181,19 +314,10 @@ def averages(y: np.ndarray, p: np.ndarray, batch: int = RELEASED_BATCH) -> pd.Da
             y, p.argmax(axis=1), labels=np.unique(y), average=average, zero_division=0
         )
         rows.append((average, *scores[:3]))
-    truth = np.eye(len(CLASSES))[y]
-    rounded = np.round(p)
-    hits = (truth * rounded).sum(axis=1)
-    batch_f1 = []
-    for start in range(0, len(y), batch):
-        part = slice(start, start + batch)
-        batch_f1.append(2 * hits[part].sum() / (rounded[part].sum() + truth[part].sum()))
     over_half = p > 0.5
-    precision = (over_half & (truth == 1)).sum() / max(over_half.sum(), 1)
-    rows.append(("as released", precision, (over_half & (truth == 1)).sum() / len(y), np.mean(batch_f1)))
-    return pd.DataFrame(rows, columns=["average", "precision", "recall", "f1"]).astype(
-        {"precision": float, "recall": float, "f1": float}
-    )
+    hits = over_half[np.arange(len(y)), y].sum()
+    rows.append(("as released", hits / max(over_half.sum(), 1), hits / len(y), batch_f1(y, p)))
+    return pd.DataFrame(rows, columns=["average", "precision", "recall", "f1"])
 
 
 def coverage_accuracy(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -238,6 +362,25 @@ def wilson(k: float, n: float, level: float = 0.95) -> tuple[float, float]:
     return float(max(low, 0)), float(min(high, 1))
 
 
+def share_interval(hits: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
+    """Share of hits (seeds, images), booleans, all seeds on the same images: (mean, low, high).
+
+    Wilson's interval at the effective number of images, p (1 - p) / variance, where the variance adds that of the images
+    and that between seeds; never more than the images there are (as survey statistics do for clustered samples, Korn and
+    Graubard 1998). No images give three NaN.
+    """
+    hits = np.asarray(hits, float)
+    n = hits.shape[1]
+    if n == 0:
+        return (np.nan,) * 3
+    mean = float(hits.mean())
+    variance = hits.mean(axis=0).var() / n
+    if len(hits) > 1:
+        variance += hits.mean(axis=1).var(ddof=1) / len(hits)
+    effective = min(n, mean * (1 - mean) / variance) if variance > 0 else n
+    return (mean, *wilson(mean * effective, effective, level))
+
+
 def interval(
     runs: list[Run], metric: str, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float, float]:
@@ -249,9 +392,8 @@ def interval(
     own estimate of bias (an expected calibration error grows in resamples). With one seed it says nothing about training
     noise; with few it understates it.
 
-    Recalls of single classes rest on as few as eight images, where percentiles are too narrow: they take Wilson's
-    interval at the effective number of images (p (1 - p) / variance, at most the images there are), and so does an
-    accuracy whose resamples are all alike.
+    Recalls of single classes rest on as few as eight images, where percentiles are too narrow: they take
+    ``share_interval``. An accuracy whose resamples are all alike takes Wilson's.
 
     Raises:
         UserError: no runs, runs of different test images, or an unknown metric. Undefined metrics give three NaN.
@@ -260,7 +402,8 @@ def interval(
     if metric == "melanoma_sensitivity":
         metric = "recall_mel"
     if metric.startswith("recall_") and metric[7:] in CLASSES:
-        return _recall_interval(y, probabilities, CLASSES.index(metric[7:]), level)
+        c = CLASSES.index(metric[7:])
+        return share_interval((probabilities.argmax(axis=2) == c)[:, y == c], level)
     estimate = _mean(y, probabilities, metric)
     if np.isnan(estimate):
         return (np.nan,) * 3
@@ -297,12 +440,18 @@ def paired_difference(
 
 
 def resampled_mean(values: np.ndarray, y: np.ndarray, level: float = 0.95, balanced: bool = False) -> tuple:
-    """Mean of one value per image (n,), or the mean of its class means, with a stratified bootstrap interval."""
+    """Mean of one value per image (n,), or the mean of its class means, with a stratified bootstrap interval.
+
+    Hits (0 or 1) that are all alike take Wilson's interval at the effective number of images, 1 / sum of squared weights.
+    """
     weights = np.ones(len(y)) / len(y)
     if balanced:
         counts = np.bincount(y, minlength=len(CLASSES))
         weights = 1 / counts[y] / (counts > 0).sum()
     estimate = float(values @ weights)
+    if set(values) in ({0}, {1}):
+        effective = 1 / (weights**2).sum()
+        return (estimate, *wilson(np.round(estimate) * effective, effective, level))
     low, high = _percentiles(_image_draws(y, RESAMPLES, 0) @ (values * weights), estimate, level)
     return estimate, low, high
 
@@ -361,19 +510,6 @@ def _seed_draws(count, resamples, seed):
 def _over_seeds(y, probabilities, metric, images, seeds):
     values = np.stack([_weighted_metric(y, p, metric, images) for p in probabilities], axis=1)
     return (values * seeds).sum(axis=1)
-
-
-def _recall_interval(y, probabilities, c, level):
-    hits = (probabilities.argmax(axis=2) == c)[:, y == c].astype(float)  # (seeds, images of the class)
-    n = hits.shape[1]
-    if n == 0:
-        return (np.nan,) * 3
-    mean = float(hits.mean())
-    variance = hits.mean(axis=0).var() / n
-    if len(hits) > 1:
-        variance += hits.mean(axis=1).var(ddof=1) / len(hits)
-    effective = min(n, mean * (1 - mean) / variance) if variance > 0 else n
-    return (mean, *wilson(mean * effective, effective, level))
 
 
 def _weighted_metric(y, p, metric, draws):
@@ -435,6 +571,25 @@ def correct(runs: list[Run]) -> np.ndarray:
     """
     y, probabilities = _together(runs, "accuracy")
     return probabilities.mean(axis=0).argmax(axis=1) == y
+
+
+def verdict(paper: float, n_paper: int, ours: float, low: float, high: float) -> str:
+    """Does our value agree with a printed one, as far as the sampling of test images allows to say? (percent)
+
+    The paper's test images were drawn by an unpublished seed, hence are other images: both values carry noise, the
+    printed one (an accuracy, or an average of nearly the same spread) at least Wilson's on its ``n_paper`` images. They
+    agree if they differ by less than both margins together (root of the sum of squares).
+    """
+    if any(np.isnan(v) for v in (paper, ours, low, high)):
+        return "not run" if not np.isnan(paper) else "not in the paper"
+    paper_low, paper_high = (100 * limit for limit in wilson(paper / 100 * n_paper, n_paper))
+    if ours >= paper:
+        margin = np.hypot(ours - low, paper_high - paper)
+    else:
+        margin = np.hypot(high - ours, paper - paper_low)
+    if abs(ours - paper) <= margin:
+        return "agrees within noise"
+    return "ours is higher" if ours > paper else "ours is lower"
 
 
 # --- features ------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML
+from matplotlib.transforms import ScaledTranslation
 from sklearn import metrics as sk
 
 from wagf_src.config import CLASS_NAMES, CLASSES
@@ -41,12 +43,12 @@ SERIES = [
     ("#56B4E9", (0, (1, 1))),
 ]
 
+# Importing this module sets the look of every figure made after it.
 _STYLE = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
     "legend.fontsize": 9,
-    "legend.frameon": False,
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
     "axes.spines.top": False,
@@ -55,34 +57,72 @@ _STYLE = {
     "axes.axisbelow": True,
     "grid.color": "#E3E3E3",
     "grid.linewidth": 0.6,
+    "figure.dpi": 130,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "legend.frameon": False,
 }
+plt.rcParams.update(_STYLE)
 
 
 def new(rows: int = 1, columns: int = 1, height: float = 3.2, **subplots):
     """A closed figure of the book's width and its axes; ``height`` in inches. Further arguments as ``plt.subplots``."""
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), layout="constrained", **subplots)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), layout="constrained", **subplots)
     plt.close(figure)
     return figure, axes
 
 
+def _legend(figure, handles=None, first=None, **style):
+    """A legend above the axes, of the first axes' entries or of ``handles``; ``first`` names the entry that leads it."""
+    if handles is None:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+    else:
+        labels = [handle.get_label() for handle in handles]
+    order = sorted(range(len(labels)), key=lambda k: labels[k] != first)
+    figure.legend([handles[k] for k in order], [labels[k] for k in order], loc="outside upper center", **style)
+
+
 def stamp(figure, provenance: str):
-    """Write under a figure what it rests on, and SYNTHETIC above it where the data are. Returns the figure."""
-    characters = int(figure.get_figwidth() * 72 / 4.0)
-    text = "\n".join(textwrap.wrap(provenance, characters))
-    figure.text(0.0, -0.012, text, ha="left", va="top", fontsize=7, color=MUTED, linespacing=1.3)
-    if provenance.startswith("SYNTHETIC"):
-        figure.text(
-            1.0, 1.01, "SYNTHETIC DATA: shows that the code runs, says nothing about skin", ha="right", va="bottom",
-            fontsize=8, fontweight="bold", color="white", bbox={"facecolor": "#7A1F5C", "edgecolor": "none", "pad": 3},
-        )  # fmt: skip
+    """Write under a figure what it rests on, with a SYNTHETIC mark where the data are. Returns the figure."""
+
+    def below(points, text, **style):
+        place = figure.transFigure + ScaledTranslation(0, -points / 72, figure.dpi_scale_trans)
+        figure.text(0.008, 0, text, ha="left", va="top", transform=place, **style)
+
+    synthetic = provenance.startswith("SYNTHETIC")
+    if synthetic:
+        box = {"facecolor": "#7A1F5C", "edgecolor": "none", "pad": 2.5}
+        text = "SYNTHETIC DATA: shows that the code runs, says nothing about skin"
+        below(8, text, fontsize=8, fontweight="bold", color="white", bbox=box)
+    text = "\n".join(textwrap.wrap(provenance, int(figure.get_figwidth() * 72 / 4.0)))
+    below(24 if synthetic else 5, text, fontsize=7, color=MUTED, linespacing=1.3)
     return figure
 
 
-def _rows_height(rows, per_row=0.3, around=0.95):
-    return around + per_row * rows
+def table(frame):
+    """A data frame as an HTML table for people: no index, dashes for what is missing, scrolls sideways if it must."""
+    html_table = frame.to_html(index=False, na_rep="–", border=0, justify="left")
+    return HTML(f'<div style="overflow-x:auto">{html_table}</div>')
+
+
+def percent(value: float, low: float | None = None, high: float | None = None, decimals: int = 1) -> str:
+    """Fractions as percent, for tables and sentences: ``85.9 [83.7, 87.8]``; a dash for NaN."""
+    if np.isnan(value):
+        return "–"
+    text = f"{100 * value:.{decimals}f}"
+    return text if low is None else f"{text} [{100 * low:.{decimals}f}, {100 * high:.{decimals}f}]"
+
+
+def _rows(ax, labels, per_row, around):
+    """One row a label, the first on top: sets the figure's height and the ticks, and returns the positions."""
+    labels = [textwrap.fill(label, 40) for label in labels]
+    lines = max(label.count("\n") + 1 for label in labels)
+    ax.figure.set_figheight(around + max(per_row, 0.18 * lines) * len(labels))
+    where = np.arange(len(labels))[::-1]
+    ax.set_yticks(where, labels)
+    ax.set_ylim(-0.6, len(labels) - 0.4)
+    ax.grid(axis="y", visible=False)
+    return where
 
 
 # --- arms and models ----------------------------------------------------------------------------------------
@@ -95,8 +135,8 @@ def accuracy_ladder(frame, lines: dict[str, float] | None = None, xlabel: str = 
         frame: columns label; value, low, high (ours, percent); optionally paper and notebook (percent). NaN is left out.
         lines: vertical reference lines, name to percent.
     """
-    figure, ax = new(height=_rows_height(len(frame)) + 0.25)
-    where = np.arange(len(frame))[::-1]
+    figure, ax = new()
+    where = _rows(ax, frame["label"], per_row=0.3, around=1.2)
     have = frame["value"].notna().to_numpy()
     value, low, high = (frame[c].to_numpy(float)[have] for c in ("value", "low", "high"))
     spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
@@ -107,12 +147,9 @@ def accuracy_ladder(frame, lines: dict[str, float] | None = None, xlabel: str = 
             ax.plot(frame[column], where, marker, color=PAPER, ms=6 if marker == "D" else 11, label=name, **filled)
     for (name, x), style in zip((lines or {}).items(), ("--", ":", "-.")):
         ax.axvline(x, color=MUTED, ls=style, lw=1.2, label=name, zorder=0)
-    ax.set_yticks(where, frame["label"])
-    ax.set_ylim(-0.6, len(frame) - 0.4)
     ax.set_xlabel(xlabel)
-    ax.grid(axis="y", visible=False)
     ax.margins(x=0.06)
-    figure.legend(loc="outside upper center", ncols=3)
+    _legend(figure, first="ours, 95% interval", ncols=4)
     return figure
 
 
@@ -120,10 +157,10 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
     """Forest plot of paired differences.
 
     Args:
-        frame: columns label, difference, low, high (points), p (corrected, may be NaN).
+        frame: columns label, difference, low, high (points), p (corrected, may be NaN); optionally paper (points).
     """
-    figure, ax = new(height=_rows_height(len(frame), per_row=0.34))
-    where = np.arange(len(frame))[::-1]
+    figure, ax = new()
+    where = _rows(ax, frame["label"], per_row=0.34, around=1.1)
     value = frame["difference"].to_numpy(float)
     spread = np.nan_to_num(np.clip([value - frame["low"], frame["high"] - value], 0, None))
     ax.axvline(0, color=MUTED, lw=1.2)
@@ -134,16 +171,15 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
                 value[rows], where[rows], xerr=spread[:, rows], fmt="o", color=OURS, mfc=marker_face, ms=6, lw=1.8,
                 capsize=3, label=name,
             )  # fmt: skip
-    ax.set_yticks(where, frame["label"])
-    ax.set_ylim(-0.6, len(frame) - 0.4)
+    if "paper" in frame and frame["paper"].notna().any():
+        ax.plot(frame["paper"], where, "D", color=PAPER, mfc="white", ms=6, label="paper")
     right = ax.secondary_yaxis("right")
     right.set_yticks(where, ["" if np.isnan(p) else f"p = {p:.3f}" if p >= 0.001 else "p < 0.001" for p in frame["p"]])
     right.tick_params(length=0, labelsize=9)
     right.spines["right"].set_visible(False)
     ax.set_xlabel(xlabel)
-    ax.grid(axis="y", visible=False)
     ax.margins(x=0.06)
-    figure.legend(loc="outside upper center", ncols=2)
+    _legend(figure, ncols=3)
     return figure
 
 
@@ -169,7 +205,7 @@ def class_recall(frame):
     ax.set_ylabel("recall (%)")
     ax.set_xlabel("true class and its test images")
     ax.grid(axis="x", visible=False)
-    figure.legend(loc="outside upper center", ncols=2)
+    _legend(figure, ncols=2)
     return figure
 
 
@@ -216,7 +252,7 @@ def _class_scatter(ax, points, y, size):
 
 def feature_scatter(points: np.ndarray, y: np.ndarray, axis_labels: list[str]):
     """Three-dimensional scatter plot of test images (n, 3), from two sides; axis_labels: one for each column."""
-    figure, axes = new(1, 2, height=4.5, subplot_kw={"projection": "3d"})
+    figure, axes = new(1, 2, height=4.0, subplot_kw={"projection": "3d"})
     for ax, azimuth in zip(axes, (-60, 30)):
         _class_scatter(ax, points, y, 22)
         ax.view_init(elev=22, azim=azimuth)
@@ -224,9 +260,8 @@ def feature_scatter(points: np.ndarray, y: np.ndarray, axis_labels: list[str]):
         ax.set_xlabel(axis_labels[0], labelpad=-4, fontsize=8.5)
         ax.set_ylabel(axis_labels[1], labelpad=-4, fontsize=8.5)
         ax.set_zlabel(axis_labels[2], labelpad=-5, fontsize=8.5)
-        ax.set_box_aspect((1, 1, 0.9), zoom=0.92)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.4)
+        ax.set_box_aspect((1, 1, 0.9), zoom=0.98)
+    _legend(figure, ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.4)
     return figure
 
 
@@ -240,8 +275,7 @@ def projections(panels: list[tuple], y: np.ndarray):
     for ax, (title, points, xlabel, ylabel) in zip(axes[0], panels):
         _class_scatter(ax, points, y, 26)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.3)
+    _legend(figure, ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.3)
     return figure
 
 
@@ -386,10 +420,9 @@ def training_curves(arms: dict[str, list[tuple]]):
             ax.xaxis.get_major_locator().set_params(integer=True)
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
-    with plt.rc_context(_STYLE):
-        handles = [plt.Line2D([], [], color=color, ls=style, label=name) for _, color, style, name in series]
-        handles.append(plt.Line2D([], [], ls="", marker="o", mfc="none", mec="black", label="epoch kept"))
-        figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    handles = [plt.Line2D([], [], color=color, ls=style, label=name) for _, color, style, name in series]
+    handles.append(plt.Line2D([], [], ls="", marker="o", mfc="none", mec="black", label="epoch kept"))
+    _legend(figure, handles, ncols=4)
     return figure
 
 
@@ -399,17 +432,15 @@ def selection(frame):
     Args:
         frame: columns label, kept, last, best, low, high: test accuracy (percent); low and high span the later half.
     """
-    figure, ax = new(height=_rows_height(len(frame), per_row=0.24) + 0.25)
-    where = np.arange(len(frame))[::-1]
+    figure, ax = new()
+    where = _rows(ax, frame["label"], per_row=0.26, around=1.3)
     ax.hlines(where, frame["low"], frame["high"], color="#C9C9C9", lw=6, label="range over the later half of epochs")
-    ax.plot(frame["last"], where, "s", color=MUTED, ms=4.5, label="last epoch")
-    ax.plot(frame["best"], where, "^", color=PAPER, ms=5.5, mfc="white", label="best on the test set (not allowed)")
-    ax.plot(frame["kept"], where, "o", color=OURS, ms=5, label="epoch kept (by validation)")
-    ax.set_yticks(where, frame["label"])
-    ax.set_ylim(-0.7, len(frame) - 0.3)
+    ax.plot(frame["last"], where, "s", color=MUTED, ms=8, mfc="none", label="last epoch")
+    ax.plot(frame["best"], where, "^", color=PAPER, ms=9, mfc="none", label="best on the test set (not allowed)")
+    ax.plot(frame["kept"], where, "o", color=OURS, ms=4.5, label="epoch kept (by validation)")
     ax.set_xlabel("test accuracy (%)")
-    ax.grid(axis="y", visible=False)
-    figure.legend(loc="outside upper center", ncols=2)
+    ax.margins(x=0.04)
+    _legend(figure, ncols=2)
     return figure
 
 
@@ -436,7 +467,7 @@ def reliability(arms: dict[str, tuple], bins: int = ECE_BINS):
         below.stairs(100 * n / len(y), 100 * edges, color=color, ls=style, lw=1.4)
     ax.set(ylabel="accuracy in the bin (%)", ylim=(-3, 103), xlim=(10, 101))
     below.set(xlabel="confidence: probability of the predicted class (%)", ylabel="images (%)")
-    figure.legend(loc="outside upper center", ncols=2)
+    _legend(figure, ncols=2)
     return figure
 
 
@@ -460,7 +491,7 @@ def roc_pr(arms: dict[str, tuple]):
     pr.set(xlabel="melanoma sensitivity = recall (%)", ylabel="precision (%)", title="precision and recall")
     for ax in (roc, pr):
         ax.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
-    figure.legend(loc="outside upper center", ncols=2)
+    _legend(figure, ncols=2)
     return figure
 
 
@@ -478,5 +509,189 @@ def coverage(arms: dict[str, tuple]):
         lowest = min(lowest, 100 * accuracy[shown].min())
     ax.set(xlabel="images answered, most confident first (%)", ylabel="accuracy on them (%)", xlim=(0, 101))
     ax.set_ylim(lowest - 2, 101)
-    figure.legend(loc="outside upper center", ncols=2)
+    _legend(figure, ncols=2)
+    return figure
+
+
+# --- data and protocol --------------------------------------------------------------------------------------
+
+
+def class_counts(counts):
+    """Files of every class at each step of the protocol, on a logarithmic axis.
+
+    Args:
+        counts: index class, one column a step, in order.
+    """
+    figure, ax = new()
+    where = _rows(ax, counts.index, per_row=0.4, around=1.1)
+    ax.hlines(where, counts.min(axis=1), counts.max(axis=1), color="#C9C9C9", lw=1.5, zorder=0)
+    for (step, values), (color, _), marker in zip(counts.items(), SERIES, "osD^"):
+        # Equal or near counts would hide each other: the earlier ones are the larger, hollow marks.
+        last = step == counts.columns[-1]
+        ax.plot(values, where, marker, color=color, ms=5 if last else 8, mfc=color if last else "none", mew=1.5, label=step)
+        if step in (counts.columns[0], counts.columns[-1]):
+            for x, y in zip(values, where):
+                ax.annotate(f"{x:,}", (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=8, color=color)
+    ax.set_xscale("log")
+    ax.set_ylim(-0.5, len(counts) - 0.2)
+    ax.set_xlabel("files (logarithmic)")
+    ax.margins(x=0.08)
+    _legend(figure, ncols=3)
+    return figure
+
+
+def populations(shares, reference: str | None = None):
+    """Share of every class in several sets of files.
+
+    Args:
+        shares: index class, one column a set, percent.
+        reference: the set whose bars are drawn hollow.
+    """
+    figure, ax = new(height=3.9)
+    width = 0.8 / len(shares.columns)
+    for k, ((name, values), (color, _)) in enumerate(zip(shares.items(), SERIES)):
+        x = np.arange(len(shares)) + (k - (len(shares.columns) - 1) / 2) * width
+        bars = ax.bar(x, values, 0.9 * width, color="white" if name == reference else color, edgecolor=color, lw=1.4, label=name)
+        ax.bar_label(bars, [f"{v:.1f}" if v < 9.95 else f"{v:.0f}" for v in values], fontsize=7.5, padding=2, color=color)
+    ax.set_xticks(np.arange(len(shares)), shares.index)
+    ax.set_ylabel("share of the files (%)")
+    ax.set_ylim(0, 1.08 * shares.to_numpy().max())
+    ax.grid(axis="x", visible=False)
+    _legend(figure, ncols=3)
+    return figure
+
+
+def leakage_by_class(shares):
+    """Held-out files with a sibling in training, class by class.
+
+    Args:
+        shares: index class (or ``total``), one column a way of splitting, percent; NaN is left out.
+    """
+    figure, ax = new()
+    where = _rows(ax, shares.index, per_row=0.4, around=1.4)
+    step = min(0.13, 0.7 / len(shares.columns))
+    for k, ((name, values), (color, _), marker) in enumerate(zip(shares.items(), SERIES, "oDs^vPX")):
+        y = where - (k - (len(shares.columns) - 1) / 2) * step
+        ax.plot(values, y, marker, color=color, ms=6, label=name, clip_on=False)
+    ax.axhline(0.5, color=MUTED, lw=0.8)
+    ax.set_xlim(-2, 102)
+    ax.set_xlabel("held-out files with a sibling in training (%)")
+    _legend(figure, ncols=2)
+    return figure
+
+
+def image_grid(images, titles: list[str], columns: int = 6):
+    """Small images (h, w, 3) with a line of text above each; nothing but synthetic images may go into the book."""
+    rows = -(-len(images) // columns)
+    figure, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.25), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image, title in zip(axes.flat, images, titles):
+        ax.imshow(image)
+        ax.set_title(title, fontsize=8)
+    return figure
+
+
+# --- attention maps -----------------------------------------------------------------------------------------
+
+
+def attention_maps(rows: dict[str, list], titles: list[str], outlines=None, photographs=None):
+    """Attention maps of a few images, one row an arm, each stretched to its own range, which is written below it.
+
+    Args:
+        rows: label to [(map (h, w), note)], or None where there is nothing to show; one for each title.
+        titles: above each column, for instance class and image id.
+        outlines: lesion masks (S, S), drawn as contours; None where there are none.
+        photographs: (Y, X, 3), shown in a first row and under the maps; only synthetic ones may go into the book.
+    """
+    nothing = [None] * len(titles)
+    outlines, bare = outlines if outlines is not None else nothing, photographs is None
+    photographs = nothing if bare else photographs
+    labels = list(rows) if bare else ["photograph", *rows]
+    figure, axes = new(len(labels), len(titles), height=0.35 + 1.32 * len(labels), squeeze=False)
+    extent = (0, 1, 1, 0)
+    for i, (label, line) in enumerate(zip(labels, axes)):
+        cells = rows.get(label, nothing)
+        for ax, cell, title, outline, photograph in zip(line, cells, titles, outlines, photographs):
+            if photograph is not None:
+                ax.imshow(photograph, extent=extent)
+            if cell is not None:
+                values, note = cell
+                alpha = 1 if photograph is None else 0.55
+                ax.imshow(np.asarray(values, float), cmap="viridis", extent=extent, interpolation="bilinear", alpha=alpha)
+                ax.set_xlabel(note, fontsize=7.5, labelpad=2)
+            if outline is not None and (cell is not None or photograph is not None):
+                middle = (np.arange(len(outline)) + 0.5) / len(outline)
+                for color, width in (("black", 2.2), ("white", 1.0)):
+                    ax.contour(middle, middle, outline, [0.5], colors=color, linewidths=width)
+            ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0), aspect="equal")
+            ax.grid(False)
+            ax.spines[:].set_visible(cell is not None or photograph is not None)
+            if i == 0:
+                ax.set_title(title, fontsize=8)
+        line[0].set_ylabel(textwrap.fill(label, 18), fontsize=8)
+    return figure
+
+
+def attention_shares(panels: dict):
+    """What lies inside the lesion, class by class: the map with its interval, and its three controls.
+
+    Args:
+        panels: title to a frame with the columns class, n, share_inside, ci_low, ci_high, area_share, gaussian_share,
+            others_share (fractions), as ``attention.summary`` gives.
+    """
+    figure, axes = new(1, len(panels), sharex=True, sharey=True, squeeze=False)
+    first = next(iter(panels.values()))
+    where = _rows(axes[0, 0], [f"{c} (n = {n:,})" for c, n in zip(first["class"], first["n"])], per_row=0.38, around=1.5)
+    for ax, (title, frame) in zip(axes[0], panels.items()):
+        value, low, high = (100 * frame[c].to_numpy() for c in ("share_inside", "ci_low", "ci_high"))
+        ax.plot(100 * frame["area_share"], where, "|", color="black", ms=13, mew=1.6, label="lesion's share of the image")
+        ax.plot(100 * frame["gaussian_share"], where, "D", color=PAPER, mfc="white", ms=6.5, label="centred Gaussian")
+        ax.plot(100 * frame["others_share"], where, "x", color="#009E73", ms=6.5, mew=1.6, label="map of other images")
+        spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
+        ax.errorbar(value, where, xerr=spread, fmt="o", color=OURS, ms=5, lw=1.6, capsize=3, label="attention, 95% interval")
+        ax.set_title(textwrap.fill(title, 44))
+        ax.set_xlabel("weight inside the lesion (%)")
+        ax.grid(axis="y", visible=False)
+        ax.axhline(0.5, color=MUTED, lw=0.8)
+    _legend(figure, ncols=4, first="attention, 95% interval", columnspacing=1.2, handletextpad=0.4)
+    return figure
+
+
+def attention_leads(frame):
+    """Attention minus each control on the whole test set, one row a map, with paired 95% intervals (points).
+
+    Args:
+        frame: columns label and, for each of area, gauss, others: diff_*, diff_*_low, diff_*_high (fractions).
+    """
+    figure, ax = new()
+    where = _rows(ax, frame["label"], per_row=0.5, around=1.1)
+    ax.axvline(0, color=MUTED, lw=1.2)
+    names = {"area": "lesion's share of the image", "gauss": "centred Gaussian", "others": "map of other images"}
+    for k, ((short, name), color, marker) in enumerate(zip(names.items(), ("black", PAPER, "#009E73"), "oDs")):
+        value, low, high = (100 * frame[f"diff_{short}{end}"].to_numpy() for end in ("", "_low", "_high"))
+        spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
+        ax.errorbar(value, where + 0.2 * (1 - k), xerr=spread, fmt=marker, color=color, ms=5, lw=1.6, capsize=3, label=name)
+    ax.set_xlabel("weight inside the lesion, attention minus control (points)")
+    ax.margins(x=0.06)
+    _legend(figure, ncols=3)
+    return figure
+
+
+def blob_widths(sigmas: np.ndarray, shares: np.ndarray, maps: dict[str, float], frozen: float):
+    """What centred Gaussians of every width put on the lesion, and which of them each map equals.
+
+    Args:
+        sigmas: standard deviations as shares of the side. shares: mean share inside of each, fractions.
+        maps: label to mean share inside.
+        frozen: the width of the control.
+    """
+    figure, ax = new(height=3.6)
+    ax.plot(sigmas, 100 * shares, color="black", lw=1.8, label="centred Gaussian")
+    ax.axvline(frozen, color=MUTED, lw=1, ls=":", label=f"the control, {frozen:g} of the side")
+    for (label, share), (color, style) in zip(maps.items(), SERIES):
+        ax.axhline(100 * share, color=color, ls=style, lw=1.5, label=label)
+    ax.set(xlabel="standard deviation of the Gaussian, as a share of the image's side", ylabel="weight inside the lesion (%)")
+    ax.set_xlim(sigmas[0], sigmas[-1])
+    _legend(figure, ncols=2)
     return figure

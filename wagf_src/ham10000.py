@@ -246,9 +246,7 @@ def _decode_square(path: Path, size: int, resize: str) -> np.ndarray:
         return np.asarray(image.convert("RGB").resize((size, size), method, box=box))
 
 
-def image_store(
-    folder: Path, metadata: pd.DataFrame, size: int, resize: str = "antialias"
-) -> tuple[np.ndarray, str]:
+def image_store(folder: Path, metadata: pd.DataFrame, size: int, resize: str = "antialias") -> tuple[np.ndarray, str]:
     """All images of ``metadata``, decoded and resized once into a file of the cache folder and mapped from there.
 
     The whole frame is squeezed into a square. ``antialias`` is a bilinear filter as wide as the reduction asks for;
@@ -416,7 +414,9 @@ def download(folder: Path | None = None, metadata_md5: str = METADATA_MD5, n_ima
             archive.unlink()
         raise
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror or error}; make room or access, then {_AGAIN}") from None
+        raise UserError(
+            f"{error.filename or folder}: {error.strerror or error}; make room or access, then {_AGAIN}"
+        ) from None
     print(f"{summary}\n{LICENCE}")
 
 
@@ -548,7 +548,6 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("check", help="check a folder completely").add_argument("folder", nargs="?")
     options = parser.parse_args(arguments)
     folder = Path(options.folder).expanduser() if options.folder else data_dir()
-    sys.stdout.reconfigure(line_buffering=True)  # progress shows at once, in a log file too
     try:
         if options.command == "download":
             download(folder)
@@ -564,4 +563,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # progress shows at once, in a log file too
     sys.exit(main())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
 from wagf_src.config import CLASSES, Profile, UserError
 
@@ -95,17 +95,22 @@ def split(metadata: pd.DataFrame, profile: Profile) -> Split:
 
     ``validation: copies`` is the paper's: the files of every class (photographs and copies) are divided at random,
     after augmentation, so that copies of one photograph stand on both sides. ``training`` validates on the training
-    files themselves, as the released notebook of the proposed model does. ``lesions`` keeps all images of a lesion
-    (near-duplicates included) on one side. Which 30% the authors' loader took is not known; here it is a seeded draw.
+    files themselves, as the released notebook of the proposed model does. ``lesions`` draws lesions, stratified by
+    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. Which 30% the authors' loader took is not known; here it is a seeded draw.
     """
     test = test_rows(metadata, profile.test_seed)
     rest = np.setdiff1d(np.arange(len(metadata)), test)
     if profile.validation == "lesions":
-        # One fold of StratifiedGroupKFold is as near to the fraction as whole lesions allow.
-        folds = StratifiedGroupKFold(round(1 / profile.validation_fraction), shuffle=True, random_state=profile.test_seed)
-        y, groups = labels(metadata)[rest], lesion_groups(metadata)[rest]
-        train, validation = next(iter(folds.split(rest, y, groups)))
-        return Split(_originals(rest[train]), _originals(rest[validation]), test)
+        groups = lesion_groups(metadata)[rest]
+        lesions, first = np.unique(groups, return_index=True)
+        _, chosen = train_test_split(
+            lesions,
+            test_size=profile.validation_fraction,
+            stratify=metadata["dx"].to_numpy()[rest][first],
+            random_state=profile.test_seed,
+        )
+        held = np.isin(groups, chosen)
+        return Split(_originals(rest[~held]), _originals(rest[held]), test)
     files = virtual_files(metadata, rest, profile) if profile.augmentation == "offline" else _originals(rest)
     if profile.validation == "training":
         return Split(files, files, test)

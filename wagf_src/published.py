@@ -16,8 +16,9 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.proportion import power_proportions_2indep, proportion_confint
+from statsmodels.stats.proportion import power_proportions_2indep
 
+from wagf_src import evaluation
 from wagf_src.config import UserError
 
 PROVENANCE = "published numbers; no data used"
@@ -207,8 +208,8 @@ def f1_bound(precision: float, recall: float) -> float:
 
 def wilson(percent: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson score interval (percent) of an accuracy of ``percent`` on ``n`` images."""
-    low, high = proportion_confint(percent / 100 * n, n, alpha=1 - confidence, method="wilson")
-    return 100 * float(low), 100 * float(high)
+    low, high = evaluation.wilson(percent / 100 * n, n, confidence)
+    return 100 * low, 100 * high
 
 
 def majority_percent() -> float:

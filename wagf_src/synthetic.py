@@ -35,8 +35,8 @@ MARKER = "SYNTHETIC.txt"
 CLASS_SHARES = {"akiec": 0.08, "bcc": 0.10, "bkl": 0.14, "df": 0.065, "mel": 0.15, "nv": 0.40, "vasc": 0.065}
 
 # A lesion is drawn once, on a square canvas a little finer than the photographs, which are warped views of it.
-_CANVAS = 256
-_FINER = 1.25  # canvas pixels per photograph pixel
+_CANVAS = 224
+_FINER = 1.1  # canvas pixels per photograph pixel
 _SHAPE = (_CANVAS, _CANVAS)
 _Y, _X = (np.mgrid[:_CANVAS, :_CANVAS] - (_CANVAS - 1) / 2).astype(np.float32)
 _THETA = np.arctan2(_Y, _X)
@@ -65,8 +65,8 @@ _SKINS = np.array(
 class Lesion:
     """What stays the same from photograph to photograph.
 
-    ``depth`` (256, 256) is the distance to the border in canvas pixels, positive inside; ``density`` (3, 256, 256) the
-    optical density for red, green and blue; ``white`` (256, 256) the share of skin colour replaced by white;
+    ``depth`` (224, 224) is the distance to the border in canvas pixels, positive inside; ``density`` (3, 224, 224) the
+    optical density for red, green and blue; ``white`` (224, 224) the share of skin colour replaced by white;
     ``skin`` (3,) the colour of the skin around. All float32.
     """
 
@@ -137,9 +137,10 @@ def _outline(rng, radius, stretch, lobes, jagged):
     radius = radius * _FINER
     stretch = math.sqrt(stretch)
     reach = 1 + 0.7 * lobes * _smooth(rng, radius / 2.5) + jagged * _smooth(rng, radius / 9)
-    for k, weight in ((2, 0.7), (3, 0.9), (4, 0.4)):
+    for k, weight in ((2, 0.7), (3, 0.9), (4, 0.25)):
         reach += lobes * weight * rng.normal() * np.cos(k * _THETA + rng.uniform(0, 2 * math.pi))
-    return radius * np.maximum(reach, 0.4) - np.hypot(_X / stretch, _Y * stretch)
+    depth = radius * np.maximum(reach, 0.4) - np.hypot(_X / stretch, _Y * stretch)
+    return np.minimum(depth, _CANVAS / 2 - 10 - np.hypot(_X, _Y))  # never off the canvas
 
 
 def _spots(rng, room, count, small, large, stretch=1.0, soft=1.0):
@@ -201,7 +202,7 @@ def _nv(rng):
     """Melanocytic nevus: round or oval, symmetric, one or two browns, an even network or globules."""
     atypical = rng.random() < 0.3  # larger, less regular, two browns: what is taken for a melanoma
     radius = rng.uniform(26, 50) if atypical else rng.uniform(17, 42)
-    depth = _outline(rng, radius, rng.uniform(1, 1.5), 0.08 if atypical else 0.035, 0.04 if atypical else 0.018)
+    depth = _outline(rng, radius, rng.uniform(1, 1.5), 0.09 if atypical else 0.035, 0.045 if atypical else 0.018)
     core = np.clip(depth / (radius * _FINER), 0, 1)
     brown = rng.uniform(0.45, 1.1) * (1 + rng.uniform(-0.3, 0.6) * (core - 0.4))
     kind = rng.random()
@@ -215,15 +216,15 @@ def _nv(rng):
     if atypical:
         second = _step(_smooth(rng, radius / 2.5) + 0.3 * _fractal(rng, 1.2), -0.3, 1.2)
         maps["brown"] = brown * (0.7 + 0.6 * second)
-        maps["black"] = rng.uniform(0.1, 0.6) * second
+        maps["black"] = rng.uniform(0.1, 0.8) * second
     return depth, rng.uniform(5, 13), maps
 
 
 def _mel(rng):
     """Melanoma: larger, asymmetric, notched border, many colours up to a blue-white veil, atypical network."""
-    early = rng.random() < 0.3  # not much more than an atypical nevus
+    early = rng.random() < 0.4  # not much more than an atypical nevus
     radius = rng.uniform(24, 46) if early else rng.uniform(30, 60)
-    depth = _outline(rng, radius, rng.uniform(1, 1.5), 0.1 if early else 0.16, 0.05 if early else 0.08)
+    depth = _outline(rng, radius, rng.uniform(1, 1.5), 0.09 if early else 0.16, 0.045 if early else 0.08)
     texture = _fractal(rng, 1.1)
 
     def patches(low, high):
@@ -233,15 +234,15 @@ def _mel(rng):
     lines = _step(_lattice(rng, rng.uniform(6, 9), 0.4), 0.5, 0.1)
     brown = brown * (0.8 + 0.6 * lines * patches(-0.3, 0.9))
     dots = _spots(rng, depth > 0, int(rng.integers(3, 22)), 0.8, 2.8)
-    black = rng.uniform(0.3, 0.9) * patches(0, 1.5) + 0.5 * dots
+    black = rng.uniform(0.3, 1.1) * patches(0, 1.5) + 0.5 * dots
     red, white = rng.uniform(0, 0.35) * patches(-0.5, 1.5), 0.0
     maps = {"brown": brown, "black": black * (0.6 if early else 1), "red": red}
-    if not early or rng.random() < 0.3:
+    if rng.random() < (0.2 if early else 0.8):
         veil = patches(0.1, 1.5) * _step(depth, 1, 14)
         maps["blue"] = rng.uniform(0.4, 0.9) * veil
         maps["brown"] = maps["brown"] * (1 - 0.75 * veil)
         white = 0.45 * veil
-    if rng.random() < 0.4:  # regression: scar-like white with grey dust
+    if rng.random() < (0.15 if early else 0.4):  # regression: scar-like white with grey dust
         scar = patches(0.6, 1.8)
         maps = {pigment: amount * (1 - 0.85 * scar) for pigment, amount in maps.items()}
         white = np.maximum(white, 0.55 * scar)
@@ -251,7 +252,7 @@ def _mel(rng):
 def _bkl(rng):
     """Benign keratosis: sharp, moth-eaten border, waxy or dull brown, milia-like cysts and comedo-like openings."""
     kind = rng.random()
-    radius = rng.uniform(22, 50)
+    radius = rng.uniform(20, 50)
     depth = _outline(rng, radius, rng.uniform(1, 1.6), 0.09, 0.03)
     for _ in range(rng.integers(3, 10)):  # bites out of the border
         angle, size = rng.uniform(-math.pi, math.pi), rng.uniform(0.1, 0.3) * radius * _FINER
@@ -336,7 +337,7 @@ def _df(rng):
     radius = rng.uniform(14, 30)
     depth = _outline(rng, radius, rng.uniform(1, 1.3), 0.05, 0.03)
     core = np.clip(depth / (radius * _FINER), 0, 1) + 0.1 * _smooth(rng, 5) + 0.05 * _fractal(rng, 1.0)
-    patch = _step(core, rng.uniform(0.05, 0.35), rng.uniform(0.7, 1.0)) * (1 if rng.random() < 0.85 else 0.4)
+    patch = _step(core, rng.uniform(0.05, 0.35), rng.uniform(0.7, 1.0)) * (1 if rng.random() < 0.8 else 0.4)
     lines = _step(_lattice(rng, rng.uniform(4.5, 6), 0.25), 0.55, 0.1)
     brown = rng.uniform(0.25, 0.8) * (0.75 + 0.5 * lines) * (1 - 0.8 * patch)
     red = rng.uniform(0.05, 0.5) * (1 - 0.5 * patch) * (1 + 0.2 * _smooth(rng, 8))
@@ -377,10 +378,11 @@ def make_lesion(dx: str, rng: np.random.Generator) -> Lesion:
     if dx not in _DRAW:
         raise UserError(f"synthetic lesion: dx is {dx!r}, but must be one of {', '.join(CLASSES)}")
     one, other = rng.integers(len(_SKINS), size=2)
-    skin = 0.7 * _SKINS[one] + 0.3 * _SKINS[other] + rng.normal(0, 5, 3)
+    skin = 0.7 * _SKINS[one] + 0.3 * _SKINS[other] + rng.normal(0, 4, 3)
     depth, border, maps = _DRAW[dx](rng)
     grain = _fractal(rng, 1.1)
-    inside = _step(depth + 0.2 * border * _smooth(rng, 5) + 0.1 * border * grain, -border / 2, border / 2)  # pigment thins out unevenly
+    ragged = depth + border * (0.2 * _smooth(rng, 5) + 0.1 * grain)  # pigment thins out unevenly
+    inside = _step(ragged, -border / 2, border / 2)
     white = np.clip(maps.pop("white", 0.0) * inside, 0, 0.95)
     flush = rng.uniform(0, 0.12) * np.exp(-np.maximum(-depth, 0) / 12)  # the skin around is a little redder
     inside = inside * np.maximum(1 + 0.14 * grain, 0)
@@ -402,11 +404,9 @@ def photograph(lesion: Lesion, rng: np.random.Generator) -> tuple[np.ndarray, np
     """
     angle, scale = rng.uniform(0, 2 * math.pi), rng.uniform(0.85, 1.15)
     cos, sin = math.cos(angle) * _FINER / scale, math.sin(angle) * _FINER / scale
-    mirror = 1 if rng.random() < 0.5 else -1
     x, y = WIDTH / 2 + rng.normal(0, 9), HEIGHT / 2 + rng.normal(0, 6)
     middle = _CANVAS / 2
-    view = (cos, mirror * sin, middle - cos * x - mirror * sin * y)
-    view += (-sin, mirror * cos, middle + sin * x - mirror * cos * y)
+    view = (cos, sin, middle - cos * x - sin * y, -sin, cos, middle + sin * x - cos * y)
 
     def seen(field):
         image = Image.fromarray(field)
@@ -430,8 +430,8 @@ def _skin_texture(rng):
     """Blood and melanin (150, 200) of the skin itself: mottled, finely furrowed, sometimes freckled."""
     shape = (HEIGHT, WIDTH)
     cloud = _fractal(rng, 1.1, shape)
-    blood = rng.uniform(0.02, 0.06) * cloud
-    melanin = rng.uniform(0.01, 0.04) * _smooth(rng, 12, shape) + 0.015 * _fractal(rng, 0.3, shape)
+    blood = rng.uniform(0.025, 0.06) * cloud
+    melanin = rng.uniform(0.01, 0.05) * _smooth(rng, 12, shape)
     if rng.random() < 0.25:
         melanin = melanin + rng.uniform(0.08, 0.3) * _step(_smooth(rng, rng.uniform(3, 7), shape) + 0.3 * cloud, 0.8, 3)
     return blood, melanin

@@ -1,0 +1,157 @@
+"""Run folders without training: the files of results/<profile>/runs with made-up predictions, for tests of the reports."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.config import CLASSES, parse_arm
+from wagf_src.results import PROBABILITY_COLUMNS, SCHEMA_VERSION, Run
+
+COUNTS = {"akiec": 8, "bcc": 10, "bkl": 16, "df": 5, "mel": 15, "nv": 140, "vasc": 6}  # 200 test images
+LADDER = (
+    "mobilenetv2-base",
+    "resnet50-base",
+    "densenet121-base",
+    "densenet121-sa-described",
+    "densenet121-sa-gf-described",
+    "densenet121-wagf-described",
+    "densenet121-sa-released",
+    "densenet121-wagf-released",
+)
+FROZEN = (
+    "mobilenetv2-probe",
+    "mobilenetv2-base",
+    "mobilenetv2-sa-described",
+    "mobilenetv2-sa-gf-described",
+    "mobilenetv2-wagf-described",
+)
+
+
+def fabricate(
+    folder: Path, arms=LADDER, seeds=(0,), counts=None, epochs=6, synthetic=True, skill=None, validation=True
+) -> list[Run]:
+    """Write ``folder/<arm>-seed<k>`` for every arm and seed, as a training would, and return the runs.
+
+    Args:
+        counts: test images per class, COUNTS if None.
+        skill: mean lead of the true class's logit, one for all arms or by arm; default grows along the arms.
+        validation: also write validation_predictions.csv.
+    """
+    counts = counts or COUNTS
+    y = np.repeat(np.arange(7), [counts.get(c, 0) for c in CLASSES])
+    y = np.random.default_rng(1).permutation(y)
+    runs = []
+    for number, arm in enumerate(arms):
+        lead = skill[arm] if isinstance(skill, dict) else 2.0 + 0.15 * number if skill is None else skill
+        for seed in seeds:
+            rng = np.random.default_rng([number, seed])
+            path = Path(folder) / f"{arm}-seed{seed}"
+            path.mkdir(parents=True)
+            test = _predictions(y, lead, np.random.default_rng(7), rng, "ISIC_9")
+            test.to_csv(path / "predictions.csv", index=False, float_format="%.6g")
+            if validation:
+                part = _predictions(y[: len(y) // 2], lead + 0.3, np.random.default_rng(8), rng, "ISIC_8")
+                part.to_csv(path / "validation_predictions.csv", index=False, float_format="%.6g")
+            _write_arrays(path, parse_arm(arm), y, lead, rng)
+            best = _write_history(path, parse_arm(arm), epochs, rng)
+            accuracy = float((test[PROBABILITY_COLUMNS].to_numpy().argmax(1) == y).mean())
+            info = _info(arm, seed, len(y), epochs, best, accuracy, synthetic)
+            (path / "run.json").write_text(json.dumps(info))
+            runs.append(Run(path))
+    return runs
+
+
+def _predictions(y, lead, shared, rng, prefix):
+    # Some images are hard for every arm; the rest of the noise is the run's own.
+    logits = 1.2 * shared.normal(size=(len(y), 7)) + 0.7 * rng.normal(size=(len(y), 7)) + 1.0 * (np.arange(7) == 5)
+    logits[np.arange(len(y)), y] += lead
+    p = np.exp(1.3 * logits)
+    frame = pd.DataFrame(
+        {
+            "image_id": [f"{prefix}{i:06d}" for i in range(len(y))],
+            "lesion_id": [f"HAM_9{i:06d}" for i in range(len(y))],
+            "dx": np.array(CLASSES)[y],
+        }
+    )
+    frame[PROBABILITY_COLUMNS] = p / p.sum(axis=1, keepdims=True)
+    return frame
+
+
+def _write_arrays(path, arm, y, lead, rng):
+    centres = np.random.default_rng(3).normal(size=(7, 32))
+    features = 0.5 * lead * centres[y] + rng.normal(size=(len(y), 32))
+    np.savez_compressed(path / "features.npz", features=features.astype(np.float16))
+    attention = {}
+    if arm.modules in ("sa", "sa-gf", "wagf"):
+        attention["soft_attention"] = rng.dirichlet(np.ones(16), len(y)).reshape(-1, 4, 4)
+    if arm.modules == "wagf":
+        attention["safa"] = rng.random((len(y), 2, 2))
+    if attention:
+        np.savez_compressed(path / "attention.npz", **{k: v.astype(np.float16) for k, v in attention.items()})
+
+
+def _write_history(path, arm, epochs, rng):
+    """Write history.csv and return the best epoch."""
+    if arm.modules == "probe":
+        frame = pd.DataFrame([{"epoch": 1, "loss": 0.3, "accuracy": 0.9, "test_loss": 0.5, "test_accuracy": 0.8}])
+        frame.assign(seconds=2.0, images=500).to_csv(path / "history.csv", index=False)
+        return 1
+    epoch = np.arange(1, epochs + 1)
+    frame = pd.DataFrame({"epoch": epoch})
+    for prefix, floor, noise in (("", 0.2, 0.01), ("val_", 0.4, 0.1), ("test_", 0.5, 0.05)):
+        frame[f"{prefix}loss"] = floor + np.exp(-epoch / 3) + noise * rng.random(epochs)
+        frame[f"{prefix}accuracy"] = 0.9 - 0.3 * np.exp(-epoch / 3) - floor / 4 + noise * (rng.random(epochs) - 0.5)
+    frame["val_batch_f1"] = frame["val_accuracy"] + 0.01
+    frame["seconds"], frame["images"], frame["learning_rate"] = 3.0, 500, 0.001
+    if arm.fusion:
+        frame["g_w"] = frame["g_sa"] = 0.5
+    frame.to_csv(path / "history.csv", index=False, float_format="%.6g")
+    return int(epoch[frame["val_accuracy"].argmax()])
+
+
+def _info(arm, seed, n, epochs, best, accuracy, synthetic):
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": f"{arm}-seed{seed}",
+        "arm": arm,
+        "seed": seed,
+        "profile": "fabricated",
+        "settings": {
+            "data": "synthetic" if synthetic else "ham10000",
+            "image_size": 64,
+            "weights": "none",
+            "train": "end_to_end",
+            "epochs": epochs,
+            "learning_rate": 0.001,
+            "checkpoint": "best_accuracy",
+            "validation": "lesions",
+        },
+        "data": {
+            "name": "SYNTHETIC" if synthetic else "HAM10000",
+            "images": 10 * n,
+            "metadata_md5": "0" * 32,
+            "image_digest": "0" * 64,
+            "test_id_digest": "0" * 64,
+            "n_test": n,
+            "n_train": 6 * n,
+            "n_validation": n // 2,
+        },
+        "environment": {
+            "python": "3.11.0",
+            "keras": "3.15.0",
+            "backend": "tensorflow",
+            "backend_version": "2.21.0",
+            "device": "CPU, 2 cores",
+            "precision": "float32",
+            "cpu": "fabricated",
+        },
+        "git": {"commit": None, "dirty": None},
+        "wall_seconds": 40.0 + seed,
+        "train_images_per_second": {"compute": 100.0, "total": 80.0},
+        "parameters": {"total": 1_234_567, "trainable": 1_200_000},
+        "best_epoch": best,
+        "test_metrics": {"accuracy": accuracy},
+        "inputs_digest": "0" * 64,
+    }

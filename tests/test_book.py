@@ -1,0 +1,262 @@
+"""The book: it builds without a warning, reads offline, and what is committed in it was really executed."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import numpy as np
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from nbformat import v4
+from PIL import Image
+
+from wagf_src.config import PROFILES_DIR, ROOT, load_profile
+
+BOOK = ROOT / "book"
+TOC = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+ENTRIES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+CHAPTERS = [Path(entry).name for entry in ENTRIES if entry.startswith("chapters/")]
+COMMITTED = sorted((BOOK / "chapters").glob("*.ipynb"))
+PROSE = sorted(BOOK.glob("*.md"))
+# A 1 x 1 PNG: what a placeholder's figure shows.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def placeholder(name: str) -> nbformat.NotebookNode:
+    """A chapter that is not there yet, with one of everything that chapters show: formula, wide table, figure."""
+    cells = "".join(f"<td>{i}.000 [0.000, 1.000]</td>" for i in range(12))
+    figure = {"figure": {"name": f"fig-{name}", "caption": "A caption."}, "image": {"alt": "An alternative text."}}
+    outputs = [
+        v4.new_output("execute_result", {"text/html": f"<table><tr>{cells}</tr></table>", "text/plain": ""}, execution_count=1),
+        v4.new_output("execute_result", {"text/markdown": "**Answer:** $x^2$ and [limits](../limits.md)"}, execution_count=1),
+    ]
+    notebook = v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        cells=[
+            v4.new_markdown_cell(f"# Placeholder {name}\n\n$$F_w = \\frac{{1}}{{2}} \\sum_i x_i$$ (eq-{name})\n\nSee {{eq}}`eq-{name}`."),
+            v4.new_code_cell("pass", execution_count=1, outputs=outputs),
+            v4.new_code_cell(
+                "pass", execution_count=2, metadata={"mystnb": figure}, outputs=[v4.new_output("display_data", {"image/png": PIXEL})]
+            ),
+        ],
+    )
+    notebook.nbformat_minor = 5
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory) -> Path:
+    """The folder of the built pages. Chapters that are not committed yet are placeholders."""
+    folder = tmp_path_factory.mktemp("book")
+    source = folder / "source"
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("_build", "__pycache__"))
+    (source / "chapters").mkdir(exist_ok=True)
+    for name in CHAPTERS:
+        file = source / "chapters" / f"{name}.ipynb"
+        if not file.is_file():
+            nbformat.write(placeholder(name), file)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("jupyter-book"), "build", source, "--config", ROOT / "_config.yml",
+         "--path-output", folder, "-n", "-W", "--keep-going", "-q"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "Traceback" not in said
+    return folder / "_build" / "html"
+
+
+def soup(page: Path) -> BeautifulSoup:
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+
+
+def article_of(page: Path):
+    return soup(page).find("article")
+
+
+# --- sources -------------------------------------------------------------------------------------------------
+
+
+def test_every_page_has_a_source_and_every_notebook_is_in_the_book():
+    missing = [e for e in ENTRIES if not e.startswith("chapters/") and not (BOOK / f"{e}.md").is_file()]
+    missing += [f"notebooks/{name}.ipynb" for name in CHAPTERS if not (ROOT / "notebooks" / f"{name}.ipynb").is_file()]
+    assert not missing
+    assert {p.stem for p in (ROOT / "notebooks").glob("*.ipynb")} - {"train"} == set(CHAPTERS)
+    assert {p.stem for p in PROSE} == {e for e in ENTRIES if not e.startswith("chapters/")}
+
+
+def test_committed_chapters_are_all_there_or_none():
+    assert {p.stem for p in COMMITTED} in (set(), set(CHAPTERS))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda p: p.stem)
+def test_committed_chapter_was_executed_from_its_source(path):
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and cell.source.strip():
+            assert cell.execution_count is not None, cell.source
+            assert not [o for o in cell.outputs if o.output_type == "error"], cell.source
+    source = nbformat.read(ROOT / "notebooks" / path.name, as_version=4)
+    shown = [c.source for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    assert shown == [c.source for c in source.cells], "the notebook has changed since: run `make publish` again"
+
+
+def test_nothing_that_is_published_names_a_folder_of_a_machine():
+    texts = [*PROSE, *COMMITTED, *(ROOT / name for name in ("README.md", "_config.yml", "environment.yml", "CITATION.cff"))]
+    path = re.compile(r"(?<![\w.<-])/(?:home/\w+|Users/\w+|root|work|tmp|farm|mnt)/")
+    found = {p.name: path.findall(p.read_text(encoding="utf-8")) for p in texts}
+    assert not {name: hits for name, hits in found.items() if hits}
+
+
+def test_the_profiles_are_described_as_they_are():
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\d+) px \| (\d+) \|", (BOOK / "reproduce.md").read_text(encoding="utf-8"), re.M)
+    described = {name: (data.lower(), int(size), int(epochs)) for name, data, size, epochs in rows}
+    profiles = [load_profile(p.stem) for p in PROFILES_DIR.glob("*.yaml")]
+    assert described == {p.name: (p.data, p.image_size, p.epochs) for p in profiles}
+
+
+def test_every_reference_is_cited_and_every_citation_has_its_reference():
+    entries = re.findall(r"^@\w+\{([^,]+),", (BOOK / "references.bib").read_text(encoding="utf-8"), re.M)
+    cited = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", "".join(p.read_text(encoding="utf-8") for p in PROSE))
+    assert len(entries) == len(set(entries))
+    assert set(entries) == {key for keys in cited for key in keys.split(",")}
+
+
+def test_readme_has_the_place_for_results_and_links_to_what_exists():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("<!-- results:begin -->") == text.count("<!-- results:end -->") == 1
+    assert text.index("<!-- results:begin -->") < text.index("<!-- results:end -->")
+    targets = [t for t in re.findall(r"\]\(([^)\s]+)\)", text) if "//" not in t]
+    assert targets
+    assert not [t for t in targets if not (ROOT / t.split("#")[0]).exists()]
+
+
+def test_citation_file_names_licence_and_authors():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)  # what the format requires
+    assert citation["license"] == "MIT" and (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+
+
+def test_conda_users_get_the_same_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    (pip,) = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
+    assert pip == ["-r requirements/run.txt"]
+    lock = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
+    assert "--hash=sha256:" in lock and "--index-url" not in lock
+
+
+# --- built pages ---------------------------------------------------------------------------------------------
+
+
+def test_every_page_is_built(html):
+    for entry in ENTRIES:
+        assert (html / f"{entry}.html").is_file(), entry
+    assert "intro.html" in (html / "index.html").read_text(encoding="utf-8")
+    headings = [h.get_text() for h in article_of(html / "intro.html").find_all("h1")]
+    assert len(headings) == 1 and headings[0].startswith("WAGF, replicated")
+
+
+def test_links_inside_the_book_resolve(html):
+    pages = {page: soup(page) for page in html.rglob("*.html")}
+    ids = {page: {tag["id"] for tag in tree.find_all(id=True)} for page, tree in pages.items()}
+    broken, checked = [], 0
+    for page, tree in pages.items():
+        for tag in tree.find_all(["a", "link", "img", "script", "source"]):
+            url = urlsplit(tag.get("href") or tag.get("src") or "")
+            if url.scheme or url.netloc or (not url.path and not url.fragment):
+                continue
+            target = (page.parent / unquote(url.path)).resolve() if url.path else page
+            target = target / "index.html" if target.is_dir() else target
+            checked += 1
+            if not target.is_file():
+                broken.append(f"{page.name}: {url.path}")
+            elif url.fragment and target in ids and unquote(url.fragment) not in ids[target]:
+                broken.append(f"{page.name}: {url.path}#{url.fragment}")
+    assert checked > 200
+    assert not broken
+
+
+def test_pages_load_nothing_from_elsewhere(html):
+    loaded = []
+    for entry in ENTRIES:
+        tree = soup(html / f"{entry}.html")
+        loaded += [t["src"] for t in tree.find_all(["script", "img", "iframe"], src=True)]
+        loaded += [t["href"] for t in tree.find_all("link", rel=["stylesheet", "preload", "modulepreload"], href=True)]
+    assert loaded
+    assert not {url for url in loaded if urlsplit(url).netloc}
+
+
+def test_formulas_are_drawn_by_the_browser_itself(html):
+    for entry in ENTRIES:
+        text = article_of(html / f"{entry}.html").get_text()
+        assert not re.search(r"\\frac|\\sum|\\begin\{", re.sub(r"<code.*?</code>", "", text)), entry
+    if not COMMITTED:
+        tree = article_of(html / "chapters" / "table1.html")
+        assert len(tree.find_all("math")) == 2
+        assert tree.find(class_="eqno").get_text().startswith("(1)")
+
+
+def test_images_have_an_alternative_text(html):
+    seen = 0
+    for entry in ENTRIES:
+        for image in article_of(html / f"{entry}.html").find_all("img"):
+            seen += 1
+            text = image.get("alt", "")
+            # Sphinx puts the file's path where there is none.
+            assert text.strip() and "_images/" not in text, f"{entry}: {image.get('src')}"
+    assert seen
+
+
+def test_one_title_a_page_and_no_error_in_it(html):
+    for entry in ENTRIES:
+        article = article_of(html / f"{entry}.html")
+        assert len(article.find_all("h1")) == 1, entry
+        assert "Traceback (most recent call last)" not in article.get_text(), entry
+        levels = [int(h.name[1]) for h in article.find_all(re.compile("^h[1-6]$"))]
+        assert all(b - a <= 1 for a, b in zip(levels, levels[1:])), f"{entry}: a heading level is skipped"
+
+
+# --- in a browser --------------------------------------------------------------------------------------------
+
+# Reports what the page looks like after layout; the answer is read from the page's source.
+PROBE = """<script>addEventListener("load", () => setTimeout(() => {
+  const maths = [...document.querySelectorAll("math")].filter(m => m.offsetParent || m.getClientRects().length);
+  document.documentElement.dataset.probe = JSON.stringify({
+    page: document.documentElement.scrollWidth, window: innerWidth,
+    flat: maths.filter(m => m.getBoundingClientRect().height < 5).length });
+}, 300))</script>"""
+
+
+def chromium(page: Path, profile: Path, *words: str) -> str:
+    command = [
+        shutil.which("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+        f"--user-data-dir={profile}", "--virtual-time-budget=3000", *words, page.as_uri(),
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=50).stdout
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
+def test_pages_fit_the_window_and_are_not_blank(html, tmp_path):
+    shot = tmp_path / "shot.png"
+    chromium(html / "intro.html", tmp_path / "a", f"--screenshot={shot}", "--window-size=1280,900")
+    with Image.open(shot) as image:
+        pixels = np.asarray(image.convert("L"), float)
+    assert pixels.shape == (900, 1280)
+    # Text on a page: mostly background, some ink, in every third of the window's height.
+    ink = np.abs(pixels - np.median(pixels)) > 60
+    assert all(0.005 < third.mean() < 0.5 for third in np.array_split(ink, 3))
+    for entry, size in (("departures", "1280,900"), ("chapters/table1", "600,900")):
+        page = html / f"{entry}.html"
+        probed = page.with_name("probed.html")
+        probed.write_text(page.read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
+        tree = BeautifulSoup(chromium(probed, tmp_path / "b", "--dump-dom", f"--window-size={size}"), "html.parser")
+        found = json.loads(tree.html["data-probe"])
+        assert found["page"] <= found["window"], f"{entry} is wider than a window of {size}: {found}"
+        assert found["flat"] == 0, f"{entry}: formulas without height"

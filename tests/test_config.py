@@ -1,0 +1,131 @@
+"""Profiles: what is wrong stops before anything runs, naming file, key and what is allowed."""
+
+import pytest
+import yaml
+
+from wagf_src import config
+from wagf_src.config import UserError, load_profile, parse_arm
+
+GOOD = {
+    "description": "for tests",
+    "data": "ham10000",
+    "image_size": 64,
+    "arms": ["mobilenetv2-base"],
+}
+
+
+def write(tmp_path, values, text=None):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text if text is not None else yaml.safe_dump(values))
+    return str(file)
+
+
+@pytest.mark.parametrize("name", [p.stem for p in config.PROFILES_DIR.glob("*.yaml")])
+def test_every_profile_loads_and_so_does_its_trial(name):
+    profile, trial = load_profile(name), load_profile(name + "-trial")
+    assert profile.name == name and len(profile.runs()) == len(profile.arms) * len(profile.seeds)
+    assert (trial.epochs, len(trial.seeds)) == (1, 1) and trial.arms == profile.arms
+    assert trial.image_size == profile.image_size and trial.max_images_per_class
+
+
+def test_the_profiles_of_the_design_exist():
+    assert {"demo", "frozen", "lite", "reduced", "released", "paper"} <= {p.stem for p in config.PROFILES_DIR.glob("*.yaml")}
+
+
+def test_paper_profile_states_the_papers_setup():
+    paper = load_profile("paper")
+    assert (paper.image_size, paper.epochs, paper.batch_size, paper.optimizer) == (256, 25, 64, "adam")
+    assert paper.learning_rate == 0.01 and paper.validation_fraction == 0.3 and paper.target_per_class == 8000
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"epoch": 3}, ["mine.yaml", "epoch", "allowed", "epochs"]),
+        ({"epochs": "3"}, ["mine.yaml", "epochs", "int"]),
+        ({"epochs": True}, ["mine.yaml", "epochs", "int"]),
+        ({"epochs": 0}, ["mine", "epochs", "greater than 0"]),
+        ({"learning_rate": -0.1}, ["learning_rate", "greater than 0"]),
+        ({"learning_rate": float("nan")}, ["learning_rate", "float"]),
+        ({"optimizer": "sgd"}, ["optimizer", "adam, adamw"]),
+        ({"weights": None}, ["weights", "imagenet, none"]),
+        ({"arms": "mobilenetv2-base"}, ["arms", "list"]),
+        ({"arms": []}, ["arms", "at least one"]),
+        ({"arms": ["vgg16-base"]}, ["arms", "vgg16-base", "densenet121"]),
+        ({"arms": ["mobilenetv2-base", "mobilenetv2-base"]}, ["arms", "repetitions"]),
+        ({"arms": ["mobilenetv2-probe"]}, ["arms", "frozen"]),
+        ({"seeds": [-1]}, ["seeds"]),
+        ({"validation_fraction": 1.5}, ["validation_fraction", "between 0 and 1"]),
+        ({"validation": "copies"}, ["validation", "offline"]),
+        ({"data": "synthetic"}, ["synthetic_lesions"]),
+        ({"train": "frozen"}, ["augmentation", "frozen"]),
+        ({"image_size": 16}, ["image_size", "32"]),
+        ({"extends": "nowhere"}, ["extends", "nowhere"]),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, change, words):
+    with pytest.raises(UserError) as error:
+        load_profile(write(tmp_path, {**GOOD, **change}))
+    message = str(error.value)
+    assert "\n" not in message and all(word in message for word in words), message
+
+
+def test_the_1e_3_trap_is_caught_and_explained(tmp_path):
+    # YAML 1.1, which PyYAML and papermill read, takes 1e-3 for text.
+    text = yaml.safe_dump(GOOD) + "learning_rate: 1e-3\n"
+    with pytest.raises(UserError, match=r"learning_rate is '1e-3' \(str\).*write 1\.0e-3"):
+        load_profile(write(tmp_path, None, text))
+    assert load_profile(write(tmp_path, None, text.replace("1e-3", "1.0e-3"))).learning_rate == 0.001
+
+
+def test_a_key_given_twice_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="'epochs' is given twice"):
+        load_profile(write(tmp_path, None, yaml.safe_dump(GOOD) + "epochs: 3\nepochs: 4\n"))
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "epochs: [1\n", "\0"])
+def test_what_is_no_profile_is_one_line(tmp_path, text):
+    with pytest.raises(UserError, match="mine.yaml") as error:
+        load_profile(write(tmp_path, None, text))
+    assert "\n" not in str(error.value)
+
+
+def test_a_profile_of_ones_own_may_start_from_another(tmp_path):
+    mine = load_profile(write(tmp_path, {"extends": "paper", "weights": "none"}))
+    assert mine.weights == "none" and mine.image_size == 256 and mine.name == "mine"
+
+
+def test_unknown_profile_names_the_known_ones():
+    with pytest.raises(UserError, match="demo.*frozen.*lite"):
+        load_profile("dmeo")
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("densenet121-base", ("base", None, None, None, None, None)),
+        ("densenet121-sa-released", ("sa", "released", None, None, None, None)),
+        ("densenet121-sa-gf-described", ("sa-gf", "described", "eq1", "haar", None, None)),
+        ("densenet121-wagf-released", ("wagf", "released", "released", "haar", None, None)),
+        ("mobilenetv2-wagf-described-saliency-conv", ("wagf", "described", "saliency", "conv", None, None)),
+        ("mobilenetv2-base-random-lr0.01", ("base", None, None, None, "none", 0.01)),
+    ],
+)
+def test_arms_are_read_from_their_names(name, expected):
+    arm = parse_arm(name)
+    assert (arm.modules, arm.reading, arm.fusion, arm.branch, arm.weights, arm.learning_rate) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["densenet121", "densenet121-sa", "densenet121-base-described", "densenet121-sa-described-conv", "x-base-lr1.2.3"]
+)
+def test_impossible_arms(name):
+    with pytest.raises(UserError, match="allowed"):
+        parse_arm(name)
+
+
+def test_arms_own_weights_and_rate_go_before_the_profiles():
+    profile = load_profile("reduced")
+    assert config.resolve(profile, "mobilenetv2-base-random-seed0").weights == "none"
+    assert config.resolve(profile, "mobilenetv2-base-seed0").weights == "imagenet"
+    assert config.resolve(profile, "mobilenetv2-base-lr0.01-seed3").learning_rate == 0.01

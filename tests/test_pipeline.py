@@ -1,0 +1,155 @@
+"""What the Makefile relies on: staleness by content, nothing half done put in place, one-line errors."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import fabricate
+import nbformat
+import pytest
+
+from wagf_src import config, pipeline, results
+from wagf_src.config import ROOT, UserError
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "RESULTS_DIR", tmp_path / "results")
+    monkeypatch.setattr(pipeline, "RESULTS_DIR", tmp_path / "results")
+    return tmp_path / "results"
+
+
+def test_code_digest_follows_the_code_not_its_comments(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "wagf_src", tmp_path / "wagf_src")
+    monkeypatch.setattr(pipeline, "ROOT", tmp_path)
+    before = pipeline.code_digest()
+    file = tmp_path / "wagf_src" / "protocol.py"
+    source = file.read_text()
+    file.write_text("# a comment\n" + source.replace('"""Class numbers (n,)', '"""Other words. Class numbers (n,)'))
+    assert pipeline.code_digest() == before
+    file.write_text(source.replace("TEST_FRACTION = 0.2", "TEST_FRACTION = 0.3"))
+    assert pipeline.code_digest() != before
+    # A change of the reports' code leaves finished runs valid.
+    training = pipeline.code_digest(("models",))
+    figures = tmp_path / "wagf_src" / "figures.py"
+    figures.write_text(figures.read_text() + "\nx = 1\n")
+    assert pipeline.code_digest(("models",)) == training
+
+
+def test_every_training_module_is_known():
+    names = {p.stem for p in (ROOT / "wagf_src").iterdir()}
+    assert set(pipeline._TRAINING_CODE) <= names
+
+
+class Data:
+    name, metadata_md5, image_digest = "SYNTHETIC", "m", "d"
+
+
+def test_inputs_digest_follows_what_matters():
+    import dataclasses
+
+    demo = config.load_profile("demo")
+    digest = pipeline.inputs_digest(demo, "mobilenetv2-base-seed0", Data)
+    assert digest == pipeline.inputs_digest(dataclasses.replace(demo, seeds=(0, 1), description="x"), "mobilenetv2-base-seed0", Data)
+    others = [
+        pipeline.inputs_digest(dataclasses.replace(demo, epochs=9), "mobilenetv2-base-seed0", Data),
+        pipeline.inputs_digest(demo, "mobilenetv2-base-seed1", Data),
+        pipeline.inputs_digest(demo, "resnet50-base-seed0", Data),
+        pipeline.inputs_digest(demo, "mobilenetv2-base-seed0", type("Other", (Data,), {"image_digest": "e"})),
+    ]
+    assert len({digest, *others}) == 5
+
+
+def notebook(path, failed=False, run=True):
+    cell = nbformat.v4.new_code_cell("1 + 1", execution_count=1 if run else None)
+    if failed:
+        cell["outputs"] = [nbformat.v4.new_output("error", ename="E", evalue="e", traceback=[])]
+    nb = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"input_path": str(ROOT)}})
+    cell["outputs"] += [nbformat.v4.new_output("stream", text=f"{ROOT}/results/x")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nb, path)
+
+
+@pytest.mark.parametrize("state", [{"failed": True}, {"run": False}])
+def test_a_notebook_that_failed_or_stopped_is_not_taken(tmp_path, state):
+    notebook(tmp_path / "x.ipynb", **state)
+    with pytest.raises(UserError, match="x.ipynb"):
+        pipeline._executed(tmp_path / "x.ipynb")
+
+
+def test_executed_notebooks_carry_no_machine_paths_or_times(tmp_path):
+    notebook(tmp_path / "x.ipynb")
+    text = pipeline._executed(tmp_path / "x.ipynb")
+    assert str(ROOT) not in text and "papermill" not in text
+    nbformat.validate(json.loads(text))
+
+
+def test_a_run_appears_whole_or_not_at_all(folders):
+    profile = config.load_profile("demo")
+    run = "mobilenetv2-base-seed0"
+    work = pipeline.work_dir("demo") / run
+    fabricate.fabricate(work, arms=["mobilenetv2-base"])
+    os.replace(work / run, work / "staging")
+    with pytest.raises(UserError, match="no executed notebook"):
+        pipeline.finish_run(profile, run)
+    notebook(work / "train.ipynb")
+    lines = (work / "staging" / "predictions.csv").read_text().splitlines(keepends=True)
+    (work / "staging" / "predictions.csv").write_text("".join(lines[:-1]))
+    with pytest.raises(UserError, match="not complete"):
+        pipeline.finish_run(profile, run)
+    assert not (folders / "demo" / "runs").exists()
+    (work / "staging" / "predictions.csv").write_text("".join(lines))
+    pipeline.finish_run(profile, run)
+    assert {"predictions.csv", "run.json", "train.ipynb"} <= {p.name for p in (folders / "demo" / "runs" / run).iterdir()}
+    assert not work.exists() and [r.name for r in results.load_runs("demo")] == [run]
+
+
+def test_synthetic_results_are_never_published(folders):
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    (folders / "demo" / "chapters").mkdir()
+    for source in pipeline._chapter_sources():
+        (folders / "demo" / "chapters" / source.name).write_text("{}")
+    (folders / "demo" / "chapters" / "inputs_digest").write_text(pipeline._chapters_digest("demo"))
+    with pytest.raises(UserError, match="synthetic"):
+        pipeline.publish("demo")
+
+
+def test_nothing_is_published_that_is_out_of_date(folders):
+    with pytest.raises(UserError, match="make reproduce PROFILE=frozen"):
+        pipeline.publish("frozen")
+
+
+def test_a_broken_run_json_is_one_line(folders):
+    folder = folders / "demo" / "runs" / "mobilenetv2-base-seed0"
+    folder.mkdir(parents=True)
+    for text, word in (("{", "cannot be read"), ("{}", "schema")):
+        (folder / "run.json").write_text(text)
+        with pytest.raises(UserError, match=word) as error:
+            results.provenance(results.load_runs("demo"))
+        assert "\n" not in str(error.value)
+
+
+def test_writing_is_atomic(tmp_path, monkeypatch):
+    results.write_text(tmp_path / "a.csv", "old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError):
+        results.write_text(tmp_path / "a.csv", "new")
+    assert (tmp_path / "a.csv").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "words, environment, expected",
+    [
+        (["prepare", "nonesuch"], {}, ["no profile 'nonesuch'", "demo"]),
+        (["prepare", "frozen"], {"HAM10000_DIR": "/nonexistent"}, ["error:", "make data", "DATA="]),
+        (["summary", "frozen-trial"], {}, ["no finished run", "make reproduce"]),
+    ],
+)
+def test_errors_are_one_line_and_a_code(words, environment, expected):
+    done = subprocess.run(
+        [sys.executable, "-m", "wagf_src.pipeline", *words], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert all(word in done.stderr for word in expected), done.stderr

@@ -1,0 +1,114 @@
+"""The main way, end to end: `make reproduce` on a tiny profile, from synthetic lesions to a finished book."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wagf_src.config import RESULTS_DIR, ROOT
+
+NAME = "tiny-for-tests"
+PROFILE = """
+description: The smallest profile that goes all the way, for the tests.
+data: synthetic
+synthetic_lesions: 140
+image_size: 32
+validation: lesions
+validation_fraction: 0.2
+augmentation: online
+arms: [mobilenetv2-base]
+weights: none
+batch_norm_momentum: 0.5
+epochs: 1
+batch_size: 32
+optimizer: adamw
+schedule: cosine
+learning_rate: 0.001
+"""
+
+
+def make(*words, environment=None):
+    """GNU Make with this interpreter's environment in the place of .venv; returns the finished process and seconds."""
+    started = time.perf_counter()
+    done = subprocess.run(
+        ["make", f"VENV={Path(sys.prefix)}", *words],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "MAKEFLAGS": "", **(environment or {})}, timeout=280,
+    )  # fmt: skip
+    return done, time.perf_counter() - started
+
+
+def status():
+    try:
+        return subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    for marker in (".book", ".run", ".dev"):  # the environment is the one that runs the tests
+        (Path(sys.prefix) / marker).touch()
+    file = tmp_path_factory.mktemp("profile") / f"{NAME}.yaml"
+    file.write_text(PROFILE)
+    shutil.rmtree(RESULTS_DIR / NAME, ignore_errors=True)
+    yield file
+    shutil.rmtree(RESULTS_DIR / NAME, ignore_errors=True)
+
+
+def test_from_nothing_to_a_finished_book_and_again(profile):
+    before = status()
+    done, _ = make("reproduce", f"PROFILE={profile}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = RESULTS_DIR / NAME
+    run = json.loads((folder / "runs" / "mobilenetv2-base-seed0" / "run.json").read_text())
+    assert run["data"]["name"] == "SYNTHETIC" and (folder / "runs" / "mobilenetv2-base-seed0" / "train.ipynb").is_file()
+    page = folder / "book" / "_build" / "html" / "chapters" / "table1.html"
+    assert "SYNTHETIC" in page.read_text()
+    tables = {p.stem for p in (folder / "tables").glob("*.csv")}
+    assert {"table1", "table2", "grim", "f1_bound", "protocol_counts", "leakage", "per_class", "claims"} <= tables
+    for table in (folder / "tables").glob("*.csv"):
+        assert "provenance" in table.read_text().splitlines()[0], table.name
+    assert "mobilenetv2-base-seed0" in done.stdout and "SYNTHETIC" in done.stdout
+    assert "index.html" in done.stdout.splitlines()[-1]
+    assert status() == before, "make reproduce touched a tracked file"
+
+    done, seconds = make("reproduce", f"PROFILE={profile}")
+    assert done.returncode == 0 and "Nothing to do" in done.stdout, done.stdout + done.stderr
+    assert seconds < 20, "a second call does nothing and says so in seconds"
+
+    # What is damaged or missing is made again, and only that.
+    (folder / "runs" / "mobilenetv2-base-seed0" / "run.json").unlink()
+    done, _ = make("-n", "reproduce", f"PROFILE={profile}")
+    assert done.returncode == 0
+
+
+def test_a_wrong_profile_stops_before_anything_runs(profile):
+    wrong = profile.with_name("wrong.yaml")
+    wrong.write_text(PROFILE.replace("epochs: 1", "epoch: 1"))
+    done, _ = make("reproduce", f"PROFILE={wrong}")
+    assert done.returncode != 0 and "wrong.yaml: unknown key 'epoch'" in done.stderr
+    assert not (RESULTS_DIR / "wrong").exists()
+
+
+def test_a_failing_run_is_one_line_and_leaves_no_run(profile):
+    wrong = profile.with_name("nan.yaml")
+    wrong.write_text(PROFILE.replace("learning_rate: 0.001", "learning_rate: 3.0e+38"))
+    try:
+        done, _ = make("reproduce", f"PROFILE={wrong}")
+        assert done.returncode != 0 and "loss is not finite" in done.stderr, done.stderr
+        assert not (RESULTS_DIR / "nan" / "runs").exists() and not (RESULTS_DIR / "nan" / "chapters").exists()
+    finally:
+        shutil.rmtree(RESULTS_DIR / "nan", ignore_errors=True)
+
+
+def test_make_without_a_target_explains_itself():
+    done, _ = make()
+    assert done.returncode == 0
+    for target in ("reproduce", "data", "book", "test", "lab", "publish", "clean"):
+        assert f"  {target} " in done.stdout
+    assert "demo frozen lite" in done.stdout
