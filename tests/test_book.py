@@ -33,16 +33,25 @@ def placeholder(name: str) -> nbformat.NotebookNode:
     cells = "".join(f"<td>{i}.000 [0.000, 1.000]</td>" for i in range(12))
     figure = {"figure": {"name": f"fig-{name}", "caption": "A caption."}, "image": {"alt": "An alternative text."}}
     outputs = [
-        v4.new_output("execute_result", {"text/html": f"<table><tr>{cells}</tr></table>", "text/plain": ""}, execution_count=1),
-        v4.new_output("execute_result", {"text/markdown": "**Answer:** $x^2$ and [limits](../limits.md)"}, execution_count=1),
+        v4.new_output(
+            "execute_result", {"text/html": f"<table><tr>{cells}</tr></table>", "text/plain": ""}, execution_count=1
+        ),
+        v4.new_output(
+            "execute_result", {"text/markdown": "**Answer:** $x^2$ and [limits](../limits.md)"}, execution_count=1
+        ),
     ]
     notebook = v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         cells=[
-            v4.new_markdown_cell(f"# Placeholder {name}\n\n$$F_w = \\frac{{1}}{{2}} \\sum_i x_i$$ (eq-{name})\n\nSee {{eq}}`eq-{name}`."),
+            v4.new_markdown_cell(
+                f"# Placeholder {name}\n\n$$F_w = \\frac{{1}}{{2}} \\sum_i x_i$$ (eq-{name})\n\nSee {{eq}}`eq-{name}`."
+            ),
             v4.new_code_cell("pass", execution_count=1, outputs=outputs),
             v4.new_code_cell(
-                "pass", execution_count=2, metadata={"mystnb": figure}, outputs=[v4.new_output("display_data", {"image/png": PIXEL})]
+                "pass",
+                execution_count=2,
+                metadata={"mystnb": figure},
+                outputs=[v4.new_output("display_data", {"image/png": PIXEL})],
             ),
         ],
     )
@@ -108,14 +117,21 @@ def test_committed_chapter_was_executed_from_its_source(path):
 
 
 def test_nothing_that_is_published_names_a_folder_of_a_machine():
-    texts = [*PROSE, *COMMITTED, *(ROOT / name for name in ("README.md", "_config.yml", "environment.yml", "CITATION.cff"))]
-    path = re.compile(r"(?<![\w.<-])/(?:home/\w+|Users/\w+|root|work|tmp|farm|mnt)/")
-    found = {p.name: path.findall(p.read_text(encoding="utf-8")) for p in texts}
+    texts = [
+        *PROSE,
+        *COMMITTED,
+        *(ROOT / name for name in ("README.md", "_config.yml", "environment.yml", "CITATION.cff")),
+    ]
+    path = re.compile(r"(?<![\w.-])/(?:home/\w+|Users/\w+|root|work|tmp|farm|mnt)/")
+    # In a notebook's JSON, a line begins after a backslash and an n.
+    found = {p.name: path.findall(p.read_text(encoding="utf-8").replace("\\n", "\n")) for p in texts}
     assert not {name: hits for name, hits in found.items() if hits}
 
 
 def test_the_profiles_are_described_as_they_are():
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\d+) px \| (\d+) \|", (BOOK / "reproduce.md").read_text(encoding="utf-8"), re.M)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (\d+) \| (\d+) \|", (BOOK / "reproduce.md").read_text(encoding="utf-8"), re.M
+    )
     described = {name: (data.lower(), int(size), int(epochs)) for name, data, size, epochs in rows}
     profiles = [load_profile(p.stem) for p in PROFILES_DIR.glob("*.yaml")]
     assert described == {p.name: (p.data, p.image_size, p.epochs) for p in profiles}
@@ -163,7 +179,7 @@ def test_every_page_is_built(html):
 
 
 def test_links_inside_the_book_resolve(html):
-    pages = {page: soup(page) for page in html.rglob("*.html")}
+    pages = {page: soup(page) for page in [*html.glob("*.html"), *(html / "chapters").glob("*.html")]}
     ids = {page: {tag["id"] for tag in tree.find_all(id=True)} for page, tree in pages.items()}
     broken, checked = [], 0
     for page, tree in pages.items():
@@ -194,12 +210,14 @@ def test_pages_load_nothing_from_elsewhere(html):
 
 def test_formulas_are_drawn_by_the_browser_itself(html):
     for entry in ENTRIES:
-        text = article_of(html / f"{entry}.html").get_text()
-        assert not re.search(r"\\frac|\\sum|\\begin\{", re.sub(r"<code.*?</code>", "", text)), entry
+        article = article_of(html / f"{entry}.html")
+        for code in article.find_all(["code", "pre", "script"]):
+            code.decompose()
+        assert not re.search(r"\\[a-z]+\{|\\\(|\$\$", article.get_text()), entry
     if not COMMITTED:
         tree = article_of(html / "chapters" / "table1.html")
         assert len(tree.find_all("math")) == 2
-        assert tree.find(class_="eqno").get_text().startswith("(1)")
+        assert re.match(r"\(\d+\)", tree.find(class_="eqno").get_text())
 
 
 def test_images_have_an_alternative_text(html):
@@ -242,7 +260,9 @@ def chromium(page: Path, profile: Path, *words: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=50).stdout
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
+@pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="no chromium on this machine (Debian: apt-get install chromium)"
+)
 def test_pages_fit_the_window_and_are_not_blank(html, tmp_path):
     shot = tmp_path / "shot.png"
     chromium(html / "intro.html", tmp_path / "a", f"--screenshot={shot}", "--window-size=1280,900")

@@ -9,6 +9,8 @@ stretched over the photograph. Three controls, none of which sees the image:
 - *others*: the mean of the maps that the same run gives to all other test images.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -124,18 +126,23 @@ def interval(
     mean = float(values.mean())
     if n == 1:
         return mean, np.nan, np.nan
-    rng = np.random.default_rng(seed)
-    over_images = np.zeros((len(values), resamples))
-    for stratum in np.unique(strata):
-        members = values[:, strata == stratum]
-        k = members.shape[1]
-        over_images += members @ rng.multinomial(k, np.full(k, 1 / k), size=resamples).T / n
-    count = len(values)
-    over_seeds = rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
-    draws = (over_images.T * over_seeds).sum(axis=1)
+    images, seeds = _draws(tuple(strata.tolist()), len(values), resamples, seed)
+    draws = ((values @ images).T * seeds).sum(axis=1)
     tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
     low, high = np.quantile(draws, [tail, 1 - tail])
     return mean, float(low), float(high)
+
+
+@lru_cache(maxsize=32)
+def _draws(strata, seeds, resamples, seed):
+    """Weights of images (n, resamples) and of seeds (resamples, seeds) in each resample; each adds up to 1."""
+    rng, strata = np.random.default_rng(seed), np.array(strata)
+    images = np.zeros((len(strata), resamples))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        k = len(members)
+        images[members] = rng.multinomial(k, np.full(k, 1 / k), size=resamples).T / len(strata)
+    return images, rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
 
 
 def summary(per_seed: list[pd.DataFrame], dx: np.ndarray) -> pd.DataFrame:

@@ -530,10 +530,11 @@ def class_counts(counts):
         last = step == counts.columns[-1]
         ax.plot(values, where, marker, color=color, ms=5 if last else 8, mfc=color if last else "none", mew=1.5, label=step)
         if step in (counts.columns[0], counts.columns[-1]):
+            above, align = (6, "bottom") if last else (-7, "top")
             for x, y in zip(values, where):
-                ax.annotate(f"{x:,}", (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=8, color=color)
+                ax.annotate(f"{x:,}", (x, y), (0, above), textcoords="offset points", ha="center", va=align, fontsize=8, color=color)
     ax.set_xscale("log")
-    ax.set_ylim(-0.5, len(counts) - 0.2)
+    ax.set_ylim(-0.6, len(counts) - 0.3)
     ax.set_xlabel("files (logarithmic)")
     ax.margins(x=0.08)
     _legend(figure, ncols=3)

@@ -202,18 +202,26 @@ def _classifier(arm, inputs, features, num_classes):
 
 
 def _wavelet_branch(branch, features, channels):
-    """F_w, (B, H/2, W/2, C) with odd sizes rounded up: the Haar branch, or one of its two controls (section 2.1)."""
+    """F_w, (B, H/2, W/2, C) with odd sizes rounded up: the Haar branch, or one of its two controls (section 2.1).
+
+    Every branch ends in a 1 x 1 convolution, written as Dense: the same function, but its backward pass takes a third
+    of the time on a CPU (TensorFlow 2.21, 64 maps of 6 x 6 x 1280).
+    """
+    height, width = features.shape[1:3]
     if branch == "haar":
         x = DWT2D("haar", name="dwt")(features)
-        return keras.layers.SeparableConv2D(channels, 1, name="wavelet")(x)
-    if branch == "pool":
+        x = keras.layers.DepthwiseConv2D(1, use_bias=False, name="wavelet_scale")(x)
+    elif branch == "pool":
         x = keras.layers.AveragePooling2D(2, padding="same", name="average_pool")(features)
-        return keras.layers.Conv2D(channels, 1, name="wavelet")(x)
-    height, width = features.shape[1:3]
-    if height % 2 or width % 2:
-        # As the transform extends odd maps: repeat the last row and column. Zeros would make it another function there.
-        features = ops.pad(features, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="symmetric")
-    return keras.layers.Conv2D(channels, 2, strides=2, name="wavelet")(features)
+    else:
+        # A 2 x 2, stride-2 convolution: each patch as one vector, then Dense. Odd maps are extended as the transform
+        # does, by their last row and column; zeros would make it another function there.
+        if height % 2 or width % 2:
+            features = ops.pad(features, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="symmetric")
+        h, w = -(-height // 2), -(-width // 2)
+        x = ops.transpose(ops.reshape(features, (-1, h, 2, w, 2, channels)), (0, 1, 3, 2, 4, 5))
+        x = ops.reshape(x, (-1, h, w, 4 * channels))
+    return keras.layers.Dense(channels, name="wavelet")(x)
 
 
 def _find(model, name):

@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw
 from wagf_src import results
 from wagf_src.config import CLASSES, UserError
 
-VERSION = 1  # of the pictures: raise it whenever the same seed draws something else
+VERSION = 2  # of the pictures: raise it whenever the same seed draws something else
 HEIGHT, WIDTH = 150, 200
 COLUMNS = ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"]
 MARKER = "SYNTHETIC.txt"

@@ -42,13 +42,26 @@ class SymmetryAwareFeatureAttention(keras.layers.Layer):
         self.pool = keras.layers.MaxPooling2D(2, padding="same", dtype=self.dtype_policy, name="pool")
 
     def _convolutions(self, name, kernel, strides=1, activation=None):
-        """Separable convolutions with 256, 64 and 1 filters; only the first can have a stride."""
-        common = {"padding": "same", "dtype": self.dtype_policy}
-        return [
-            keras.layers.SeparableConv2D(256, kernel, strides=strides, name=f"{name}_1", **common),
-            keras.layers.SeparableConv2D(64, 3, name=f"{name}_2", **common),
-            keras.layers.SeparableConv2D(1, 1, activation=activation, name=f"{name}_3", **common),
-        ]
+        """Separable convolutions with 256, 64 and 1 filters; only the first can have a stride.
+
+        Each is written as its two factors, the pointwise one as Dense: the same function and the same weights as
+        SeparableConv2D, with a backward pass several times faster on a CPU.
+        """
+        chain = []
+        plan = [(256, kernel, strides, None), (64, 3, 1, None), (1, 1, 1, activation)]
+        for i, (filters, size, stride, activate) in enumerate(plan, start=1):
+            chain += [
+                keras.layers.DepthwiseConv2D(
+                    size,
+                    strides=stride,
+                    padding="same",
+                    use_bias=False,
+                    dtype=self.dtype_policy,
+                    name=f"{name}_{i}_depthwise",
+                ),
+                keras.layers.Dense(filters, activation=activate, dtype=self.dtype_policy, name=f"{name}_{i}_pointwise"),
+            ]
+        return chain
 
     def build(self, input_shape):
         batch, height, width, _ = input_shape
