@@ -30,7 +30,7 @@ RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
 SUBMAKE  = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce work runs chapters book data test lab publish clean lock
+.PHONY: help reproduce work report runs chapters book data test lab publish clean lock
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu] [LAUNCH=...]"
@@ -45,9 +45,12 @@ reproduce: $(VENV)/.run  ## everything for one profile: data, runs, chapters, bo
 
 work:
 	@$(MAKE) --no-print-directory runs
+	@$(MAKE) --no-print-directory report
+	@$(PIPELINE) summary $(PROFILE)
+
+report: $(VENV)/.run  ## chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
 	@$(MAKE) --no-print-directory chapters
 	@$(PIPELINE) book $(PROFILE)
-	@$(PIPELINE) summary $(PROFILE)
 
 runs:
 	@todo="$$(cat $(WORK)/stale_runs)"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)

@@ -114,8 +114,16 @@ class Profile:
         return self.data == "synthetic"
 
     def runs(self) -> list[str]:
-        """Names of all run folders of this profile, ``<arm>-seed<k>``, in the order of the arms."""
-        return [f"{arm}-seed{seed}" for arm in self.arms for seed in self.seeds]
+        """Names of all run folders of this profile, ``<arm>-seed<k>``, seed by seed.
+
+        A probe has no randomness, hence only the first seed.
+        """
+        return [
+            f"{arm}-seed{seed}"
+            for seed in self.seeds
+            for arm in self.arms
+            if seed == self.seeds[0] or parse_arm(arm).modules != "probe"
+        ]
 
     def settings(self) -> dict:
         """What a single run depends on: every field but the names and the lists of arms and seeds."""
@@ -131,7 +139,7 @@ _NOT_NEGATIVE = (lambda v: v >= 0, "0 or more")
 _UNIT = (lambda v: 0 < v < 1, "between 0 and 1, exclusive")
 _RANGES = {
     "image_size": (lambda v: v >= 32, "32 or more (every backbone divides the side by 32)"),
-    "synthetic_lesions": (lambda v: v >= 70, "70 or more (ten lesions a class)"),
+    "synthetic_lesions": (lambda v: v >= 70, "70 or more (fewer leave classes without a test image)"),
     "max_images_per_class": (lambda v: v >= 10, "10 or more (training, validation and test each need some)"),
     "test_seed": _NOT_NEGATIVE,
     "validation_fraction": _UNIT,

@@ -201,26 +201,27 @@ def comparisons(arms: list[str]) -> list[tuple[str, str, str, str]]:
             for reading in (arm.reading,) if arm.reading else ("described", "released"):
                 key = (arm.backbone, reading, arm.weights, arm.learning_rate)
                 ladders.setdefault(key, {})[arm.modules] = arm.name
-    for (_, reading, _, _), rungs in ladders.items():
-        order = sorted(rungs, key=place.get)
+    for (_, reading, _, _), steps_of in ladders.items():
+        order = sorted(steps_of, key=place.get)
         steps = list(zip(order[1:], order))
         if len(order) > 2 and order[0] == "base":
             steps.append((order[-1], order[0]))
         for higher, lower in steps:
             what = _STEPS[higher, lower] + (" (as released)" if reading == "released" else "")
-            found.append(("ladder", what, rungs[higher], rungs[lower]))
+            found.append(("ladder", what, steps_of[higher], steps_of[lower]))
+    rungs = {"base": "backbone", "sa": "(i)", "sa-gf": "(ii)", "wagf": "(iii)"}
     for b, a in pairs(("backbone",)):
         if a.modules == "base":
             names = [arm_label(f"{arm.backbone}-base") for arm in (a, b)]
             found.append(("backbone", f"{names[0]} against {names[1]}", a.name, b.name))
     for b, a in pairs(("reading", "fusion")):
         if (b.reading, a.reading) == ("described", "released") and b.fusion in (None, "eq1") and a.fusion in (None, "released"):
-            found.append(("reading", "described against released", b.name, a.name))
+            found.append(("reading", f"described against released, {rungs[b.modules]}", b.name, a.name))
     for b, a in pairs(("fusion",)):
-        found.append(("fusion", f"{a.fusion} fusion against {b.fusion}", a.name, b.name))
+        found.append(("fusion", f"{a.fusion} fusion against {b.fusion}, {rungs[a.modules]}", a.name, b.name))
     for b, a in pairs(("branch",)):
         names = {"haar": "the Haar wavelet", "conv": "strided convolution", "pool": "pooling"}
-        found.append(("branch", f"{names[a.branch]} against {names[b.branch]}", a.name, b.name))
+        found.append(("branch", f"{names[a.branch]} against {names[b.branch]}, {rungs[a.modules]}", a.name, b.name))
     for b, a in pairs(("weights", "learning_rate")):
         if a.weights != b.weights and a.learning_rate == b.learning_rate:
             found.append(("training", "random against the profile's initialisation", a.name, b.name))
@@ -231,7 +232,10 @@ def comparisons(arms: list[str]) -> list[tuple[str, str, str, str]]:
         probe = f"{arm.backbone}-probe"
         if arm.modules == "base" and (arm.weights, arm.learning_rate) == (None, None) and probe in parsed:
             found.append(("probe", "trained classifier against linear probe", arm.name, probe))
-    return found
+    said = [what for _, what, _, _ in found]
+    return [
+        (kind, f"{what} ({arm_label(a)})" if said.count(what) > 1 else what, a, b) for kind, what, a, b in found
+    ]
 
 
 # --- metrics -------------------------------------------------------------------------------------------------

@@ -450,6 +450,8 @@ def selection(frame):
 def reliability(arms: dict[str, tuple], bins: int = ECE_BINS):
     """Reliability diagram of the predicted class, and how many images each confidence has.
 
+    Bins of fewer than five images are left out of the curve, not out of the histogram.
+
     Args:
         arms: label to (y (n,), p (n, 7)).
     """
@@ -460,7 +462,7 @@ def reliability(arms: dict[str, tuple], bins: int = ECE_BINS):
         confidence, hit = p.max(axis=1), p.argmax(axis=1) == y
         which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
         n = np.bincount(which, minlength=bins)
-        used = n > 0
+        used = n >= 5
         mean_confidence = np.bincount(which, confidence, bins)[used] / n[used]
         accuracy = np.bincount(which, hit.astype(float), bins)[used] / n[used]
         ax.plot(100 * mean_confidence, 100 * accuracy, color=color, ls=style, marker=marker, ms=5, lw=1.3, label=label)

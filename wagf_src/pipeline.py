@@ -18,17 +18,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from wagf_src import config, results
+from wagf_src import config, protocol, results
 from wagf_src.config import REFERENCE_DIR, RESULTS_DIR, ROOT, UserError, load_profile
 
 NOTEBOOKS = ROOT / "notebooks"
 BOOK = ROOT / "book"
 LAST = "scorecard"  # reads the tables that the other chapters write
 
-# The modules that a run's numbers depend on; the others only report.
-_TRAINING_CODE = (
-    "augmentation", "dataset", "ham10000", "layers", "models", "protocol", "synthetic", "training",
-)  # fmt: skip
+# The modules that make numbers out of data and split. Those that make data and split are judged by what they give.
+_TRAINING_CODE = ("augmentation", "layers", "models", "training")
 
 
 def work_dir(profile: str) -> Path:
@@ -64,13 +62,21 @@ def notebook_digest(path: Path) -> str:
 
 
 def inputs_digest(profile: config.Profile, run: str, data) -> str:
-    """Digest of everything that a run's numbers depend on: settings, arm, seed, data and code."""
+    """Digest of everything that a run's numbers depend on: settings, arm, seed, images, split and training code.
+
+    Args:
+        profile: as ``config.resolve`` gives it for the run.
+        run: ``<arm>-seed<k>``.
+        data: a ``dataset.Dataset``.
+    """
     arm, seed = config.split_run(run)
     # Only what differs from the defaults, so that a new key with a neutral default leaves finished runs valid.
     defaults = {field.name: field.default for field in dataclasses.fields(profile)}
     settings = {key: value for key, value in profile.settings().items() if value != defaults[key]}
+    files = protocol.split(data.metadata, profile)
+    rows = [files.train.to_numpy().tolist(), files.validation.to_numpy().tolist(), files.test.tolist()]
     return config.digest(
-        [settings, arm, seed, data.name, data.metadata_md5, data.image_digest, code_digest(_TRAINING_CODE)]
+        [settings, arm, seed, data.name, data.metadata_md5, data.image_digest, rows, code_digest(_TRAINING_CODE)]
     )
 
 
@@ -99,10 +105,8 @@ def stale_runs(profile: config.Profile, data) -> list[str]:
     stale = []
     for run in profile.runs():
         folder = RESULTS_DIR / profile.name / "runs" / run
-        # The same replacement as in training.train: an arm may carry its own weights and learning rate.
-        if not (folder / "run.json").is_file() or results.Run(folder).info["inputs_digest"] != inputs_digest(
-            config.resolve(profile, run), run, data
-        ):
+        finished = (folder / "run.json").is_file() and results.Run(folder).info["inputs_digest"]
+        if not finished or finished != inputs_digest(config.resolve(profile, run), run, data):
             stale.append(run)
     return stale
 
@@ -225,17 +229,41 @@ def build_book(profile: str) -> Path:
 def publish(profile: str) -> None:
     """Copy a profile's chapters into book/chapters and its runs and tables into results/reference: what is committed."""
     source = RESULTS_DIR / profile
-    if stale_chapters(profile) or not results.load_runs(profile):
-        raise UserError(f"results/{profile} is not up to date; run `make reproduce PROFILE={profile}` first")
+    if stale_chapters(profile) or not results.load_runs(profile, required=False):
+        raise UserError(
+            f"results/{profile} is not up to date; run `make reproduce PROFILE={profile}` (or, to render the committed "
+            f"runs again, `make report PROFILE={profile}`) first"
+        )
     if load_profile(profile).synthetic:
         raise UserError(f"profile {profile} is synthetic; the published book rests on real data only")
-    target = BOOK / "chapters"
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source / "chapters", target, ignore=shutil.ignore_patterns("inputs_digest"))
-    for name in ("runs", "tables"):
-        shutil.rmtree(REFERENCE_DIR / profile / name, ignore_errors=True)
-        shutil.copytree(source / name, REFERENCE_DIR / profile / name, ignore=shutil.ignore_patterns(".*"))
-    print(f"published: book/chapters and results/reference/{profile} now show results/{profile}; look at them and commit")
+    copies = {source / name: REFERENCE_DIR / profile / name for name in ("runs", "tables", "figures")}
+    copies[source / "chapters"] = BOOK / "chapters"
+    for folder, target in copies.items():
+        if folder.is_dir():  # without runs of your own the reference's stay
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))
+    _fill_readme(profile)
+    print(f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, and commit")
+
+
+def _fill_readme(profile: str) -> None:
+    """Put the published table and figure between the README's two markers."""
+    table = pd.read_csv(REFERENCE_DIR / profile / "tables" / "table1.csv")
+    rows = ["| row | arm | paper, accuracy % | ours, accuracy % [95% interval] | ours, F1 % | seeds |", "|---|---|---|---|---|---|"]
+    for row in table.dropna(subset=["accuracy_ours"]).to_dict("records"):
+        paper = "" if pd.isna(row["accuracy_paper"]) else f"{row['accuracy_paper']:.2f}"
+        rows.append(
+            f"| {row['row']} | {row['arm']} | {paper} | {row['accuracy_ours']:.2f} [{row['accuracy_ci_low']:.2f}, "
+            f"{row['accuracy_ci_high']:.2f}] | {row['f1_ours']:.2f} | {row['n_seeds']:.0f} |"
+        )
+    text = f"Profile `{profile}`: {table['provenance'].iloc[0]}.\n\n" + "\n".join(rows)
+    figure = REFERENCE_DIR / profile / "figures" / "accuracy_ladder.png"
+    if figure.is_file():
+        text += f"\n\n![Test accuracy of every arm with 95% intervals, beside the paper's values]({results._short(figure)})"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    begin, end = "<!-- results:begin -->", "<!-- results:end -->"
+    before, rest = readme.split(begin)
+    results.write_text(ROOT / "README.md", f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
 
 
 def _page(profile: str) -> str:
