@@ -217,7 +217,7 @@ def test_verdicts_follow_the_runs(results_dir):
     fusion = judge("fusion-described")
     assert fusion.ci_low < fusion.our_value < fusion.ci_high
     assert fusion.our_value == pytest.approx(100 * 40 / 1103, abs=0.5)  # ten of the mistakes are the seed's own
-    assert "DenseNet-121" in fusion.note and "2 seeds" in fusion.note
+    assert "DenseNet-121" in fusion.note and "other conditions" not in fusion.note and "2 seeds" in fusion.note
     # The last step now loses what it gained: this verdict flips, the others stay.
     write_ladder(results_dir, {DENSENET[3]: 120})
     assert judge("safa-described").verdict == claims.NOT_REPRODUCED
@@ -254,10 +254,15 @@ def test_other_backbone_may_show_a_direction_but_not_a_level(results_dir):
     write_ladder(results_dir, dict(zip(arms, (160, 120, 80, 40))), train="frozen", image_size=160)
     step = judge("safa-described")
     assert step.verdict == claims.REPRODUCED
-    assert "MobileNetV2" in step.note and "frozen backbone" in step.note and "160 px" in step.note
+    assert (
+        "MobileNetV2" in step.note
+        and "other conditions" in step.note
+        and "frozen backbone" in step.note
+        and "160 px" in step.note
+    )
     level = judge("accuracy-described")
     assert level.verdict == claims.NOT_TESTABLE and level.our_value > 95
-    assert "image_size 160, not 256" in level.note and "backbone mobilenetv2" in level.note
+    assert "image_size 160 for 256" in level.note and "backbone mobilenetv2" in level.note
     # DenseNet-121, the paper's, goes first where it was run.
     write_ladder(results_dir, {DENSENET[2]: 60, DENSENET[3]: 160})
     assert judge("safa-described").verdict == claims.NOT_REPRODUCED
@@ -323,7 +328,7 @@ def test_headline_is_judged_within_both_margins(results_dir, mistakes, accuracy,
 
 @pytest.mark.parametrize(
     "change, named",
-    [({"name": "HAM10000 (200 x 150 copies)"}, "200 x 150"), ({"epochs": 10}, "epochs 10, not 25"),
+    [({"name": "HAM10000 (200 x 150 copies)"}, "200 x 150"), ({"epochs": 10}, "epochs 10 for 25"),
      ({"learning_rate": 0.001}, "learning_rate"), ({"images": 168}, "rehearsal"), ({"weights": "none"}, "weights")],
 )  # fmt: skip
 def test_levels_need_the_papers_conditions(results_dir, change, named):

@@ -80,7 +80,7 @@ def soft_attention_by_definition(x, scores):
 
 
 def conv3d_by_definition(x, kernel):
-    """The released operator, written out: (B, H, W, C) and kernel (C, 3, 3, 1, heads), strides (1, 1, C), padding "same".
+    """The released operator, written out: (B, H, W, C) and kernel (C, 3, 3, 1, heads), strides (1, 1, C), "same".
 
     "same": ceil(n / stride) windows, total padding max((windows - 1) stride + k - n, 0), the smaller half in front.
     """
@@ -281,7 +281,9 @@ def test_saliency_weighs_by_gradient_times_activation():
     expected = 0.75 * 0.5 + 0.25 * np.array([s_w, s_sa]) / (s_w + s_sa)
     np.testing.assert_allclose(fusion_weights(layer), expected, rtol=1e-5)
     assert expected[0] < 0.45
-    np.testing.assert_allclose(layer([f_w, f_sa]), (1 - expected[0]) * f_w + (1 - expected[1]) * f_sa, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        layer([f_w, f_sa]), (1 - expected[0]) * f_w + (1 - expected[1]) * f_sa, rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("fusion", ["eq1", "saliency"])
@@ -326,7 +328,9 @@ LAYERS = [
     (GradientFusion, {"fusion": "learned"}),
     (GradientFusion, {"fusion": "released"}),
 ]
-each_layer = pytest.mark.parametrize(("cls", "arguments"), LAYERS, ids=lambda v: str(v) if isinstance(v, dict) else v.__name__)
+each_layer = pytest.mark.parametrize(
+    ("cls", "arguments"), LAYERS, ids=lambda v: str(v) if isinstance(v, dict) else v.__name__
+)
 
 
 def applied(layer, features):

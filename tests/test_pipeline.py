@@ -1,5 +1,6 @@
 """What the Makefile relies on: staleness by content, nothing half done put in place, one-line errors."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -8,6 +9,8 @@ import sys
 
 import fabricate
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 
 from wagf_src import config, pipeline, results
@@ -45,11 +48,14 @@ def test_every_training_module_is_known():
 
 class Data:
     name, metadata_md5, image_digest = "SYNTHETIC", "m", "d"
+    # Twenty single-image lesions of every class, for demo's split.
+    metadata = pd.DataFrame(
+        [(f"L{i}", f"ISIC_{i}", dx) for i, dx in enumerate(np.repeat(config.CLASSES, 20))],
+        columns=["lesion_id", "image_id", "dx"],
+    )
 
 
 def test_inputs_digest_follows_what_matters():
-    import dataclasses
-
     demo = config.load_profile("demo")
     digest = pipeline.inputs_digest(demo, "mobilenetv2-base-seed0", Data)
     assert digest == pipeline.inputs_digest(dataclasses.replace(demo, seeds=(0, 1), description="x"), "mobilenetv2-base-seed0", Data)
@@ -57,9 +63,10 @@ def test_inputs_digest_follows_what_matters():
         pipeline.inputs_digest(dataclasses.replace(demo, epochs=9), "mobilenetv2-base-seed0", Data),
         pipeline.inputs_digest(demo, "mobilenetv2-base-seed1", Data),
         pipeline.inputs_digest(demo, "resnet50-base-seed0", Data),
+        pipeline.inputs_digest(dataclasses.replace(demo, test_seed=13), "mobilenetv2-base-seed0", Data),
         pipeline.inputs_digest(demo, "mobilenetv2-base-seed0", type("Other", (Data,), {"image_digest": "e"})),
     ]
-    assert len({digest, *others}) == 5
+    assert len({digest, *others}) == 6
 
 
 def notebook(path, failed=False, run=True):
@@ -114,6 +121,33 @@ def test_synthetic_results_are_never_published(folders):
     (folders / "demo" / "chapters" / "inputs_digest").write_text(pipeline._chapters_digest("demo"))
     with pytest.raises(UserError, match="synthetic"):
         pipeline.publish("demo")
+
+
+def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypatch):
+    for name, place in (("BOOK", "book"), ("REFERENCE_DIR", "reference"), ("README", "README.md")):
+        monkeypatch.setattr(pipeline, name, tmp_path / place)
+    (tmp_path / "README.md").write_text("before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
+    fabricate.fabricate(folders / "frozen" / "runs", arms=["mobilenetv2-base"], synthetic=False)
+    (folders / "frozen" / "chapters").mkdir()
+    for source in pipeline._chapter_sources():
+        (folders / "frozen" / "chapters" / source.name).write_text("{}")
+    (folders / "frozen" / "chapters" / "inputs_digest").write_text(pipeline._chapters_digest("frozen"))
+    table = pd.DataFrame(
+        [
+            {"row": "MobileNet-v2", "arm": "mobilenetv2-base", "accuracy_paper": 79.03, "accuracy_ours": 81.237,
+             "accuracy_ci_low": 79.0, "accuracy_ci_high": 83.5, "f1_ours": 80.0, "n_seeds": 1},
+            {"row": "ResNet50", "arm": "", "accuracy_paper": 84.66},
+        ]
+    )  # fmt: skip
+    results.write_table(table, "table1", "frozen", "HAM10000; 160 px")
+    pipeline.publish("frozen")
+    assert (tmp_path / "book" / "chapters" / "table1.ipynb").is_file()
+    assert not (tmp_path / "book" / "chapters" / "inputs_digest").exists()
+    assert (tmp_path / "reference" / "frozen" / "runs" / "mobilenetv2-base-seed0" / "run.json").is_file()
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
+    assert "HAM10000; 160 px" in readme and "| MobileNet-v2 | mobilenetv2-base | 79.03 | 81.24 [79.00, 83.50] |" in readme
+    assert "ResNet50" not in readme and "(results/reference/frozen/figures/table1.png)" in readme
 
 
 def test_nothing_is_published_that_is_out_of_date(folders):

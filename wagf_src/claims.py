@@ -132,15 +132,15 @@ def evaluate(profile: str) -> pd.DataFrame:
 
 
 def departures(run: Run) -> list[str]:
-    """In what a run falls short of the conditions that the paper states, each in words; empty if in nothing."""
+    """In what a run departs from the conditions that the paper states ("is for should be"); empty if in nothing."""
     settings, found = run.info["settings"], []
     if run.info["data"]["name"] != "HAM10000":
         found.append(f"data {run.info['data']['name']}")
     if parse_arm(run.arm).backbone != "densenet121":
-        found.append(f"backbone {parse_arm(run.arm).backbone}, not densenet121")
+        found.append(f"backbone {parse_arm(run.arm).backbone} for densenet121")
     for key, wanted in CONDITIONS.items():
-        if settings[key] != wanted:
-            found.append(f"{key} {settings[key]}, not {wanted}")
+        if settings.get(key) != wanted:
+            found.append(f"{key} {settings.get(key, 'not recorded')} for {wanted}")
     return found
 
 
@@ -257,6 +257,8 @@ def _compare(better: list[Run], worse: list[Run], claimed: float) -> Outcome:
     if verdict == NOT_TESTABLE and not obstacle:
         obstacle = "the interval holds both no gain and the paper's gain"
     names = f"{evaluation.arm_label(better[0].arm)} against {evaluation.arm_label(worse[0].arm)}"
+    if any(map(departures, runs)):
+        names += ", under other conditions than the paper's"
     note = "; ".join(filter(None, [obstacle, names, results.provenance(runs)]))
     return Outcome(verdict, difference, low, high, note)
 
@@ -301,7 +303,7 @@ def _proposed(reading: str, judge: Callable[[list[Run]], Outcome]) -> Callable[[
         obstacle = _obstacle(runs)
         short = sorted({text for run in runs for text in departures(run)})
         if obstacle is None and short:
-            obstacle = f"not the paper's conditions ({'; '.join(short)})"
+            obstacle = f"not the paper's conditions ({', '.join(short)})"
         if obstacle is None and found.verdict == NOT_TESTABLE:
             obstacle = "too few images to decide: an interval holds both answers"
         verdict = NOT_TESTABLE if obstacle else found.verdict
@@ -339,7 +341,7 @@ def _beats_others(runs: list[Run]) -> Outcome:
     for metric, ours in (("accuracy", "accuracy"), ("f1", "f1_weighted")):
         best = _best_other(metric)
         value, low, high = (100 * v - getattr(best, metric) for v in evaluation.interval(runs, ours))
-        note = f"lead in {'F1' if metric == 'f1' else metric} over {best.row}, whose {published.SIZE_NOT_STATED}"
+        note = f"lead in {'F1' if metric == 'f1' else metric} over {best.row} ({published.SIZE_NOT_STATED})"
         outcomes.append(Outcome(level(low, high, 0), value, low, high, note))
     verdict = together([o.verdict for o in outcomes])
     return min((o for o in outcomes if o.verdict == verdict), key=lambda o: o.our_value)
@@ -429,10 +431,10 @@ def _equation1(material: Material) -> Outcome:
     # Rounding differs between machines; the ledger does not.
     mean = round(worst, 6) if fixed else worst
     note = (
-        f"{len(starts)} starts, {steps} steps on new random maps each: the weights swap at every step, with "
-        f"time average {mean:.6f}; they carry no information about the features"
+        f"the two weights swap at every step, whatever the features; {len(starts)} starts, {steps} steps each on new "
+        f"random maps; time average {mean:.6f}"
         if fixed
-        else f"the weights do not only swap: they differ from w(t+2) = w(t) by up to {period:.2g}"
+        else f"the weights do not only swap; w(t+2) differs from w(t) by up to {period:.2g}"
     )
     return Outcome(CONTRADICTED if fixed else NOT_TESTABLE, mean, note=note)
 
@@ -472,8 +474,9 @@ def _wavelet(material: Material) -> Outcome:
     worst = max(haar_as_convolution(*size) for size in sizes)
     equal = worst < CONVOLUTION_TOLERANCE
     note = (
-        f"on {len(sizes)} map sizes equal to a 2 x 2 convolution of stride 2 on the same features, weights converted "
-        "either way: no information is added; what remains is another start for training (see the conv and pool arms)"
+        "a 2 x 2 convolution of stride 2 on the same features computes the same; weights converted either way, "
+        f"{len(sizes)} map sizes; no information is added, what remains is another start for training (see the "
+        "conv and pool arms)"
         if equal
         else f"differs from a 2 x 2 convolution of stride 2 by {worst:.2g}"
     )
@@ -491,7 +494,7 @@ def _count_claims() -> list[Claim]:
          lambda counts: (counts.loc["images", list(CLASSES)] > 0).sum(), 0, exact),
         ("test-images", "1,103 images are kept for testing", "3.1", published.N_TEST, "images",
          _total("test images"), 0, exact),
-        ("test-supports", "Classes whose number of test images is the one that the released notebooks print",
+        ("test-supports", "Classes with as many test images as the released notebooks print",
          "released notebooks", published.N_CLASSES, "classes", _matching_supports, 0, exact),
         ("images-left", "8,912 images are left", "3.1", published.N_LEFT, "images", _total("images left"), 0, exact),
         ("augmented", "The images left are augmented to 52,000", "3.1", published.N_AUGMENTED, "files",
@@ -525,8 +528,8 @@ def _model_claims() -> list[Claim]:
     claims = [
         Claim("best-backbone", "DenseNet-121 is the best of three backbones", "3.2, Table 1",
               accuracy["DenseNet-121"] - accuracy["ResNet50"], "points", *gain,
-              "paired difference in accuracy from each of the other two; the smaller is shown", "table1",
-              _best_backbone),
+              "paired difference in accuracy from each of the other two; shown is the one that the verdict hangs on",
+              "table1", _best_backbone),
     ]  # fmt: skip
     steps = [
         (
@@ -586,7 +589,7 @@ LEDGER: tuple[Claim, ...] = (
     *_count_claims(),
     *_model_claims(),
     Claim("dynamic-fusion", "Eq. 1 weighs the two features dynamically, without learnable weights", "2.1, Eq. 1",
-          np.nan, "time average of the weight", f"period 2 and time average 1/2 to {ORBIT_TOLERANCE:g}",
+          np.nan, "mean weight", f"period 2 and time average 1/2 to {ORBIT_TOLERANCE:g}",
           "rounding of finite differences",
           "Eq. 1 iterated through the paper's head by finite differences, from several starts", "equation1",
           _equation1),

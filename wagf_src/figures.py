@@ -10,6 +10,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
+from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 from sklearn import metrics as sk
 
@@ -72,14 +73,19 @@ def new(rows: int = 1, columns: int = 1, height: float = 3.2, **subplots):
     return figure, axes
 
 
-def _legend(figure, handles=None, first=None, **style):
-    """A legend above the axes, of the first axes' entries or of ``handles``; ``first`` names the entry that leads it."""
+def _legend(figure, handles=None, first=None, ncols=2, **style):
+    """A legend above the axes, of the first axes' entries or of ``handles``; ``first`` names the entry that leads it.
+
+    At most ``ncols`` columns, fewer where long names would make it wider than the figure.
+    """
     if handles is None:
         handles, labels = figure.axes[0].get_legend_handles_labels()
     else:
         labels = [handle.get_label() for handle in handles]
     order = sorted(range(len(labels)), key=lambda k: labels[k] != first)
-    figure.legend([handles[k] for k in order], [labels[k] for k in order], loc="outside upper center", **style)
+    ncols = max(1, min(ncols, 120 // (max(map(len, labels), default=0) + 6)))
+    handles, labels = [handles[k] for k in order], [labels[k] for k in order]
+    figure.legend(handles, labels, loc="outside upper center", ncols=ncols, **style)
 
 
 def stamp(figure, provenance: str):
@@ -308,7 +314,7 @@ def interactive_scatter(
     return _SCATTER_HTML.replace("@NAME@", name).replace("@PROVENANCE@", html.escape(provenance)).replace("@DATA@", text)
 
 
-_SCATTER_HTML = """<div id="@NAME@" style="max-width:760px;font:13px sans-serif;color:#222;background:#fff;padding:6px">
+_SCATTER_HTML = """<div id="@NAME@" style="max-width:640px;font:13px sans-serif;color:#222;background:#fff;padding:6px">
 <div class="classes" style="display:flex;flex-wrap:wrap;gap:4px"></div>
 <canvas tabindex="0" role="img" style="width:100%;height:auto;touch-action:pan-y;cursor:grab;border:1px solid #ddd"
  aria-label="Three-dimensional scatter plot of the test images' features, coloured by class. Arrow keys turn it."></canvas>
@@ -320,19 +326,19 @@ id; click a class to hide it.</div>
 (function () {
   const data = @DATA@;
   const box = document.getElementById("@NAME@"), canvas = box.querySelector("canvas"), note = box.querySelector(".note");
-  const side = 760, tall = 520, ratio = window.devicePixelRatio || 1, pen = canvas.getContext("2d");
+  const side = 640, tall = 520, ratio = window.devicePixelRatio || 1, pen = canvas.getContext("2d");
   canvas.width = side * ratio; canvas.height = tall * ratio; pen.scale(ratio, ratio);
   const hidden = new Set(); let turn = 0.7, tilt = 0.35, shown = [], near = -1, grabbed = null;
   function place(p) {  // turn about the upright axis, tilt, then a slight perspective
     const c = Math.cos(turn), s = Math.sin(turn), u = Math.cos(tilt), v = Math.sin(tilt);
-    const x = c * p[0] - s * p[1], d = s * p[0] + c * p[1], depth = u * d - v * p[2], scale = 300 / (1 + depth / 5000);
+    const x = c * p[0] - s * p[1], d = s * p[0] + c * p[1], depth = u * d - v * p[2], scale = 265 / (1 + depth / 5000);
     return [side / 2 + x / 1000 * scale, tall / 2 - (u * p[2] + v * d) / 1000 * scale, depth];
   }
   function draw() {
     pen.fillStyle = "#fff"; pen.fillRect(0, 0, side, tall);
     pen.font = "12px sans-serif"; pen.strokeStyle = "#bbb"; pen.fillStyle = "#555";
     for (let k = 0; k < 3; k++) {
-      const end = [0, 0, 0], start = [0, 0, 0]; end[k] = 900; start[k] = -900;
+      const end = [0, 0, 0], start = [0, 0, 0]; end[k] = 850; start[k] = -850;
       const a = place(start), b = place(end);
       pen.beginPath(); pen.moveTo(a[0], a[1]); pen.lineTo(b[0], b[1]); pen.stroke(); pen.fillText(data.axes[k], b[0] + 4, b[1]);
     }
@@ -525,7 +531,7 @@ def class_counts(counts):
         counts: index class, one column a step, in order.
     """
     figure, ax = new()
-    where = _rows(ax, counts.index, per_row=0.4, around=1.1)
+    where = _rows(ax, counts.index, per_row=0.46, around=1.1)
     ax.hlines(where, counts.min(axis=1), counts.max(axis=1), color="#C9C9C9", lw=1.5, zorder=0)
     for (step, values), (color, _), marker in zip(counts.items(), SERIES, "osD^"):
         # Equal or near counts would hide each other: the earlier ones are the larger, hollow marks.
@@ -536,6 +542,9 @@ def class_counts(counts):
             for x, y in zip(values, where):
                 ax.annotate(f"{x:,}", (x, y), (0, above), textcoords="offset points", ha="center", va=align, fontsize=8, color=color)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_ylim(-0.6, len(counts) - 0.3)
     ax.set_xlabel("files (logarithmic)")
     ax.margins(x=0.08)
@@ -621,7 +630,7 @@ def attention_maps(rows: dict[str, list], titles: list[str], outlines=None, phot
             if cell is not None:
                 values, note = cell
                 alpha = 1 if photograph is None else 0.55
-                ax.imshow(np.asarray(values, float), cmap="viridis", extent=extent, interpolation="bilinear", alpha=alpha)
+                ax.imshow(np.asarray(values, float), cmap="viridis", extent=extent, interpolation="catrom", alpha=alpha)
                 ax.set_xlabel(note, fontsize=7.5, labelpad=2)
             if outline is not None and (cell is not None or photograph is not None):
                 middle = (np.arange(len(outline)) + 0.5) / len(outline)
@@ -636,47 +645,59 @@ def attention_maps(rows: dict[str, list], titles: list[str], outlines=None, phot
     return figure
 
 
-def attention_shares(panels: dict):
-    """What lies inside the lesion, class by class: the map with its interval, and its three controls.
+_CONTROLS = {  # name, colour and marker of each control
+    "area": ("lesion's share of the image", "black", "^"),
+    "gaussian": ("centred Gaussian", PAPER, "D"),
+    "others": ("map of other images", "#009E73", "s"),
+}
+
+
+def _leads(ax, frame, where, step):
+    """Attention minus each control with its paired interval (points); the columns are those of ``attention.summary``."""
+    ax.axvline(0, color=MUTED, lw=1.2)
+    for k, (control, (name, color, marker)) in enumerate(_CONTROLS.items()):
+        short = {"gaussian": "gauss"}.get(control, control)
+        value, low, high = (100 * frame[f"diff_{short}{end}"].to_numpy() for end in ("", "_low", "_high"))
+        spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
+        style = {"ms": 5, "mfc": "white", "mew": 1.4, "lw": 1.6, "capsize": 3}
+        ax.errorbar(value, where + step * (1 - k), xerr=spread, fmt=marker, color=color, label=name, **style)
+    ax.grid(axis="y", visible=False)
+    ax.margins(x=0.06)
+
+
+def attention_by_class(frame):
+    """Weight of attention maps inside the lesion and what the controls put there (left); paired differences (right).
 
     Args:
-        panels: title to a frame with the columns class, n, share_inside, ci_low, ci_high, area_share, gaussian_share,
-            others_share (fractions), as ``attention.summary`` gives.
+        frame: one arm's rows of ``attention.summary``, fractions.
     """
-    figure, axes = new(1, len(panels), sharex=True, sharey=True, squeeze=False)
-    first = next(iter(panels.values()))
-    where = _rows(axes[0, 0], [f"{c} (n = {n:,})" for c, n in zip(first["class"], first["n"])], per_row=0.38, around=1.5)
-    for ax, (title, frame) in zip(axes[0], panels.items()):
-        value, low, high = (100 * frame[c].to_numpy() for c in ("share_inside", "ci_low", "ci_high"))
-        ax.plot(100 * frame["area_share"], where, "|", color="black", ms=13, mew=1.6, label="lesion's share of the image")
-        ax.plot(100 * frame["gaussian_share"], where, "D", color=PAPER, mfc="white", ms=6.5, label="centred Gaussian")
-        ax.plot(100 * frame["others_share"], where, "x", color="#009E73", ms=6.5, mew=1.6, label="map of other images")
-        spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
-        ax.errorbar(value, where, xerr=spread, fmt="o", color=OURS, ms=5, lw=1.6, capsize=3, label="attention, 95% interval")
-        ax.set_title(textwrap.fill(title, 44))
-        ax.set_xlabel("weight inside the lesion (%)")
-        ax.grid(axis="y", visible=False)
-        ax.axhline(0.5, color=MUTED, lw=0.8)
-    _legend(figure, ncols=4, first="attention, 95% interval", columnspacing=1.2, handletextpad=0.4)
+    figure, (ax, leads) = new(1, 2, sharey=True)
+    where = _rows(ax, [f"{c} (n = {n:,})" for c, n in zip(frame["class"], frame["n"])], per_row=0.4, around=1.3)
+    value, low, high = (100 * frame[c].to_numpy() for c in ("share_inside", "ci_low", "ci_high"))
+    spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
+    ax.errorbar(value, where, xerr=spread, fmt="o", color=OURS, ms=5.5, lw=1.6, capsize=3, label="attention, 95% interval")
+    for control, (name, color, marker) in _CONTROLS.items():
+        ax.plot(100 * frame[f"{control}_share"], where, marker, color=color, ms=6, mfc="none", mew=1.4, label=name)
+    ax.set_xlabel("weight inside the lesion (%)")
+    _leads(leads, frame, where, 0.2)
+    leads.set_xlabel("attention minus control (points)")
+    for axes in (ax, leads):
+        if frame["class"].iloc[-1] == "all":
+            axes.axhline(0.5, color=MUTED, lw=0.8)
+    _legend(figure, ncols=4, columnspacing=1.2, handletextpad=0.4)
     return figure
 
 
 def attention_leads(frame):
-    """Attention minus each control on the whole test set, one row a map, with paired 95% intervals (points).
+    """Attention minus each control, one row a map, with paired 95% intervals (points).
 
     Args:
-        frame: columns label and, for each of area, gauss, others: diff_*, diff_*_low, diff_*_high (fractions).
+        frame: column label and those of ``attention.summary``, fractions.
     """
     figure, ax = new()
     where = _rows(ax, frame["label"], per_row=0.5, around=1.1)
-    ax.axvline(0, color=MUTED, lw=1.2)
-    names = {"area": "lesion's share of the image", "gauss": "centred Gaussian", "others": "map of other images"}
-    for k, ((short, name), color, marker) in enumerate(zip(names.items(), ("black", PAPER, "#009E73"), "oDs")):
-        value, low, high = (100 * frame[f"diff_{short}{end}"].to_numpy() for end in ("", "_low", "_high"))
-        spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
-        ax.errorbar(value, where + 0.2 * (1 - k), xerr=spread, fmt=marker, color=color, ms=5, lw=1.6, capsize=3, label=name)
+    _leads(ax, frame, where, 0.2)
     ax.set_xlabel("weight inside the lesion, attention minus control (points)")
-    ax.margins(x=0.06)
     _legend(figure, ncols=3)
     return figure
 

@@ -19,8 +19,8 @@ _BACKBONES = {
     "resnet50": keras.applications.ResNet50,
     "mobilenetv2": keras.applications.MobileNetV2,
 }
-# How each backbone's ImageNet weights expect the image, in keras.applications' own terms: "torch" is RGB by ImageNet mean
-# and standard deviation, "caffe" BGR minus mean, "tf" RGB between -1 and 1.
+# How each backbone's ImageNet weights expect the image, in keras.applications' own terms: "torch" is RGB by ImageNet
+# mean and standard deviation, "caffe" BGR minus mean, "tf" RGB between -1 and 1.
 _IMAGENET_MODE = {"densenet121": "torch", "resnet50": "caffe", "mobilenetv2": "tf"}
 
 
@@ -51,7 +51,7 @@ class ImagePreprocessing(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="wagf")
 class Classifier(keras.Model):
-    """A functional model with output ``probabilities`` (B, classes) and, in fusion arms, the branches ``wavelet``, ``soft``.
+    """A functional model with output ``probabilities`` (B, classes), in fusion arms also the branches (F_w, F_sa).
 
     In training, each batch also moves the gradient weights of its :class:`GradientFusion`. dL/dF_fuse has a closed
     form at this head (:func:`fused_gradient`), so no second backward pass is needed, on any backend.
@@ -116,9 +116,9 @@ def build_model(
         num_classes: width of the softmax.
 
     Returns:
-        A :class:`Classifier`, ``image`` (B, S, S, 3) with values 0 to 255 -> {"probabilities": (B, num_classes) float32} and,
-        in fusion arms, the branch maps "wavelet" and "soft" (B, h, h, C). ``predict`` would collect these
-        too: use :func:`explain` to predict.
+        A :class:`Classifier`: ``image`` (B, S, S, 3) with values 0 to 255 -> {"probabilities": (B, num_classes)
+        float32} and, in fusion arms, the branch maps "wavelet" and "soft" (B, h, h, C). ``predict`` would collect
+        these too: use :func:`explain` to predict.
     """
     backbone = build_backbone(arm.backbone, image_size, arm.weights or weights, preprocessing, batch_norm_momentum)
     image = keras.Input((image_size, image_size, 3), name="image")
@@ -138,7 +138,9 @@ def build_backbone(
     preprocessing: str = "imagenet",
     batch_norm_momentum: float | None = None,
 ) -> keras.Model:
-    """A backbone of keras.applications with its preprocessing: (B, S, S, 3), 0 to 255 -> (B, H, W, C), H = ceil(S / 32).
+    """A backbone of keras.applications with its preprocessing: pixels (B, S, S, 3), 0 to 255 -> features (B, H, W, C).
+
+    H and W are about S / 32; odd sizes are rounded as the backbone does.
 
     Args:
         backbone: one of ``config.BACKBONES``.
@@ -152,7 +154,8 @@ def build_backbone(
     """
     if weights not in ("imagenet", "none") or preprocessing not in ("imagenet", "rescale"):
         raise UserError(
-            f"weights must be imagenet or none, preprocessing imagenet or rescale, not {weights!r} and {preprocessing!r}"
+            f"weights must be imagenet or none (here {weights!r}), "
+            f"preprocessing imagenet or rescale (here {preprocessing!r})"
         )
     # Keras numbers unnamed layers through the process; a fixed name keeps two builds of an arm alike.
     network = _BACKBONES[backbone](
@@ -252,8 +255,8 @@ def explain(model: keras.Model) -> keras.Model:
         model: from :func:`build_model` or :func:`build_head` (for :func:`with_inputs`, the model given to it).
 
     Returns:
-        A model of the same input with outputs "probabilities" (B, classes), "features" (B, D) (the pooled vector before the
-        last Dense), "safa" (B, h, w) and "soft_attention" (B, H, W), the last two where the arm has them.
+        A model of the same input with outputs "probabilities" (B, classes), "features" (B, D) (the pooled vector before
+        the last Dense) and, where the arm has them, "safa" (B, h, w) and "soft_attention" (B, H, W).
     """
     layers = {layer.name: layer for layer in model.layers}
     outputs = {"probabilities": layers["probabilities"].output, "features": layers["pooled"].output}
@@ -295,7 +298,7 @@ def _local_weights(backbone):
     folder = weights_dir()
     if folder is None or not folder.is_dir():
         return None
-    # densenet121_weights_..._notop.h5, mobilenet_v2_weights_..._no_top.h5, mobilenetv2_imagenet_notop.h5, but not resnet50v2_...
+    # densenet121_weights_..._notop.h5, mobilenet_v2_..._no_top.h5, mobilenetv2_imagenet_notop.h5; not resnet50v2
     pattern = re.compile(rf"{backbone}(?!v\d).*notop\.h5")
     found = [f for f in sorted(folder.iterdir()) if pattern.fullmatch(re.sub(r"[_-]", "", f.name.lower()))]
     if len(found) > 1:

@@ -54,7 +54,7 @@ class DWT2D(keras.layers.Layer):
     def __init__(self, wavelet="haar", **kwargs):
         super().__init__(**kwargs)
         if wavelet not in pywt.wavelist(kind="discrete"):
-            raise UserError(f"DWT2D: unknown wavelet {wavelet!r}; choose one of pywt.wavelist(kind='discrete'), e.g. haar")
+            raise UserError(f"DWT2D: unknown wavelet {wavelet!r}; see pywt.wavelist(kind='discrete'), e.g. haar")
         self.wavelet = wavelet
 
     def build(self, input_shape):
@@ -107,7 +107,14 @@ def haar_to_conv(depthwise, pointwise) -> np.ndarray:
 
 
 def conv_to_haar(kernel) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse of :func:`haar_to_conv`: (2, 2, C, D) to depthwise (1, 1, 4 C, 1), all ones, and pointwise (1, 1, 4 C, D)."""
+    """Inverse of :func:`haar_to_conv`.
+
+    Args:
+        kernel: (2, 2, C, D).
+
+    Returns:
+        Depthwise kernel (1, 1, 4 C, 1), all ones, and pointwise kernel (1, 1, 4 C, D).
+    """
     kernel = np.asarray(kernel, "float64")
     pointwise = np.einsum("spq,pqcd->scd", _haar_patches(), kernel).reshape(1, 1, -1, kernel.shape[-1])
     return np.ones((1, 1, pointwise.shape[2], 1)), pointwise

@@ -54,7 +54,9 @@ class GradientFusion(keras.layers.Layer):
                 aggregation="mean",
             )
         elif self.fusion == "learned":
-            self.logits = self.add_weight(name="logits", shape=(2,), dtype="float32", initializer="zeros", autocast=False)
+            self.logits = self.add_weight(
+                name="logits", shape=(2,), dtype="float32", initializer="zeros", autocast=False
+            )
 
     def gradient_weights(self):
         """(g_w, g_sa) as a float32 tensor of shape (2,)."""

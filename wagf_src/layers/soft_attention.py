@@ -20,9 +20,9 @@ class SoftAttention(keras.layers.Layer):
         heads: number of score maps (16 in the released code).
         reading: which convolution gives the scores; both have 9 C heads + heads parameters.
             "described": a 3 x 3 x C kernel a head, over all channels, as in the literature on soft attention.
-            "released": the released 3-D convolution, kernel (C, 3, 3), strides (1, 1, C), padding "same", over the volume
-            (H, W, C). Its long axis runs along H, and its one window along the channels covers channels 0 to 2, so
-            it is computed here as what it is: a 2-D convolution of the first three channels with rows
+            "released": the released 3-D convolution, kernel (C, 3, 3), strides (1, 1, C), padding "same", over the
+            volume (H, W, C). Its long axis runs along H, and its one window along the channels covers channels 0 to
+            2, so it is computed here as what it is: a 2-D convolution of the first three channels with rows
             (C - 1) // 2 - (H - 1) to (C - 1) // 2 + (H - 1) of the kernel. The other rows never meet a feature and
             never get a gradient. This follows the documented meaning of "same" padding; TensorFlow's own CPU kernels
             depart from it.

@@ -17,8 +17,8 @@ class SymmetryAwareFeatureAttention(keras.layers.Layer):
 
     Args:
         reading:
-            "described": separable convolutions 256 (5 x 5), 64 (3 x 3), 1 (1 x 1) give a map x (H x W). An LSTM over its
-            rows (W units) and one over its columns (H units, transposed back) are summed: F_LSTM. Equation 2 is the
+            "described": separable convolutions 256 (5 x 5), 64 (3 x 3), 1 (1 x 1) give a map x (H x W). An LSTM over
+            its rows (W units) and one over its columns (H units, transposed back) are summed: F_LSTM. Equation 2 is the
             cosine similarity of the rows of F_LSTM: S[i, j] = cos(F_LSTM[i], F_LSTM[j]). The same three
             convolutions and a sigmoid turn S into F_attn; the output is maxpool(F * F_attn).
             "released": no LSTM; S[i, j] = cos(x[:, i], x[:, j]), the similarity of the columns of x. F * S goes through
@@ -118,7 +118,7 @@ def _apply(chain, x):
 
 
 def _row_similarity(x):
-    """Cosine similarity of the rows of x: (B, H, W) to (B, H, H), in float32. Rows of zeros are similar to nothing (0)."""
+    """Cosine similarity of the rows of x, (B, H, W) to (B, H, H), computed in float32; 0 for a row of zeros."""
     dtype, x = x.dtype, ops.cast(x, "float32")
     # The maximum is inside the root, so that a row of zeros has a finite gradient.
     x = x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), 1e-12))

@@ -1,0 +1,207 @@
+"""Figures: they show the numbers given, fit the page, carry their provenance, and can be told apart."""
+
+import json
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from wagf_src import evaluation, figures
+from wagf_src.config import CLASSES
+
+REAL = "HAM10000; 96 px; DenseNet-121 / MobileNetV2; ImageNet weights; end to end, 10 epochs; 3 seeds; CPU, 2 cores"
+
+
+def predictions(seed=0, n=150):
+    rng = np.random.default_rng(seed)
+    y = np.r_[np.arange(7), rng.choice(7, n - 7, p=[0.05, 0.05, 0.1, 0.03, 0.12, 0.6, 0.05])]
+    logits = rng.normal(size=(n, 7)) + 2 * np.eye(7)[y]
+    return y, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def texts(figure):
+    return [t.get_text() for t in figure.findobj(plt.Text) if t.get_text()]
+
+
+def history(epochs=5):
+    epoch = np.arange(1, epochs + 1)
+    columns = {f"{p}{c}": np.linspace(0.9, 0.4, epochs) for p in ("", "val_", "test_") for c in ("loss", "accuracy")}
+    return pd.DataFrame({"epoch": epoch} | columns)
+
+
+LONG = "DenseNet-121 + SA + GF + SaFA (strided convolution for the wavelet, random initialisation)"
+LADDER = pd.DataFrame(
+    {
+        "label": ["(i)", LONG, "not run"],
+        "value": [85.0, 88.0, np.nan],
+        "low": [83.0, 86.0, np.nan],
+        "high": [87.0, 90.0, np.nan],
+        "paper": [87.21, np.nan, 90.75],
+        "notebook": [88.3, np.nan, np.nan],
+    }
+)
+DIFFERENCES = pd.DataFrame(
+    {"label": ["soft attention", LONG], "difference": [1.0, -3.0], "low": [-1.0, -5.0], "high": [3.0, -1.0],
+     "p": [0.4, 0.0001], "paper": [1.32, np.nan]}
+)  # fmt: skip
+RECALL = pd.DataFrame(
+    [(label, c, 10, 50.0, 20.0, 80.0) for label in ("(i)", LONG) for c in CLASSES],
+    columns=["label", "class", "n_test", "recall", "ci_low", "ci_high"],
+)
+SELECTION = pd.DataFrame({"label": ["a", LONG], "kept": [80.0, 81], "last": [79.0, 81], "best": [82.0, 81], "low": 78.0, "high": 83.0})
+Y, P = predictions()
+POINTS = np.random.default_rng(1).normal(size=(len(Y), 3))
+ARMS = {"DenseNet-121": predictions(), LONG: predictions(1), "linear probe": predictions(2)}
+OFFICIAL = {"ISIC-2018 best entry (external data), 88.5%": 88.5, "ISIC-2018 best without external data (ensemble), 84.5%": 84.5}
+
+EVERY_FIGURE = {
+    "accuracy_ladder": lambda: figures.accuracy_ladder(LADDER, OFFICIAL),
+    "differences": lambda: figures.differences(DIFFERENCES),
+    "class_recall": lambda: figures.class_recall(RECALL),
+    "confusion": lambda: figures.confusion(np.arange(49).reshape(7, 7)),
+    "feature_scatter": lambda: figures.feature_scatter(POINTS, Y, ["component 1 (27%)", "component 2 (11%)", "component 3 (8%)"]),
+    "projections": lambda: figures.projections([("once", POINTS[:, :2], "x", "y")] * 3, Y),
+    "training_curves": lambda: figures.training_curves({LONG: [(history(), 3)], "short": [(history(1), 1)] * 2}),
+    "selection": lambda: figures.selection(SELECTION),
+    "reliability": lambda: figures.reliability(ARMS),
+    "roc_pr": lambda: figures.roc_pr(ARMS),
+    "coverage": lambda: figures.coverage({name: evaluation.coverage_accuracy(*yp) for name, yp in ARMS.items()}),
+}
+
+
+@pytest.mark.parametrize("name", EVERY_FIGURE)
+def test_figures_fit_the_page_and_name_their_axes(name):
+    figure = figures.stamp(EVERY_FIGURE[name](), REAL)
+    assert plt.get_fignums() == []  # closed: a notebook shows it once
+    figure.draw_without_rendering()  # lays it out
+    box = figure.get_tightbbox()
+    assert figure.get_figwidth() == 8 and -0.05 < box.x0 and box.x1 < 8.05, box
+    assert box.y1 < figure.get_figheight() + 0.05, box  # only the provenance lies outside, below
+    below = figure.axes[-2:] if name != "differences" else figure.axes[:1]
+    assert all(ax.get_xlabel() for ax in below if ax.get_subplotspec().is_last_row())
+    assert REAL in " ".join(texts(figure)).replace("\n", " ")
+    assert min(t.get_fontsize() for t in figure.findobj(plt.Text) if t.get_text()) >= 7
+
+
+def test_synthetic_figures_are_marked_and_real_ones_not():
+    marked = figures.stamp(EVERY_FIGURE["coverage"](), "SYNTHETIC; 64 px")
+    assert any(t.startswith("SYNTHETIC DATA") for t in texts(marked))
+    assert not any("SYNTHETIC" in t for t in texts(figures.stamp(EVERY_FIGURE["coverage"](), REAL)))
+
+
+def test_long_provenance_is_wrapped():
+    figure = figures.stamp(EVERY_FIGURE["coverage"](), "; ".join([REAL] * 4))
+    figure.draw_without_rendering()
+    assert figure.get_tightbbox().x1 < 8.05
+
+
+# --- colours -------------------------------------------------------------------------------------------------
+
+# Machado, Oliveira & Fernandes (2009), full severity, on linear RGB.
+BLINDNESS = {
+    "none": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def lab(color, blindness):
+    rgb = np.array(to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(np.array(BLINDNESS[blindness]) @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    f = np.cbrt(xyz / [0.9505, 1, 1.089])  # fine for all but near-black colours
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+def test_class_colours_stay_apart_for_every_reader(blindness):
+    assert tuple(figures.CLASS_COLORS) == CLASSES == tuple(figures.CLASS_MARKERS)
+    assert len(set(figures.CLASS_MARKERS.values())) == len(CLASSES)
+    seen = {c: lab(color, blindness) for c, color in figures.CLASS_COLORS.items()}
+    distances = [np.linalg.norm(seen[a] - seen[b]) for i, a in enumerate(CLASSES) for b in CLASSES[:i]]
+    assert min(distances) > 10  # one is just noticeable
+    assert lab("#FFFFFF", "none")[0] - max(lab(c, "none")[0] for c in figures.CLASS_COLORS.values()) > 25  # on white
+
+
+# --- content -------------------------------------------------------------------------------------------------
+
+
+def test_ladder_draws_each_value_at_its_row():
+    ax = figures.accuracy_ladder(LADDER).axes[0]
+    labels = {t.get_text().replace("\n", " "): y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
+    assert list(labels) == list(LADDER["label"]) and labels["(i)"] > labels[LONG]
+    dots = ax.containers[0].lines[0]
+    assert list(zip(dots.get_xdata(), dots.get_ydata(), strict=True)) == [(85.0, labels["(i)"]), (88.0, labels[LONG])]
+    (diamonds,) = [line for line in ax.lines if line.get_label() == "paper"]
+    assert dict(zip(diamonds.get_ydata(), diamonds.get_xdata(), strict=True))[labels["not run"]] == 90.75
+
+
+def test_differences_fill_what_excludes_zero():
+    ax = figures.differences(DIFFERENCES).axes[0]
+    drawn = {c.get_label(): c.lines[0].get_xdata().tolist() for c in ax.containers}
+    assert drawn == {"interval excludes 0": [-3.0], "interval includes 0": [1.0]}
+    assert {"p = 0.400", "p < 0.001"} <= set(texts(ax.figure))
+
+
+def test_confusion_shows_counts_and_shares():
+    counts = np.zeros((7, 7))
+    counts[4] = [0, 0, 0, 0, 3, 1, 0]
+    left, right = figures.confusion(counts).axes
+    cells = [{t.get_position(): t.get_text() for t in ax.texts} for ax in (left, right)]
+    assert cells[0][4, 4] == "3" and cells[0][5, 4] == "1" and cells[1][4, 4] == "75" and cells[1][5, 4] == "25"
+    assert cells[1][0, 0] == "–" and cells[0][0, 0] == "0"  # no test image of the class: no share
+    assert any(t.get_text() == "1.5" for t in figures.confusion(counts / 2).axes[0].texts)  # means over seeds
+
+
+def test_training_curves_ring_the_kept_epoch():
+    ax = figures.training_curves({"a": [(history(), 3)]}).axes[1]
+    rings = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [ring.get_xdata().tolist() for ring in rings] == [[3], [3]]
+    assert rings[0].get_ydata()[0] == pytest.approx(100 * 0.65)
+
+
+def test_reliability_by_hand():
+    # Ten images at 0.9, eight of them right; five at 0.5, one right; one at 0.3 (too few for a point).
+    p = np.full((16, 7), 0.0)
+    p[:10, 0], p[:10, 1] = 0.9, 0.1
+    p[10:15, 0], p[10:15, 1:6] = 0.5, 0.1
+    p[15, 0], p[15, 1:] = 0.3, 0.7 / 6
+    y = np.array([0] * 8 + [1] * 2 + [0] + [1] * 4 + [0])
+    curve = figures.reliability({"a": (y, p)}, bins=10).axes[0].lines[1]
+    np.testing.assert_allclose(curve.get_xdata(), [50, 90])
+    np.testing.assert_allclose(curve.get_ydata(), [20, 80])
+
+
+def test_roc_by_hand():
+    # Three melanomas at 0.9, 0.6, 0.2; two others at 0.7, 0.1: one found, a false alarm, two found, the last false alarm.
+    p = np.zeros((5, 7))
+    p[:, 4] = [0.9, 0.6, 0.2, 0.7, 0.1]
+    p[:, 5] = 1 - p[:, 4]
+    roc, pr = figures.roc_pr({"a": (np.array([4, 4, 4, 5, 5]), p)}).axes
+    np.testing.assert_allclose(roc.lines[1].get_xdata(), [0, 0, 50, 50, 100])
+    np.testing.assert_allclose(roc.lines[1].get_ydata(), [0, 100 / 3, 100 / 3, 100, 100])
+    assert "share of melanomas, 60.0%" in texts(pr.figure)
+
+
+def test_interactive_scatter_is_self_contained_and_holds_every_image():
+    notes = [f"ISIC_{i:07d}: </script> & \"quoted\"" for i in range(len(Y))]
+    page = figures.interactive_scatter(POINTS, Y, notes, ["a", "b", "c"], "SYNTHETIC; <64 px>", "turn-1")
+    assert not re.search(r"https?:|src=|import ", page)
+    assert page.count("</script>") == 1  # a note cannot end the script
+    data = json.loads(re.search(r"const data = (\{.*\});", page)[1])
+    assert data["notes"] == notes and data["y"] == Y.tolist() and data["synthetic"]
+    centred = POINTS - POINTS.mean(axis=0)
+    np.testing.assert_allclose(np.array(data["points"]) / 1000, centred / abs(centred).max(), atol=0.0006)
+    assert "SYNTHETIC; &lt;64 px&gt;" in page and page.count('id="turn-1"') == 1 and "aria-label" in page
+
+
+def test_tables_and_percent():
+    frame = pd.DataFrame({"row": ["(i)"], "value": [np.nan]})
+    assert "<td>–</td>" in figures.table(frame).data and "<td>(i)</td>" in figures.table(frame).data
+    assert figures.percent(0.85949, 0.8371, 0.8780) == "85.9 [83.7, 87.8]"
+    assert figures.percent(np.nan, np.nan, np.nan) == "–" and figures.percent(0.5, decimals=0) == "50"

@@ -1,0 +1,422 @@
+"""Arms: sizes, the closed-form gradient, what learns and what does not, explanations, weights files."""
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from wagf_src import models
+from wagf_src.config import UserError, parse_arm
+from wagf_src.layers.dwt2d import haar_to_conv
+
+tf = pytest.importorskip("tensorflow")
+
+MODULES = [
+    "base",
+    "sa-described",
+    "sa-released",
+    "sa-gf-described",
+    "sa-gf-released",
+    "wagf-described",
+    "wagf-released",
+    "wagf-described-saliency",
+    "wagf-described-learned",
+    "sa-gf-described-conv",
+    "sa-gf-described-pool",
+]
+
+
+def arm(modules, backbone="mobilenetv2"):
+    return parse_arm(f"{backbone}-{modules}")
+
+
+def maps(n, size=4, channels=12, seed=0):
+    """Feature maps as a backbone ends them, after a ReLU, and labels."""
+    rng = np.random.default_rng(seed)
+    x = np.maximum(rng.normal(size=(n, size, size, channels)), 0).astype("float32")
+    return x, rng.integers(0, 7, n)
+
+
+def head(modules, size=4, channels=12, seed=1):
+    keras.utils.set_random_seed(seed)
+    return models.build_head(arm(modules), (size, size, channels))
+
+
+def compiled(model, rate=0.05):
+    # Eager: a few tiny steps cost less than tracing a graph for each arm.
+    model.compile(
+        keras.optimizers.SGD(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True
+    )
+    return model
+
+
+# --- sizes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "total", "trainable"),
+    [
+        ("densenet121-sa-released", 160, 7_199_319, 7_115_671),
+        # 83,648 batch-norm statistics do not train, as in the row above.
+        ("densenet121-wagf-released", 256, 11_987_929, 11_987_929 - 83_648),
+    ],
+)
+def test_released_parameter_totals(name, size, total, trainable):
+    model = models.build_model(parse_arm(name), size, "none")
+    assert models.parameter_counts(model) == {"total": total, "trainable": trainable}
+    assert model.count_params() == total
+
+
+def test_the_described_readings_have_the_released_soft_attention_size():
+    described, released = head("sa-described"), head("sa-released")
+    assert models.parameter_counts(described) == models.parameter_counts(released)
+
+
+@pytest.mark.parametrize("modules", MODULES)
+def test_every_arm_on_odd_and_tiny_maps(modules):
+    for size in (3, 1):
+        model = head(modules, size=size)
+        x, _ = maps(3, size=size)
+        out = model(x)
+        assert list(out["probabilities"].shape) == [3, 7]
+        np.testing.assert_allclose(np.sum(out["probabilities"], axis=1), 1, rtol=1e-5)
+        half = -(-size // 2)
+        for branch in set(out) - {"probabilities"}:
+            assert list(out[branch].shape) == [3, half, half, 12]
+        assert ("wavelet" in out) == (arm(modules).fusion is not None)
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_the_haar_arm_turns_into_the_conv_arm(size):
+    haar, conv = head("sa-gf-described", size=size), head("sa-gf-described-conv", size=size, seed=2)
+    x, _ = maps(3, size=size)
+    for name in ("soft_attention", "probabilities"):
+        conv.get_layer(name).set_weights(haar.get_layer(name).get_weights())
+    kernel, bias = haar.get_layer("wavelet").get_weights()
+    (scale,) = haar.get_layer("wavelet_scale").get_weights()
+    # The branch is a Dense on 2 x 2 patches; Keras's own convolution with the same kernel says that this is one.
+    kernel = haar_to_conv(scale, kernel[None, None])
+    conv.get_layer("wavelet").set_weights([kernel.reshape(-1, 12), bias])
+    keras_conv = keras.layers.Conv2D(12, 2, strides=2)
+    padded = np.pad(x, ((0, 0), (0, size % 2), (0, size % 2), (0, 0)), mode="symmetric")
+    keras_conv.build(padded.shape)
+    keras_conv.set_weights([kernel, bias])
+    np.testing.assert_allclose(conv(x)["wavelet"], keras_conv(padded), atol=1e-5)
+    np.testing.assert_allclose(conv(x)["wavelet"], haar(x)["wavelet"], atol=1e-5)
+    np.testing.assert_allclose(conv(x)["probabilities"], haar(x)["probabilities"], atol=1e-5)
+
+
+def test_the_pool_arm_is_the_low_pass_band():
+    pool = head("sa-gf-described-pool", size=5)
+    x, _ = maps(2, size=5)
+    kernel, bias = pool.get_layer("wavelet").get_weights()
+    padded = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="symmetric")
+    low = padded.reshape(2, 3, 2, 3, 2, 12).mean(axis=(2, 4))
+    np.testing.assert_allclose(pool(x)["wavelet"], low @ kernel + bias, atol=1e-5)
+
+
+def test_the_described_proposal_is_its_parts():
+    """Concatenate SaFA and F_fuse, ReLU, average, Dense: the order that fused_gradient relies on."""
+    model = head("wagf-described-saliency")
+    x, _ = maps(3)
+    model.get_layer("fusion").average.assign([0.3, 0.7])
+    safa, _ = model.get_layer("safa")(x)
+    attended, _ = model.get_layer("soft_attention")(x)
+    soft = attended.numpy().reshape(3, 2, 2, 2, 2, 12).max(axis=(2, 4))
+    out = model(x)
+    np.testing.assert_allclose(out["soft"], soft, atol=1e-6)
+    pooled = np.maximum(np.concatenate([safa, 0.7 * out["wavelet"].numpy() + 0.3 * soft], axis=-1), 0).mean(axis=(1, 2))
+    np.testing.assert_allclose(models.explain(model)(x)["features"], pooled, atol=1e-5)
+    kernel, bias = model.get_layer("probabilities").get_weights()
+    e = np.exp(pooled @ kernel + bias)
+    np.testing.assert_allclose(out["probabilities"], e / e.sum(axis=1, keepdims=True), rtol=1e-4)
+
+
+# --- gradients -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modules", ["wagf-described", "sa-gf-released"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_closed_form_gradient_is_automatic_differentiation(modules, weighted):
+    model = head(modules, size=5)
+    x, y = maps(6, size=5)
+    weight = np.linspace(0.5, 2, 6).astype("float32") if weighted else None
+    # From the fused map on, with the fused map as the watched tensor.
+    after = ["concatenate"] * modules.startswith("wagf") + ["relu", "pooled", "probabilities"]
+    out = model(x)
+    fused = model.get_layer("fusion")([out["wavelet"], out["soft"]])
+    with tf.GradientTape() as tape:
+        tape.watch(fused)
+        z = fused
+        for name in after:
+            layer = model.get_layer(name)
+            z = layer([model.get_layer("safa")(x)[0], z]) if name == "concatenate" else layer(z)
+        loss = keras.losses.SparseCategoricalCrossentropy()(y, z, sample_weight=weight)
+    expected = tape.gradient(loss, fused)
+    found = models.fused_gradient(fused, model.get_layer("probabilities").kernel, out["probabilities"], y, weight)
+    assert np.abs(expected).max() > 1e-4
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("modules", MODULES)
+def test_gradient_reaches_exactly_the_weights_it_should(modules):
+    model = head(modules)
+    x, y = maps(16)
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(x, y, compiled(model)(x, training=True))
+    found = tape.gradient(loss, [w.value for w in model.trainable_weights])
+    for weight, gradient in zip(model.trainable_weights, found, strict=True):
+        assert gradient is not None, weight.path
+        gradient = ops.convert_to_numpy(gradient)
+        assert np.any(gradient != 0), weight.path
+        if "released" in modules and weight.path.endswith("soft_attention/kernel"):
+            # At H = 4 and C = 12: rows 5 - 3 to 5 + 3 of twelve.
+            assert np.flatnonzero(np.any(gradient != 0, axis=(1, 2, 3, 4))).tolist() == list(range(2, 9))
+
+
+def test_equation_1_stays_at_one_half_in_training():
+    model = compiled(head("wagf-described"))
+    x, y = maps(16)
+    before = model.get_layer("wavelet").get_weights()[0]
+    log = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+    assert np.abs(model.get_layer("wavelet").get_weights()[0] - before).max() > 1e-4
+    np.testing.assert_allclose(models.gradient_weights(model), (0.5, 0.5), rtol=1e-6)
+    assert set(log) == {"loss", "accuracy"} and log["loss"][1] < log["loss"][0]
+
+
+def test_equation_1_measures_what_automatic_differentiation_does():
+    """One step from an uneven start: the measured weights swap, as dL/dF_w and dL/dF_sa by autodiff say."""
+    model = compiled(head("sa-gf-described"), rate=0.0)
+    fusion = model.get_layer("fusion")
+    fusion.momentum = 0.0
+    fusion.average.assign([0.8, 0.2])
+    x, y = maps(8)
+    out = model(x)
+    f_w, f_sa = ops.convert_to_tensor(out["wavelet"]), ops.convert_to_tensor(out["soft"])
+    with tf.GradientTape() as tape:
+        tape.watch([f_w, f_sa])
+        z = model.get_layer("probabilities")(model.get_layer("pooled")(ops.relu(fusion([f_w, f_sa]))))
+        loss = keras.losses.SparseCategoricalCrossentropy()(y, z)
+    sizes = np.array([np.abs(g).mean() for g in tape.gradient(loss, [f_w, f_sa])])
+    model.train_on_batch(x, y)
+    np.testing.assert_allclose(models.gradient_weights(model), sizes / sizes.sum(), rtol=1e-4)
+    np.testing.assert_allclose(models.gradient_weights(model), (0.2, 0.8), rtol=1e-4)
+
+
+def test_measured_weights_move_in_training_only():
+    model = compiled(head("wagf-described-saliency"))
+    x, y = maps(16)
+    model.evaluate(x, y, verbose=0)
+    assert models.gradient_weights(model) == (0.5, 0.5)
+    model.train_on_batch(x, y)
+    moved = models.gradient_weights(model)
+    assert abs(moved[0] - 0.5) > 1e-3 and sum(moved) == pytest.approx(1)
+    probabilities = model(x)["probabilities"]
+    model.evaluate(x, y, verbose=0)
+    model.predict(x, verbose=0)
+    assert models.gradient_weights(model) == moved
+    np.testing.assert_array_equal(model(x)["probabilities"], probabilities)
+
+
+def test_gradient_weights_of_the_other_arms():
+    assert models.gradient_weights(head("sa-released")) is None
+    assert models.gradient_weights(head("sa-gf-released")) == pytest.approx((2 / 3, 1 / 2))
+    assert models.gradient_weights(head("sa-gf-described-learned")) == pytest.approx((0.5, 0.5))
+
+
+# --- whole models --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The smallest model that has everything: 64 px gives 2 x 2 maps."""
+    keras.utils.set_random_seed(3)
+    return models.build_model(arm("wagf-described-saliency"), 64, "none", batch_norm_momentum=0.8)
+
+
+def images(n, size=64, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size, 3)).astype("uint8")
+
+
+def test_a_whole_model_comes_back_from_a_file(whole, tmp_path):
+    whole.get_layer("fusion").average.assign([0.4, 0.6])
+    whole.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded, models.Classifier)
+    assert models.gradient_weights(loaded) == models.gradient_weights(whole)
+    norms = [layer for layer in loaded._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) == 52 and {layer.momentum for layer in norms} == {0.8}
+    found, expected = models.explain(loaded)(images(2)), models.explain(whole)(images(2))
+    for key in expected:
+        np.testing.assert_allclose(found[key], expected[key], atol=1e-6)
+
+
+def test_with_inputs_trains_the_same_model(whole):
+    """A gather in front, as in training; weights, explanation and fusion are those of the model within."""
+    store, y = images(8), np.arange(8) % 7
+    number = keras.Input((), dtype="int32", name="number")
+    gather = keras.layers.Embedding(8, 64 * 64 * 3, trainable=False, name="store")
+    trainer = compiled(models.with_inputs(whole, number, keras.layers.Reshape((64, 64, 3))(gather(number))))
+    gather.set_weights([store.reshape(8, -1).astype("float32")])
+    rows = np.arange(8, dtype="int32")
+    expected = models.explain(whole)(store)["probabilities"]
+    np.testing.assert_allclose(trainer(rows)["probabilities"], expected, atol=1e-5)
+    whole.get_layer("fusion").average.assign([0.5, 0.5])
+    before = whole.get_layer("probabilities").get_weights()[0]
+    trainer.train_on_batch(rows, y)
+    assert np.abs(whole.get_layer("probabilities").get_weights()[0] - before).max() > 1e-5
+    assert models.gradient_weights(whole) != (0.5, 0.5)
+    assert models.gradient_weights(trainer) == models.gradient_weights(whole)
+
+
+def test_compiled_training_in_mixed_precision():
+    """The one test that goes through Keras's compiled step, as runs do."""
+    x, y = maps(16, size=2)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = head("wagf-described-saliency", size=2)
+        model.compile(keras.optimizers.SGD(0.05), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        log = model.fit(x, y, batch_size=8, epochs=2, verbose=0, validation_data=(x, y)).history
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert set(log) == {"loss", "accuracy", "val_loss", "val_accuracy"} and np.all(np.isfinite(log["loss"]))
+    out = model(x)
+    assert out["probabilities"].dtype == "float32" and out["wavelet"].dtype == "bfloat16"
+    assert all(w.dtype == "float32" for w in model.weights)
+    assert abs(models.gradient_weights(model)[0] - 0.5) > 1e-3
+
+
+@pytest.mark.parametrize("modules", ["base", "sa-described", "sa-gf-released", "wagf-described", "wagf-released"])
+def test_explain_names_what_an_arm_has(modules):
+    model = head(modules, size=5)
+    x, _ = maps(3, size=5)
+    found = models.explain(model)(x)
+    expected = {"probabilities", "features"}
+    expected |= {"soft_attention"} if "sa" in modules.split("-") or "wagf" in modules else set()
+    expected |= {"safa"} if "wagf" in modules else set()
+    assert set(found) == expected
+    np.testing.assert_array_equal(found["probabilities"], model(x)["probabilities"])
+    wide = modules.startswith("wagf") or arm(modules).modules == "sa"
+    assert list(found["features"].shape) == [3, 24 if wide else 12]
+    if "soft_attention" in found:
+        assert list(found["soft_attention"].shape) == [3, 5, 5]
+        np.testing.assert_allclose(np.sum(found["soft_attention"], axis=(1, 2)), 16, rtol=1e-5)
+    if "safa" in found:
+        assert list(found["safa"].shape) == ([3, 3, 3] if "released" in modules else [3, 5, 5])
+        assert 0 < np.min(found["safa"]) and np.max(found["safa"]) < 1
+
+
+@pytest.mark.parametrize("backbone", ["densenet121", "resnet50", "mobilenetv2"])
+def test_preprocessing_is_the_backbones_own(backbone):
+    own = {"densenet121": "densenet", "resnet50": "resnet50", "mobilenetv2": "mobilenet_v2"}[backbone]
+    x = images(2, size=4).astype("float32")
+    expected = getattr(keras.applications, own).preprocess_input(x.copy())
+    found = models.ImagePreprocessing(models._IMAGENET_MODE[backbone], dtype="bfloat16")(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(models.ImagePreprocessing("rescale")(x), x / 255, rtol=1e-6)
+
+
+def test_rescaling_and_the_default_momentum():
+    keras.utils.set_random_seed(0)
+    model = models.build_backbone("mobilenetv2", 32, "none", "rescale")
+    x = images(2, size=32)
+    network = model.get_layer("mobilenetv2")
+    np.testing.assert_allclose(model(x), network(x.astype("float32") / 255), atol=1e-5)
+    assert model.output_shape == (None, 1, 1, 1280)
+    momenta = {layer.momentum for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)}
+    assert momenta == {0.999}
+    with pytest.raises(UserError, match="weights must be imagenet or none"):
+        models.build_backbone("mobilenetv2", 32, "noise")
+
+
+def test_a_probe_is_no_network():
+    with pytest.raises(UserError, match="logistic regression"):
+        head("probe")
+
+
+# --- weights files -------------------------------------------------------------------------------------------
+
+
+def tiny_network(weights, input_shape, name=None, filters=4, **_):
+    """In the place of a keras.applications model, without a network: asking for ImageNet fails as a download does."""
+    if weights == "imagenet":
+        raise Exception("URL fetch failure\non a host: None -- name resolution")
+    x = image = keras.Input(input_shape)
+    for i in range(2):
+        x = keras.layers.Conv2D(filters, 3, strides=2, name=f"conv_{i}")(x)
+        x = keras.layers.BatchNormalization(name=f"norm_{i}")(x)
+    return keras.Model(image, x, name=name)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("WAGF_WEIGHTS_DIR", str(tmp_path))
+    monkeypatch.setitem(models._BACKBONES, "mobilenetv2", tiny_network)
+    return tmp_path
+
+
+def save_as_published(model, path):
+    """The layout of Keras's published .h5 files, which are not today's .weights.h5."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{i}:0" for i, _ in enumerate(layer.weights)]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name] = value
+
+
+@pytest.mark.parametrize(
+    "name", ["MobileNetV2_imagenet_notop.h5", "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"]
+)
+def test_local_weights_are_loaded(folder, name):
+    source = tiny_network(None, (32, 32, 3))
+    source.set_weights([np.full(w.shape, i, "float32") for i, w in enumerate(source.weights)])
+    save_as_published(source, folder / name)
+
+    def first_weights(modules):
+        return models.build_model(arm(modules), 32, "imagenet").get_layer("backbone").get_weights()
+
+    for found, expected in zip(first_weights("base"), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert first_weights("base-random")[0].std() > 0  # the arm's own choice goes first
+
+
+def test_a_corrupt_file_is_named(folder):
+    (folder / "mobilenetv2_imagenet_notop.h5").write_bytes(b"not a weights file")
+    with pytest.raises(UserError, match="mobilenetv2_imagenet_notop.h5 in WAGF_WEIGHTS_DIR cannot be read") as error:
+        models.build_backbone("mobilenetv2", 32, "imagenet")
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_another_network_are_refused(folder):
+    save_as_published(tiny_network(None, (32, 32, 3), filters=5), folder / "mobilenetv2_notop.h5")
+    with pytest.raises(UserError, match="mobilenetv2_notop.h5 .* cannot be read as mobilenetv2"):
+        models.build_backbone("mobilenetv2", 32, "imagenet")
+
+
+@pytest.mark.parametrize("with_folder", [True, False])
+def test_missing_weights_name_every_way_out(with_folder, folder, monkeypatch):
+    (folder / "weights.h5").write_bytes(b"a name that says nothing is not taken")
+    if not with_folder:
+        monkeypatch.delenv("WAGF_WEIGHTS_DIR")
+    with pytest.raises(UserError, match="could not download.*WAGF_WEIGHTS_DIR.*weights: none") as error:
+        models.build_backbone("mobilenetv2", 32, "imagenet")
+    assert "\n" not in str(error.value)
+
+
+def test_two_candidates_are_not_guessed_between(folder):
+    for name in ("resnet50_a_notop.h5", "resnet50_b_notop.h5"):
+        (folder / name).touch()
+    with pytest.raises(UserError, match="resnet50_a_notop.h5, resnet50_b_notop.h5"):
+        models._local_weights("resnet50")
+
+
+def test_a_later_version_is_another_backbone(folder):
+    (folder / "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5").touch()
+    assert models._local_weights("resnet50") is None
+    kept = folder / "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    kept.touch()
+    assert models._local_weights("resnet50") == kept
