@@ -646,7 +646,7 @@ def attention_maps(rows: dict[str, list], titles: list[str], outlines=None, phot
 
 
 _CONTROLS = {  # name, colour and marker of each control
-    "area": ("lesion's share of the image", "black", "^"),
+    "area": ("lesion's area", "black", "^"),
     "gaussian": ("centred Gaussian", PAPER, "D"),
     "others": ("map of other images", "#009E73", "s"),
 }
