@@ -362,6 +362,14 @@ def test_every_class_counts(results_dir):
 # --- heatmaps ------------------------------------------------------------------------------------------------
 
 
+def test_heatmaps_of_a_single_run_give_no_verdict():
+    write_attention()
+    file = results.RESULTS_DIR / "paper" / "tables" / "attention.csv"
+    for seeds, verdict in ((1, claims.NOT_TESTABLE), (2, claims.REPRODUCED)):
+        pd.read_csv(file).assign(n_seeds=seeds).to_csv(file, index=False)
+        assert judge("heatmaps").verdict == verdict
+
+
 def test_heatmaps_must_beat_a_blob_in_the_middle():
     write_attention()
     assert judge("heatmaps").verdict == claims.REPRODUCED

@@ -344,6 +344,17 @@ def test_seeds_widen_an_interval_by_their_own_spread(tmp_path):
     assert high - low > 2 * np.diff(evaluation.interval(same, "accuracy")[1:])[0]
 
 
+def test_coverage_interval_agrees_with_accuracy_and_with_the_curve(runs):
+    of_arm = evaluation.of_arm(runs, LADDER[3])
+    assert evaluation.coverage_interval(of_arm, 1.0) == pytest.approx(evaluation.interval(of_arm, "accuracy"), abs=1e-6)
+    mean, low, high = evaluation.coverage_interval(of_arm, 0.5)
+    curves = [evaluation.coverage_accuracy(*evaluation.truth_and_probabilities(r))[1][99] for r in of_arm]
+    assert mean == pytest.approx(np.mean(curves)) and low < mean < high
+    for wrong in (0, 1.1, float("nan")):
+        with pytest.raises(UserError, match="coverage"):
+            evaluation.coverage_interval(of_arm, wrong)
+
+
 def test_class_recall_takes_wilson(tmp_path):
     run = fabricate(tmp_path, LADDER[:1])[0]
     y, p = evaluation.truth_and_probabilities(run)

@@ -35,6 +35,8 @@ def test_figures_have_alt_text_and_caption(path):
             mystnb = cell.metadata.get("mystnb", {})
             assert len(mystnb.get("image", {}).get("alt", "")) > 20, cell.source[:80]
             assert mystnb.get("figure", {}).get("caption") and mystnb["figure"].get("name", "").startswith("fig-")
+            # Every output of the cell would get the caption and the name.
+            assert "display(" not in cell.source and "print(" not in cell.source
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)

@@ -10,7 +10,7 @@ The rule of conditions, the same for every claim:
    rehearsals on a handful of photographs never give one.
 2. **Comparisons.** Arms are compared under equal settings only, on the same test images, seed by seed. The steps that
    the paper claims are as small as the difference between two runs of one model, so a comparison needs at least
-   ``MIN_SEEDS`` runs of each arm: then the interval (95%) is over test images and seeds.
+   ``MIN_SEEDS`` runs of each arm: then the interval (95%) is over test images and seeds. So does a verdict on maps.
 3. **Claims about a direction** ("A is better than B") are statements about the modules, so they are tested under
    whatever conditions the profile has, on DenseNet-121 first, on another of the paper's backbones where that is
    missing; the evidence column states the conditions. Under lesser conditions than the paper's, both models must have
@@ -380,6 +380,9 @@ def _heatmaps(material: Material) -> Outcome:
     note = f"smallest lead: {least['class']}; {source}"
     if source.startswith("SYNTHETIC") or material.profile.endswith(TRIAL_SUFFIX):
         return Outcome(NOT_TESTABLE, *values, note=f"no full set of real images; {note}")
+    if "n_seeds" in table and table["n_seeds"].min() < MIN_SEEDS:
+        note = f"one seed, where training noise needs {MIN_SEEDS} or more; {note}"
+        return Outcome(NOT_TESTABLE, *values, note=note)
     verdicts = [level(low, high, 0) for low, high in zip(table["ci_low"], table["ci_high"], strict=True)]
     return Outcome(together(verdicts), *values, note=note)
 

@@ -443,6 +443,32 @@ def paired_difference(
     return estimate, low, high
 
 
+def coverage_interval(
+    runs: list[Run], coverage: float, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """Accuracy on the share ``coverage`` (0 to 1] of most confident images, mean over seeds: (mean, low, high).
+
+    Resampled as in ``interval``, with which it agrees at full coverage; which images are answered is kept fixed.
+    """
+    if not 0 < coverage <= 1:
+        raise UserError(f"coverage is {coverage!r}, but must be above 0 and up to 1")
+    y, probabilities = _together(runs, "accuracy")
+    draws = _image_draws(y, resamples, seed)
+    k = max(1, round(coverage * len(y)))
+    estimates, values = [], []
+    for p in probabilities:
+        answered = np.argsort(-p.max(axis=1), kind="stable")[:k]
+        hits = (p.argmax(axis=1) == y)[answered]
+        estimates.append(hits.mean())
+        held = draws[:, answered]
+        values.append(held @ hits / np.maximum(held.sum(axis=1), 1))
+    estimate = float(np.mean(estimates))
+    low, high = _percentiles((np.stack(values, axis=1) * _seed_draws(len(runs), resamples, seed)).sum(axis=1), estimate, level)
+    if low == high:
+        low, high = wilson(estimate * k, k, level)
+    return estimate, max(low, 0.0), min(high, 1.0)
+
+
 def resampled_mean(values: np.ndarray, y: np.ndarray, level: float = 0.95, balanced: bool = False) -> tuple:
     """Mean of one value per image (n,), or the mean of its class means, with a stratified bootstrap interval.
 

@@ -107,7 +107,7 @@ def stamp(figure, provenance: str):
 
 def table(frame):
     """A data frame as an HTML table for people: no index, dashes for what is missing, scrolls sideways if it must."""
-    html_table = frame.to_html(index=False, na_rep="–", border=0, justify="left")
+    html_table = frame.rename_axis(columns=None).to_html(index=False, na_rep="–", border=0, justify="left")
     return HTML(f'<div style="overflow-x:auto">{html_table}</div>')
 
 
@@ -494,7 +494,7 @@ def roc_pr(arms: dict[str, tuple]):
         pr.plot(100 * recall, 100 * precision, color=color, ls=style, lw=1.6)
     share = 100 * np.mean(next(iter(arms.values()))[0] == MEL)
     pr.axhline(share, color=MUTED, lw=1)
-    pr.annotate(f"share of melanomas, {share:.1f}%", (99, share), ha="right", va="bottom", fontsize=8.5, color=MUTED)
+    pr.annotate(f"share of melanomas, {share:.1f}%", (1, share), va="bottom", fontsize=8.5, color=MUTED)
     roc.set(xlabel="false alarms: 100% − specificity (%)", ylabel="melanoma sensitivity (%)", title="ROC")
     pr.set(xlabel="melanoma sensitivity = recall (%)", ylabel="precision (%)", title="precision and recall")
     for ax in (roc, pr):

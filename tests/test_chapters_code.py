@@ -1,0 +1,79 @@
+"""What the chapters on the released code and on Equation 1 rest on, against scipy and against what TensorFlow must do."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.signal import correlate
+
+from wagf_src import released
+from wagf_src.config import ROOT
+
+
+def window_by_scipy(x, kernel, first):
+    """The 3-D correlation of the whole padded volume by scipy, read where the window along the channels begins at ``first``."""
+    batch, height, width, channels = x.shape
+    front = (channels - 1) // 2
+    volume = np.pad(x.astype(float), ((0, 0), (front, channels - 1 - front), (1, 1), (0, 0)))
+    found = [
+        [correlate(v, k, mode="valid", method="direct")[:, :, first] for k in np.moveaxis(kernel[:, :, :, 0], -1, 0)]
+        for v in volume
+    ]
+    return np.moveaxis(np.array(found), 1, -1)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "first"), [(4, 4, 9, 0), (4, 3, 8, 2), (3, 5, 5, 1), (6, 6, 4, 0)]
+)
+def test_definition_is_a_three_dimensional_correlation(height, width, channels, first):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, height, width, channels)), rng.normal(size=(channels, 3, 3, 1, 2))
+    found = released.scores(x, kernel, first)
+    np.testing.assert_allclose(found, window_by_scipy(x, kernel, first), atol=1e-12)
+    others = np.delete(np.arange(channels), np.arange(first, first + 3))
+    changed = x.copy()
+    changed[..., others] = np.nan
+    np.testing.assert_array_equal(released.scores(changed, kernel, first), found)
+
+
+def test_middle_channel_at_the_released_size():
+    assert released.middle_channel(1024) == 510
+
+
+def test_jax_takes_the_definition_literally():
+    pytest.importorskip("jax")
+    x, kernel = released.probe()
+    by_rule = released.scores(x, kernel)
+    np.testing.assert_allclose(released.jax_scores(x, kernel), by_rule, atol=1e-4)
+    # The two definitions are told apart by the probe, or the chapter's table would say nothing.
+    assert np.abs(by_rule - released.scores(x, kernel, released.middle_channel(released.CHANNELS))).max() > 1
+
+
+def test_tensorflow_without_onednn_reads_the_middle_and_blames_the_first():
+    """In a process of its own; compiled by XLA, the same TensorFlow follows the rule."""
+    pytest.importorskip("tensorflow")
+    x, kernel = released.probe()
+    answer = released.tensorflow_build(onednn=False)
+    middle = released.middle_channel(released.CHANNELS)
+    assert np.flatnonzero(answer["influence"]).tolist() == [middle, middle + 1, middle + 2]
+    np.testing.assert_allclose(answer["scores"], released.scores(x, kernel, middle), atol=1e-4)
+    np.testing.assert_allclose(answer["compiled"], released.scores(x, kernel), atol=1e-4)
+    assert np.flatnonzero(answer["gradient"]).tolist() == [0, 1, 2]
+
+
+def test_a_failing_tensorflow_is_reported(monkeypatch):
+    monkeypatch.setattr(released.sys, "executable", "false")
+    with pytest.raises(RuntimeError, match="TensorFlow failed"):
+        released.tensorflow_build(onednn=True)
+
+
+@pytest.mark.parametrize("name", ["released_code", "equation1"])
+def test_chapters_fix_the_backend_before_keras_is_imported(name):
+    """A reader's KERAS_BACKEND=jax, or a GPU, must not change or stop chapters that use TensorFlow's tape."""
+    cells = ["".join(c["source"]) for c in json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]]
+    sets = next(
+        i for i, text in enumerate(cells) if '"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"' in text
+    )
+    imports = next(i for i, text in enumerate(cells) if "import keras" in text)
+    assert sets < imports
+    assert "commit `ae954d8`" in cells[0] or name == "equation1"
