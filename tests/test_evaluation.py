@@ -383,6 +383,18 @@ def test_intervals_hold_their_estimate_and_stay_in_range(runs):
         assert high <= 1 or metric in ("log_loss", "brier"), metric
 
 
+def test_bias_of_resampling_is_taken_out():
+    # Perfectly calibrated by construction: resampling alone makes the calibration error grow past its own estimate.
+    rng = np.random.default_rng(4)
+    p = rng.dirichlet(np.ones(7), 2000)
+    y = np.array([rng.choice(7, p=row) for row in p])
+    estimate = evaluation.ece(y, p)
+    values = evaluation._weighted_metric(y, p, "ece", evaluation._image_draws(y, 500, 0))
+    assert np.quantile(values, 0.2) > estimate
+    low, high = evaluation._percentiles(values, estimate, 0.95)
+    assert abs((low + high) / 2 - estimate) < 0.1 * (high - low)
+
+
 def test_bad_requests_are_named(runs, tmp_path):
     with pytest.raises(UserError, match="unknown metric 'f1'"):
         evaluation.interval(runs, "f1")
@@ -429,6 +441,18 @@ def test_order_of_images_does_not_matter(tmp_path):
     frame = b[0].predictions()
     frame.sample(frac=1, random_state=1).to_csv(b[0].path / "predictions.csv", index=False)
     assert evaluation.paired_difference(a, [Run(b[0].path)], "accuracy") == before
+
+
+def test_equal_seeds_are_drawn_as_pairs(tmp_path):
+    def two_seeds(folder, arm, numbers):
+        poor = fabricate(tmp_path / folder / "poor", [arm], seeds=numbers[:1], skill=1.0)
+        return poor + fabricate(tmp_path / folder / "good", [arm], seeds=numbers[1:], skill=4.0)
+
+    a, b = two_seeds("a", LADDER[0], (0, 1)), two_seeds("b", LADDER[1], (0, 1))
+    apart = two_seeds("c", LADDER[1], (2, 3))
+    # Seed 0 is poor and seed 1 good in both arms: in pairs that cancels, each arm on its own it does not.
+    widths = [np.diff(evaluation.paired_difference(a, other, "accuracy")[1:])[0] for other in (b, apart)]
+    assert widths[0] < 0.5 * widths[1]
 
 
 def test_mcnemar_textbook():

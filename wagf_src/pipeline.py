@@ -95,12 +95,13 @@ def _chapters_digest(profile: str) -> str:
     """One digest for all chapters: every notebook, all code, every run. Any change renders them all again (seconds)."""
     sources = {path.stem: notebook_digest(path) for path in _chapter_sources()}
     runs = {run.path.name: results.file_digest(run.path / "run.json") for run in results.load_runs(profile, required=False)}
-    return config.digest([sources, code_digest(), runs])
+    modules = tuple(p.stem for p in (ROOT / "wagf_src").iterdir() if p.stem != "pipeline")
+    return config.digest([sources, code_digest(modules), runs])
 
 
 def _book_digest(profile: str) -> str:
     files = [p for p in sorted(BOOK.rglob("*")) if p.is_file() and "chapters" not in p.relative_to(BOOK).parts]
-    prose = {p.relative_to(BOOK).as_posix(): results.file_digest(p) for p in [*files, ROOT / "_config.yml"]}
+    prose = {p.relative_to(ROOT).as_posix(): results.file_digest(p) for p in [*files, ROOT / "_config.yml"]}
     return config.digest([prose, _chapters_digest(profile)])
 
 
