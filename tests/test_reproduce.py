@@ -37,7 +37,7 @@ def make(*words, environment=None):
     started = time.perf_counter()
     done = subprocess.run(
         ["make", f"VENV={Path(sys.prefix)}", *words],
-        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "MAKEFLAGS": "", **(environment or {})}, timeout=280,
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "MAKEFLAGS": "", **(environment or {})}, timeout=900,
     )  # fmt: skip
     return done, time.perf_counter() - started
 
@@ -60,6 +60,7 @@ def profile(tmp_path_factory):
     shutil.rmtree(RESULTS_DIR / NAME, ignore_errors=True)
 
 
+@pytest.mark.timeout(1200)
 def test_from_nothing_to_a_finished_book_and_again(profile):
     before = status()
     done, _ = make("reproduce", f"PROFILE={profile}")
