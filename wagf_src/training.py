@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -176,10 +175,10 @@ def _fit_network(arm, profile, seed, data, files, state_file, inputs_digest, sta
             "epoch": epoch,
             "loss": log["loss"][-1],
             "accuracy": log["accuracy"][-1],
-            "val_loss": _log_loss(y_validation, p_validation),
+            "val_loss": evaluation.log_loss(y_validation, p_validation),
             "val_accuracy": float((p_validation.argmax(1) == y_validation).mean()),
-            "val_batch_f1": _released_f1(y_validation, p_validation),
-            "test_loss": _log_loss(y_test, p_test),
+            "val_batch_f1": evaluation.batch_f1(y_validation, p_validation),
+            "test_loss": evaluation.log_loss(y_test, p_test),
             "test_accuracy": float((p_test.argmax(1) == y_test).mean()),
             "seconds": seconds,
             "images": len(rows),
@@ -239,15 +238,6 @@ def epoch_files(train: pd.DataFrame, y: np.ndarray, profile: Profile, seed: int,
             drawn.append(np.concatenate(passes)[:n])
     drawn = rng.permutation(np.concatenate(drawn))
     return pd.DataFrame({"row": drawn, "copy": 1 + epoch * wanted + np.arange(len(drawn))})
-
-
-def _log_loss(y, p) -> float:
-    return float(log_loss(y, p, labels=range(len(CLASSES))))
-
-
-def _released_f1(y, p) -> float:
-    """The batch-averaged F1 by which the released notebooks choose their checkpoint."""
-    return float(evaluation.averages(y, p).set_index("average").loc["as released", "f1"])
 
 
 def _optimizer(profile: Profile, steps: int):
@@ -373,9 +363,9 @@ def _fit_probe(features: np.ndarray, data: dataset.Dataset, files: protocol.Spli
     test, fitted = read(files.test), read(rows)
     history = {
         "epoch": 1,
-        "loss": _log_loss(y[rows], fitted["probabilities"]),
+        "loss": evaluation.log_loss(y[rows], fitted["probabilities"]),
         "accuracy": float((fitted["probabilities"].argmax(1) == y[rows]).mean()),
-        "test_loss": _log_loss(y[files.test], test["probabilities"]),
+        "test_loss": evaluation.log_loss(y[files.test], test["probabilities"]),
         "test_accuracy": float((test["probabilities"].argmax(1) == y[files.test]).mean()),
         "seconds": seconds,
         "images": len(rows),
