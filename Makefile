@@ -1,5 +1,8 @@
 # `make` alone says what there is. One training run = one target = one papermill process.
 
+# No lines about directories from the makes that this one calls.
+MAKEFLAGS += --no-print-directory
+
 PROFILE ?= demo
 PYTHON  ?= python3
 VENV    ?= .venv
@@ -27,7 +30,7 @@ WORK     := results/$(NAME)/.work
 CHAPTERS := $(filter-out train scorecard,$(notdir $(basename $(wildcard notebooks/*.ipynb))))
 RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
 # An outer `make -j` keeps its job count.
-SUBMAKE  = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce work report runs chapters book data test lab publish clean lock
@@ -41,15 +44,15 @@ help:  ## what there is (this list)
 
 reproduce: $(VENV)/.run  ## everything for one profile: data, runs, chapters, book; does nothing when nothing changed
 	@$(PIPELINE) prepare $(PROFILE)
-	@if [ -e $(WORK)/todo ]; then $(MAKE) --no-print-directory work; fi
+	@if [ -e $(WORK)/todo ]; then $(MAKE) work; fi
 
 work:
-	@$(MAKE) --no-print-directory runs
-	@$(MAKE) --no-print-directory report
+	@$(MAKE) runs
+	@$(MAKE) report
 	@$(PIPELINE) summary $(PROFILE)
 
 report: $(VENV)/.run  ## chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
-	@$(MAKE) --no-print-directory chapters
+	@$(MAKE) chapters
 	@$(PIPELINE) book $(PROFILE)
 
 runs:
@@ -66,7 +69,7 @@ run.%:
 chapters:
 	@if [ -n "$$($(PIPELINE) chapters $(PROFILE))" ]; then \
 	  rm -rf $(WORK)/executed; mkdir -p $(WORK)/executed; \
-	  $(SUBMAKE) $(CHAPTERS:%=chapter.%) && $(MAKE) --no-print-directory chapter.scorecard \
+	  $(SUBMAKE) $(CHAPTERS:%=chapter.%) && $(MAKE) chapter.scorecard \
 	  && $(PIPELINE) finish-chapters $(PROFILE); fi
 
 chapter.%:

@@ -35,9 +35,11 @@ learning_rate: 0.001
 def make(*words, environment=None):
     """GNU Make with this interpreter's environment in the place of .venv; returns the finished process and seconds."""
     started = time.perf_counter()
+    # As a reader calls it, from a shell: not as the child of the `make test` that may run us.
+    inherited = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     done = subprocess.run(
         ["make", f"VENV={Path(sys.prefix)}", *words],
-        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "MAKEFLAGS": "", **(environment or {})}, timeout=900,
+        cwd=ROOT, capture_output=True, text=True, env={**inherited, **(environment or {})}, timeout=900,
     )  # fmt: skip
     return done, time.perf_counter() - started
 
