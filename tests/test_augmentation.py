@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from wagf_src.augmentation import IDENTITY, AffineTransform, DeviceArray, affine_parameters
+from wagf_src.augmentation import IDENTITY, AffineTransform, DeviceArray, affine_parameters, dihedral_parameters
 from wagf_src.config import Profile
 
 
@@ -73,3 +73,13 @@ def test_device_array_is_not_trained_and_keeps_its_type():
         assert not layer.trainable_weights and keras.backend.standardize_dtype(layer.array.dtype) == dtype
         found = np.array(layer(np.array([2, 0])))
         assert found.dtype == np.float32 and (found == array[[2, 0]]).all()
+
+
+def test_the_eight_views_are_numpys_flips_and_turns():
+    image = np.random.default_rng(2).integers(0, 256, (6, 6, 3)).astype("float32")
+    maps = dihedral_parameters(np.arange(8), 6)
+    views = np.asarray(AffineTransform()([np.stack([image] * 8), maps]))
+    for number, view in enumerate(views):
+        expected = np.rot90(np.fliplr(image) if number >= 4 else image, number % 4)
+        np.testing.assert_array_equal(view, expected)
+    assert len({view.tobytes() for view in views}) == 8

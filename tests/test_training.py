@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import shutil
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from wagf_src import config, dataset, pipeline, protocol, results, training
+from wagf_src import config, dataset, models, pipeline, protocol, results, training
 from wagf_src.config import CLASSES, Profile, UserError
 
 FROZEN = Profile(
@@ -91,6 +93,59 @@ def test_an_interrupted_run_goes_on_exactly(capsys):
     pd.testing.assert_frame_equal(predictions(folder), whole)
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"]
     pd.testing.assert_frame_equal(results.Run(folder).history()[columns], whole_history[columns])
+
+
+def test_runs_that_share_a_process_are_as_if_alone():
+    training._last_network = None
+    alone = predictions(training.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
+    for run in ("mobilenetv2-wagf-described-seed4", "mobilenetv2-wagf-described-lr0.01-seed4"):
+        shutil.rmtree(pipeline.work_dir("tiny") / run, ignore_errors=True)
+    first = training._last_network
+    other = predictions(training.train(FROZEN, "mobilenetv2-wagf-described-lr0.01-seed4"))
+    again = predictions(training.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
+    assert training._last_network is first, "one compiled network for seeds and rates of one arm"
+    pd.testing.assert_frame_equal(again, alone)
+    assert not other.equals(alone)
+    training.train(FROZEN, "mobilenetv2-base-seed4")
+    assert training._last_network is not first
+
+
+def test_frozen_views_are_those_of_the_turned_image(monkeypatch, tmp_path):
+    def averages(backbone, size, *_):  # in the backbone's place: mean colour of four quarters
+        pixels = keras.Input((size, size, 3))
+        return keras.Model(pixels, keras.layers.AveragePooling2D(size // 2)(pixels))
+
+    monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(models, "build_backbone", averages)
+    turned = dataclasses.replace(FROZEN, augmentation="dihedral", test_views=8)
+    data = dataset.load(turned)
+    n = len(data.images)
+    features = training.frozen_features(turned, data)
+    for view in range(8):
+        image = data.images[5].astype(float)
+        image = np.rot90(np.fliplr(image) if view >= 4 else image, view % 4)
+        quarters = image.reshape(2, 32, 2, 32, 3).mean(axis=(1, 3))
+        np.testing.assert_allclose(features[view * n + 5], quarters, rtol=1e-3)
+
+    train = pd.DataFrame({"row": np.arange(n), "copy": 0})
+    drawn = training.epoch_files(train, data.labels, turned, seed=0, epoch=1)
+    assert sorted(drawn["row"]) == list(range(n)) and set(drawn["copy"]) == set(range(8))
+
+    folder = training.train(turned, "mobilenetv2-base-seed0")
+    kernel, bias = (np.array(w) for w in training._last_network[1].classifier.get_layer("probabilities").weights)
+    test = protocol.test_rows(data.metadata, 12)
+    logits = features.reshape(8, n, 4, 3)[:, test].astype(float).mean(axis=2) @ kernel + bias
+    expected = (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).mean(axis=0)
+    found = results.Run(folder).predictions()[results.PROBABILITY_COLUMNS]
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_smoothed_targets_are_numpys():
+    y, p = np.array([0, 6, 4]), np.random.default_rng(0).dirichlet(np.ones(7), size=3)
+    target = np.full((3, 7), 0.1 / 7)
+    target[np.arange(3), y] += 0.9
+    loss = training._loss(dataclasses.replace(END_TO_END, label_smoothing=0.1))
+    np.testing.assert_allclose(np.asarray(loss(y, p)), -(target * np.log(p)).sum(axis=1), rtol=1e-5)
 
 
 def test_a_state_of_other_inputs_is_not_taken_up(capsys):

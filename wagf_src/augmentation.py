@@ -51,6 +51,33 @@ def affine_parameters(rows: np.ndarray, copies: np.ndarray, seed: int, profile: 
     return np.round(maps, 5).astype(np.float32)
 
 
+def dihedral_parameters(views: np.ndarray, size: int) -> np.ndarray:
+    """Affine maps of the eight flips and quarter turns of a square, as in :func:`affine_parameters`; view 0 is the image.
+
+    They move whole pixels, so nothing is interpolated: view v of an image equals
+    ``np.rot90(image[:, ::-1] if v >= 4 else image, v % 4)``.
+
+    Args:
+        views: (n,) numbers 0 to 7. size: side in pixels.
+
+    Returns:
+        (n, 8) float32.
+    """
+    last = size - 1
+    turns = np.array(
+        [
+            [1, 0, 0, 0, 1, 0, 0, 0],
+            [0, -1, last, 1, 0, 0, 0, 0],
+            [-1, 0, last, 0, -1, last, 0, 0],
+            [0, 1, 0, -1, 0, last, 0, 0],
+        ],
+        np.float32,
+    )
+    mirrored = turns.copy()
+    mirrored[:, :3] = [0, 0, last] - turns[:, :3]  # the turned image is read from right to left
+    return np.concatenate([turns, mirrored])[np.asarray(views)]
+
+
 def _mix(z: np.ndarray) -> np.ndarray:
     """SplitMix64's step and finaliser on uint64 (Steele, Lea, Flood, OOPSLA 2014)."""
     z = z + np.uint64(0x9E3779B97F4A7C15)

@@ -77,7 +77,7 @@ class Profile:
     validation_fraction: float = 0.15
 
     # Virtual copies (wagf_src.augmentation)
-    augmentation: Literal["offline", "online", "none"] = "online"
+    augmentation: Literal["offline", "online", "dihedral", "none"] = "online"  # dihedral: the square's eight views
     target_per_class: int = 8000  # offline: files aimed at per class
     generator_batch: int = 50  # offline: images per batch of the augmenting generator
     images_per_epoch: int | None = None  # online: copies drawn per epoch; None takes as many as there are images
@@ -102,8 +102,10 @@ class Profile:
     learning_rate: float = 0.01
     schedule: Literal["constant", "cosine"] = "constant"
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     checkpoint: Literal["best_accuracy", "best_batch_f1", "last"] = "best_accuracy"
+    test_views: int = 1  # 8: predictions are averaged over flips and quarter turns of the image
     time_budget_seconds: float | None = None  # a run stops cleanly between epochs after this long, and resumes later
 
     def __post_init__(self):
@@ -155,6 +157,8 @@ _RANGES = {
     "batch_size": _POSITIVE,
     "learning_rate": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
+    "label_smoothing": (lambda v: 0 <= v < 1, "0 or more, below 1"),
+    "test_views": (lambda v: v in (1, 8), "1 or 8"),
     "time_budget_seconds": _POSITIVE,
 }
 
@@ -186,8 +190,14 @@ def _check_values(profile: Profile) -> None:
         wrong("validation", "lesions or training, unless augmentation is offline (only then are there copies to split)")
     if profile.validation == "lesions" and profile.augmentation == "offline":
         wrong("validation", "copies or training when augmentation is offline (as in the paper)")
-    if profile.train == "frozen" and profile.augmentation != "none":
-        wrong("augmentation", "none when train is frozen (features are computed once)")
+    if profile.train == "frozen" and profile.augmentation not in ("dihedral", "none"):
+        wrong("augmentation", "dihedral or none when train is frozen (features are computed once)")
+    if profile.train != "frozen" and profile.augmentation == "dihedral":
+        wrong("augmentation", "online, offline or none, unless train is frozen")
+    if profile.test_views > 1 and profile.augmentation not in ("online", "dihedral"):
+        wrong("test_views", "1 unless augmentation is online or dihedral")
+    if profile.label_smoothing and any(parse_arm(arm).fusion for arm in profile.arms):
+        wrong("label_smoothing", "0 for arms with fusion (Equation 1's gradient is that of the plain cross-entropy)")
     if profile.train == "frozen" and len({parse_arm(arm).backbone for arm in profile.arms}) > 1:
         wrong("arms", "of one backbone when train is frozen")
     if profile.train != "frozen" and any(parse_arm(arm).modules == "probe" for arm in profile.arms):

@@ -86,9 +86,8 @@ def inputs_digest(profile: config.Profile, run: str, data) -> str:
     settings = {key: value for key, value in profile.settings().items() if value != defaults[key]}
     files = protocol.split(data.metadata, profile)
     rows = [files.train.to_numpy().tolist(), files.validation.to_numpy().tolist(), files.test.tolist()]
-    return config.digest(
-        [settings, arm, seed, data.name, data.metadata_md5, data.image_digest, rows, code_digest(_TRAINING_CODE)]
-    )
+    code = _TRAINING_CODE + (("split_experiment",) if arm.endswith("-probe") else ())
+    return config.digest([settings, arm, seed, data.name, data.metadata_md5, data.image_digest, rows, code_digest(code)])
 
 
 def _chapters_digest(profile: str) -> str:

@@ -9,20 +9,17 @@ import platform
 import resource
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from wagf_src import dataset, evaluation, models, pipeline, protocol, results
-from wagf_src.augmentation import AffineTransform, DeviceArray, affine_parameters
-from wagf_src.config import CLASSES, Profile, UserError, cache_dir, parse_arm, resolve, split_run
+from wagf_src import dataset, evaluation, models, pipeline, protocol, results, split_experiment
+from wagf_src.augmentation import AffineTransform, DeviceArray, affine_parameters, dihedral_parameters
+from wagf_src.config import CLASSES, Profile, UserError, cache_dir, digest, parse_arm, resolve, split_run
 
-PROBE_C = 0.01  # FINDINGS: logistic regression on standardised features
 SAVE_SECONDS = 60.0  # state for resuming is written at most this often
 
 
@@ -35,8 +32,8 @@ def train(profile: Profile, run: str) -> Path:
 
     Returns:
         ``results/<profile>/.work/<run>/staging`` with run.json, history.csv, predictions.csv,
-        validation_predictions.csv, features.npz and, for arms with attention, attention.npz. ``make`` moves it to
-        ``results/<profile>/runs/<run>`` together with the executed notebook.
+        validation_predictions.csv, features.npz and, for arms with attention, attention.npz (for the probe, splits.csv:
+        see ``split_experiment``). ``make`` moves it to ``results/<profile>/runs/<run>`` with the executed notebook.
 
     Raises:
         UserError: data, weights or names are wrong, the loss is not finite, or the time budget is used up (then the
@@ -75,6 +72,8 @@ def train(profile: Profile, run: str) -> Path:
     attention = {k: test[k].astype(np.float16) for k in ("safa", "soft_attention") if k in test}
     if attention:
         np.savez_compressed(staging / "attention.npz", **attention)
+    if "splits" in outcome:
+        results.write_csv(staging / "splits.csv", outcome["splits"])
     y, p = evaluation.truth_and_probabilities(results.Run(staging))
     results.write_json(
         staging / "run.json",
@@ -99,6 +98,7 @@ def train(profile: Profile, run: str) -> Path:
             "git": results.git_state(),
             "wall_seconds": round(outcome["earlier_seconds"] + time.perf_counter() - started, 1),
             "train_images_per_second": outcome["images_per_second"],
+            "predict_milliseconds_per_image": outcome["predict_milliseconds"],
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "parameters": outcome["parameters"],
             "best_epoch": outcome["best_epoch"],
@@ -112,48 +112,114 @@ def train(profile: Profile, run: str) -> Path:
 # --- networks ------------------------------------------------------------------------------------------------
 
 
-def _fit_network(arm, profile, seed, data, files, state_file, inputs_digest, started) -> dict:
+@dataclass(frozen=True)
+class _Network:
+    """One arm, compiled: what trains (``trainer``), what predicts (``reader``), and what they share (``classifier``).
+
+    The classifier takes pixels, or the frozen backbone's features; in front of it stand the look-up by number and, for
+    pixels, the affine map.
+    """
+
+    classifier: keras.Model
+    trainer: keras.Model
+    reader: keras.Model
+
+
+_last_network: tuple[str, _Network] | None = None
+
+
+def _network(arm, profile, seed, data, steps) -> _Network:
+    """The network of a run in its initial state.
+
+    Runs that differ in seed, initial weights or (constant) learning rate only, one after the other in one process,
+    share one compiled network; its weights and optimizer are set back to what a new one would have.
+    """
+    global _last_network
+    shared = {**profile.settings(), "weights": None, "checkpoint": None, "steps": steps}
+    if profile.schedule == "constant":
+        shared["learning_rate"] = None
+    key = digest([shared, arm.backbone, arm.modules, arm.reading, arm.fusion, arm.branch, data.image_digest])
+    keras.utils.set_random_seed(seed)
+    if _last_network is not None and _last_network[0] == key:
+        network = _last_network[1]
+        initial = _classifier(arm, profile, network.classifier.input_shape[1:])
+        for variable, value in zip(network.classifier.variables, initial.variables, strict=True):
+            variable.assign(value)
+        optimizer = network.trainer.optimizer
+        for variable in optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        if profile.schedule == "constant":
+            optimizer.learning_rate = profile.learning_rate
+        return network
+
     if profile.train == "frozen":
         device_array = DeviceArray(frozen_features(profile, data), name="features_on_device")
-        classifier = models.build_head(arm, device_array.array.shape[1:])
     else:
         device_array = DeviceArray(data.images, name="images_on_device")
-        classifier = models.build_model(
-            arm, profile.image_size, profile.weights, profile.preprocessing, profile.batch_norm_momentum
-        )
-    # The classifier takes pixels; in front of it stand the look-up and, for copies, the affine map.
+    classifier = _classifier(arm, profile, device_array.array.shape[1:])
     number = keras.Input((), dtype="int32", name="number")
     inputs, pixels = {"number": number}, device_array(number)
-    if profile.augmentation != "none":
+    if profile.augmentation in ("offline", "online"):
         inputs["map"] = keras.Input((8,), name="map")
         pixels = AffineTransform(name="affine")([pixels, inputs["map"]])
     trainer = models.with_inputs(classifier, inputs, pixels)
     reader = models.with_inputs(models.explain(classifier), inputs, pixels)
+    trainer.compile(optimizer=_optimizer(profile, steps), loss=_loss(profile), metrics=["accuracy"])
+    trainer.optimizer.build(trainer.trainable_variables)
+    _last_network = (key, _Network(classifier, trainer, reader))
+    return _last_network[1]
 
+
+def _classifier(arm, profile, shape):
+    if profile.train == "frozen":
+        return models.build_head(arm, shape)
+    return models.build_model(
+        arm, profile.image_size, profile.weights, profile.preprocessing, profile.batch_norm_momentum
+    )
+
+
+def _loss(profile):
+    """Cross-entropy (section 3.1) of whole-number labels, with smoothed targets where the profile says so."""
+    if not profile.label_smoothing:
+        return "sparse_categorical_crossentropy"
+
+    def smoothed_cross_entropy(y, p):
+        targets = keras.ops.one_hot(keras.ops.reshape(keras.ops.cast(y, "int32"), (-1,)), len(CLASSES))
+        return keras.losses.categorical_crossentropy(targets, p, label_smoothing=profile.label_smoothing)
+
+    return smoothed_cross_entropy
+
+
+def _fit_network(arm, profile, seed, data, files, state_file, inputs_digest, started) -> dict:
     y = data.labels
     steps = -(-len(epoch_files(files.train, y, profile, seed, 0)) // profile.batch_size)
-    trainer.compile(
-        optimizer=_optimizer(profile, steps),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    trainer.optimizer.build(trainer.trainable_variables)
+    network = _network(arm, profile, seed, data, steps)
+    classifier, trainer = network.classifier, network.trainer
 
-    def feed(rows, copies, copy_seed):
+    def feed(rows, copies, copy_seed, view=0):
+        """Inputs for files (row, copy), or, with ``view`` > 0, for that flip or quarter turn of the photographs."""
+        rows, copies = np.asarray(rows), np.asarray(copies)
+        if profile.augmentation == "dihedral":
+            return {"number": ((view or copies) * len(y) + rows).astype(np.int32)}
         x = {"number": rows.astype(np.int32)}
-        if "map" in inputs:
-            x["map"] = affine_parameters(rows, copies, copy_seed, profile)
+        if profile.augmentation in ("offline", "online"):
+            maps = affine_parameters(rows, copies, copy_seed, profile)
+            x["map"] = dihedral_parameters(np.full(len(rows), view), profile.image_size) if view else maps
         return x
 
-    def read(rows, copies):
-        x = feed(np.asarray(rows), np.asarray(copies), profile.test_seed)
-        return {k: np.asarray(v, np.float32) for k, v in reader.predict(x, batch_size=128, verbose=0).items()}
+    def read(rows, copies, views=1):
+        """Outputs by name; probabilities and features are means over the views, attention maps are of the photograph."""
+        seen = []
+        for view in range(views):
+            outputs = network.reader.predict(feed(rows, copies, profile.test_seed, view), batch_size=128, verbose=0)
+            seen.append({k: np.asarray(v, np.float32) for k, v in outputs.items()})
+        return seen[0] | {k: np.mean([s[k] for s in seen], axis=0) for k in ("probabilities", "features")}
 
-    def read_validation():
-        return read(files.validation["row"], files.validation["copy"])
+    def read_validation(views=1):
+        return read(files.validation["row"], files.validation["copy"], views)
 
-    def read_test():
-        return read(files.test, np.zeros_like(files.test))
+    def read_test(views=1):
+        return read(files.test, np.zeros_like(files.test), views)
 
     y_validation, y_test = y[files.validation["row"]], y[files.test]
     state = _State(state_file, inputs_digest, classifier, trainer.optimizer)
@@ -201,11 +267,14 @@ def _fit_network(arm, profile, seed, data, files, state_file, inputs_digest, sta
             saved = time.perf_counter()
 
     state.restore_best()
+    clock = time.perf_counter()
+    test = read_test(profile.test_views)
+    predict_seconds = time.perf_counter() - clock
     steady = state.history[1:]  # the first epoch holds the compilation
     images, total = sum(r["images"] for r in state.history), sum(r["seconds"] for r in state.history)
     return {
-        "test": read_test(),
-        "validation": read_validation(),
+        "test": test,
+        "validation": read_validation(profile.test_views),
         "history": pd.DataFrame(state.history),
         "best_epoch": state.best_epoch,
         "parameters": models.parameter_counts(classifier),
@@ -214,6 +283,7 @@ def _fit_network(arm, profile, seed, data, files, state_file, inputs_digest, sta
             "compute": round(sum(r["images"] for r in steady) / sum(r["seconds"] for r in steady), 2) if steady else None,
             "total": round(images / total, 2),
         },
+        "predict_milliseconds": round(1000 * predict_seconds / len(files.test), 3),
     }
 
 
@@ -221,11 +291,13 @@ def epoch_files(train: pd.DataFrame, y: np.ndarray, profile: Profile, seed: int,
     """The files of one epoch in training order: columns ``row`` and ``copy``.
 
     Depends on (seed, epoch) alone, so a resumed run sees the same batches. Online, class c is drawn with weight
-    n_c ** balance, each image of a class once before any comes again, and every draw is a new copy.
+    n_c ** balance, each image of a class once before any comes again, and every draw is a new copy. Dihedral, every
+    image comes once an epoch, as one of its eight views.
     """
     rng = np.random.default_rng([seed, epoch, 3])
     if profile.augmentation != "online":
-        return train.iloc[rng.permutation(len(train))]
+        drawn = train.iloc[rng.permutation(len(train))]
+        return drawn.assign(copy=rng.integers(8, size=len(drawn))) if profile.augmentation == "dihedral" else drawn
     rows = train["row"].to_numpy()
     wanted = profile.images_per_epoch or len(rows)
     members = [rows[y[rows] == number] for number in range(len(CLASSES))]
@@ -326,20 +398,29 @@ class _State:
 
 
 def frozen_features(profile: Profile, data: dataset.Dataset) -> np.ndarray:
-    """Feature maps of all images from the frozen backbone, computed once and kept: (n, H, W, C) float16."""
+    """Feature maps of all images from the frozen backbone, computed once and kept: (n, H, W, C) float16.
+
+    With ``augmentation: dihedral``, (8 n, H, W, C): view v of image i (``augmentation.dihedral_parameters``) at v n + i.
+    """
     backbone = parse_arm(profile.arms[0]).backbone
     weights = models.weights_name(backbone, profile.weights)
-    key = f"{backbone}-{profile.image_size}-{profile.preprocessing}-{data.image_digest[:12]}-{weights}"
+    views = 8 if profile.augmentation == "dihedral" else 1
+    key = f"{backbone}-{profile.image_size}-{profile.preprocessing}-{data.image_digest[:12]}-{weights}-{views}"
     file = cache_dir() / f"features-{key}.npy"
     if not file.is_file():
         model = models.build_backbone(backbone, profile.image_size, profile.weights, profile.preprocessing)
-        parts = []
-        for start in range(0, len(data.images), 2048):
-            parts.append(model.predict(data.images[start : start + 2048].astype(np.float32), batch_size=64, verbose=0).astype(np.float16))
-            print(f"frozen features: {min(start + 2048, len(data.images))} of {len(data.images)} images", flush=True)
+        n = len(data.images)
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npy")
-        np.save(aside, np.concatenate(parts))
+        store = np.lib.format.open_memmap(aside, "w+", np.float16, (views * n, *model.output_shape[1:]))
+        for view in range(views):
+            for start in range(0, n, 2048):
+                images = data.images[start : start + 2048]
+                images = np.rot90(images[:, :, ::-1] if view >= 4 else images, view % 4, axes=(1, 2))
+                part = model.predict(images.astype(np.float32), batch_size=64, verbose=0)
+                store[view * n + start : view * n + start + len(part)] = part
+            print(f"frozen features: {n} images{f', view {view + 1} of {views}' if views > 1 else ''}", flush=True)
+        store.flush()
         os.replace(aside, file)
     return np.load(file, mmap_mode="r")
 
@@ -347,10 +428,10 @@ def frozen_features(profile: Profile, data: dataset.Dataset) -> np.ndarray:
 def _fit_probe(features: np.ndarray, data: dataset.Dataset, files: protocol.Split) -> dict:
     """Logistic regression on standardised average-pooled features; nothing is chosen, so validation trains too."""
     started = time.perf_counter()
-    pooled = features.mean(axis=(1, 2), dtype=np.float32)
     y = data.labels
+    pooled = features[: len(y)].mean(axis=(1, 2), dtype=np.float32)  # of the photographs, not of their other views
     rows = np.unique(np.concatenate([files.train["row"], files.validation["row"]]))
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=PROBE_C, max_iter=2000))
+    probe = split_experiment.probe()
     probe.fit(pooled[rows], y[rows])
     seconds = time.perf_counter() - started
 
@@ -360,7 +441,10 @@ def _fit_probe(features: np.ndarray, data: dataset.Dataset, files: protocol.Spli
         probabilities[:, probe.classes_] = probe.predict_proba(pooled[at])
         return {"probabilities": probabilities, "features": pooled[at]}
 
-    test, fitted = read(files.test), read(rows)
+    clock = time.perf_counter()
+    test = read(files.test)
+    predict_seconds = time.perf_counter() - clock
+    fitted = read(rows)
     history = {
         "epoch": 1,
         "loss": evaluation.log_loss(y[rows], fitted["probabilities"]),
@@ -379,6 +463,8 @@ def _fit_probe(features: np.ndarray, data: dataset.Dataset, files: protocol.Spli
         "parameters": {"total": coefficients, "trainable": coefficients},
         "earlier_seconds": 0.0,
         "images_per_second": {"compute": None, "total": round(len(rows) / seconds, 2)},
+        "predict_milliseconds": round(1000 * predict_seconds / len(files.test), 3),
+        "splits": split_experiment.run(pooled, data.metadata),
     }
 
 
