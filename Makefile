@@ -33,7 +33,7 @@ RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
 SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce work report runs chapters book data test lab publish clean lock
+.PHONY: help reproduce batch work report runs chapters book data test lab publish clean lock
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu] [LAUNCH=...]"
@@ -50,6 +50,9 @@ work:
 	@$(MAKE) runs
 	@$(MAKE) report
 	@$(PIPELINE) summary $(PROFILE)
+
+batch: $(VENV)/.run  ## train the missing runs of PROFILE in one process, for a GPU; SECONDS=n is a time budget; then reproduce
+	@$(BIN)/python -m wagf_src.batch $(PROFILE) $(if $(SECONDS),--seconds $(SECONDS))
 
 report: $(VENV)/.run  ## chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
 	@$(MAKE) chapters

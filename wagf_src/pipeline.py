@@ -167,12 +167,12 @@ def prepare(profile: config.Profile) -> None:
         training.frozen_features(profile, data)
 
 
-def finish_run(profile: config.Profile, run: str) -> None:
-    """Check a staged run and its executed notebook, and move them into place as one."""
+def finish_run(profile: config.Profile, run: str, notebook: bool = True) -> None:
+    """Check a staged run and, unless it was trained without one, its executed notebook, and move them into place as one."""
     work = work_dir(profile.name) / run
     staging = work / "staging"
-    executed = _executed(work / "train.ipynb")
-    results.write_text(staging / "train.ipynb", executed)
+    if notebook:
+        results.write_text(staging / "train.ipynb", _executed(work / "train.ipynb"))
     info = results.Run(staging).info
     predictions = results.Run(staging).predictions()
     if info["run"] != run or len(predictions) != info["data"]["n_test"] or predictions.isna().any(axis=None):
