@@ -51,8 +51,8 @@ work:
 	@$(MAKE) report
 	@$(PIPELINE) summary $(PROFILE)
 
-batch: $(VENV)/.run  ## train the missing runs of PROFILE in one process, for a GPU; SECONDS=n is a time budget; then reproduce
-	@$(BIN)/python -m wagf_src.batch $(PROFILE) $(if $(SECONDS),--seconds $(SECONDS))
+batch: $(VENV)/.run  ## train the missing runs of PROFILE in one process, for a GPU; BUDGET=seconds in all; then reproduce
+	@$(BIN)/python -m wagf_src.batch $(PROFILE) $(if $(BUDGET),--seconds $(BUDGET))
 
 report: $(VENV)/.run  ## chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
 	@$(MAKE) chapters

@@ -72,22 +72,29 @@ def notebook_digest(path: Path) -> str:
     return config.digest(kept)
 
 
-def inputs_digest(profile: config.Profile, run: str, data) -> str:
+def inputs_digest(profile: config.Profile, run: str, data, shared: tuple | None = None) -> str:
     """Digest of everything that a run's numbers depend on: settings, arm, seed, images, split and training code.
 
     Args:
         profile: as ``config.resolve`` gives it for the run.
         run: ``<arm>-seed<k>``.
         data: a ``dataset.Dataset``.
+        shared: :func:`_shared_inputs`, if it is at hand.
     """
     arm, seed = config.split_run(run)
     # Only what differs from the defaults, so that a new key with a neutral default leaves finished runs valid.
     defaults = {field.name: field.default for field in dataclasses.fields(profile)}
     settings = {key: value for key, value in profile.settings().items() if value != defaults[key]}
+    rows, code, probe_code = shared or _shared_inputs(profile, data)
+    code = probe_code if arm.endswith("-probe") else code
+    return config.digest([settings, arm, seed, data.name, data.metadata_md5, data.image_digest, rows, code])
+
+
+def _shared_inputs(profile, data) -> tuple:
+    """What all runs of a profile have in common: the split, and the code (an arm's own weights and rate change neither)."""
     files = protocol.split(data.metadata, profile)
     rows = [files.train.to_numpy().tolist(), files.validation.to_numpy().tolist(), files.test.tolist()]
-    code = _TRAINING_CODE + (("split_experiment",) if arm.endswith("-probe") else ())
-    return config.digest([settings, arm, seed, data.name, data.metadata_md5, data.image_digest, rows, code_digest(code)])
+    return rows, code_digest(_TRAINING_CODE), code_digest((*_TRAINING_CODE, "split_experiment"))
 
 
 def _chapters_digest(profile: str) -> str:
@@ -113,11 +120,11 @@ def _chapter_sources() -> list[Path]:
 
 def stale_runs(profile: config.Profile, data) -> list[str]:
     """Names of the runs that are missing or whose inputs have changed."""
-    stale = []
+    shared, stale = _shared_inputs(profile, data), []
     for run in profile.runs():
         folder = RESULTS_DIR / profile.name / "runs" / run
         finished = (folder / "run.json").is_file() and results.Run(folder).info["inputs_digest"]
-        if not finished or finished != inputs_digest(config.resolve(profile, run), run, data):
+        if not finished or finished != inputs_digest(config.resolve(profile, run), run, data, shared):
             stale.append(run)
     return stale
 

@@ -17,17 +17,19 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 SIDE, CHANNELS, HEADS = 8, 32, 4
+# Images and channels for which a build is asked what it computes, the probe's own size first: kernels are chosen by size.
+SIZES = ((2, CHANNELS), (1, CHANNELS), (2, CHANNELS + 1), (2, 1024), (2, 5))
 
 
-def probe() -> tuple[np.ndarray, np.ndarray]:
-    """Features F (2, 8, 8, 32), smooth over positions, and a kernel (32, 3, 3, 1, 4); float32, always the same."""
+def probe(images: int = 2, channels: int = CHANNELS) -> tuple[np.ndarray, np.ndarray]:
+    """Features F (images, 8, 8, C), smooth over positions, and a kernel (C, 3, 3, 1, 4); float32, always the same."""
     rng = np.random.default_rng(0)
-    x = 3 * gaussian_filter(rng.normal(size=(2, SIDE, SIDE, CHANNELS)), sigma=(0, 1, 1, 0))
-    kernel = rng.normal(scale=0.2, size=(CHANNELS, 3, 3, 1, HEADS))
+    x = 3 * gaussian_filter(rng.normal(size=(images, SIDE, SIDE, channels)), sigma=(0, 1, 1, 0))
+    kernel = rng.normal(scale=0.2, size=(channels, 3, 3, 1, HEADS))
     return x.astype(np.float32), kernel.astype(np.float32)
 
 
-def scores(x: np.ndarray, kernel: np.ndarray, first: int = 0) -> np.ndarray:
+def scores(x: np.ndarray, kernel: np.ndarray, first: int = 0, step: int = 1) -> np.ndarray:
     """The released 3-D convolution, written out.
 
     By the documented rule, "same" padding is max((windows - 1) * stride + kernel - size, 0) in all, the smaller half in
@@ -36,18 +38,22 @@ def scores(x: np.ndarray, kernel: np.ndarray, first: int = 0) -> np.ndarray:
     Args:
         x: F, (B, H, W, C). kernel: (C, 3, 3, 1, heads).
         first: the window's first channel; 0 by the rule.
+        step: columns that the window moves on for each column of the output; 1 by the rule. With more, it runs past the
+            end of a row into the padding and the next rows of the image, and behind the last row it finds zeros.
 
     Returns:
         (B, H, W, heads), float64.
     """
     _, height, width, channels = x.shape
     front = (channels - 1) // 2  # of the padding along H, where the kernel is as long as there are channels
-    window = x[..., first : first + 3].astype(np.float64)
+    rows = np.pad(x[..., first : first + 3].astype(np.float64), ((0, 0), (0, 0), (1, 1), (0, 0)))
+    line = np.pad(rows.reshape(len(x), -1, 3), ((0, 0), (0, step * width), (0, 0)))  # all rows, one behind the other
     found = np.zeros((len(x), height, width, kernel.shape[-1]))
-    for row, column, r, c in np.ndindex(height, width, height, width):
-        i, j = r - row + front, c - column + 1
-        if 0 <= i < channels and 0 <= j < 3:
-            found[:, row, column] += window[:, r, c] @ kernel[i, j, :, 0].astype(np.float64)
+    for row, column, r in np.ndindex(height, width, height):
+        i, start = r - row + front, r * (width + 2) + step * column
+        if 0 <= i < channels:
+            window = line[:, start : start + 3]
+            found[:, row, column] += np.einsum("bjd,jdh->bh", window, kernel[i, :, :, 0].astype(np.float64))
     return found
 
 
@@ -77,6 +83,7 @@ def tensorflow_build(onednn: bool) -> dict[str, np.ndarray]:
         ``scores`` and ``compiled`` (B, H, W, heads): the literal 3-D convolution, run as it is and compiled by XLA;
         ``influence`` (C,): the largest change of a score when 1 is added to one channel;
         ``gradient`` (C,): the largest derivative of a weighted sum of the scores with respect to each channel;
+        ``scores_<images>_<channels>``: the same as ``scores``, for the probes of all ``SIZES``;
         ``version``: TensorFlow's.
 
     Raises:
@@ -113,6 +120,7 @@ def _answer(path: str) -> None:
         influence=[np.abs(literal(x + one, kernel).numpy() - found).max() for one in channel],
         gradient=np.abs(tape.gradient(total, x).numpy()).max(axis=(0, 1, 2)),
         version=tf.__version__,
+        **{f"scores_{images}_{channels}": literal(*probe(images, channels)).numpy() for images, channels in SIZES},
     )
 
 
