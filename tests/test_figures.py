@@ -205,3 +205,17 @@ def test_tables_and_percent():
     assert "<td>–</td>" in figures.table(frame).data and "<td>(i)</td>" in figures.table(frame).data
     assert figures.percent(0.85949, 0.8371, 0.8780) == "85.9 [83.7, 87.8]"
     assert figures.percent(np.nan, np.nan, np.nan) == "–" and figures.percent(0.5, decimals=0) == "50"
+
+
+def test_decision_curve_runs_through_the_means_and_marks_every_rule():
+    strengths = [0.0, 0.5, 1.0]
+    values = {"accuracy": [0.9, 0.85, 0.8], "balanced_accuracy": [0.6, 0.7, 0.75], "melanoma_sensitivity": [0.4, 0.6, 0.7]}
+    curve = pd.concat([pd.DataFrame({"seed": s, "strength": strengths, **values}) for s in (0, 1)])
+    curve.loc[curve["seed"] == 1, "accuracy"] += 0.02
+    rules = pd.DataFrame(values, index=["a", "b", "c"])
+    figure = figures.decision_curve(curve, rules, {k: 0.9 for k in values})
+    for ax, column in zip(figure.axes, ("balanced_accuracy", "melanoma_sensitivity")):
+        line = ax.lines[0]
+        np.testing.assert_allclose(line.get_xdata(), 100 * np.array(values[column]))
+        np.testing.assert_allclose(line.get_ydata(), 100 * np.array(values["accuracy"]) + 1)
+        assert [m.get_label() for m in ax.lines[1:4]] == ["a", "b", "c"]

@@ -167,6 +167,20 @@ def load_runs(profile: str, required: bool = True) -> list[Run]:
     return runs
 
 
+def real_profiles() -> dict[str, list[Run]]:
+    """Finished runs on real images of every profile that has some, by profile name; own runs go before the reference's.
+
+    Trials and other handfuls of images are left out.
+    """
+    names = sorted({f.parents[2].name for root in (RESULTS_DIR, REFERENCE_DIR) for f in root.glob("*/runs/*/run.json")})
+    found = {}
+    for name in names:
+        runs = [r for r in load_runs(name) if not r.synthetic and r.info["settings"].get("max_images_per_class") is None]
+        if runs:
+            found[name] = runs
+    return found
+
+
 def provenance(runs: list[Run]) -> str:
     """One line that says what results rest on: data, image size, initialisation, training, device.
 
