@@ -36,6 +36,24 @@ def test_definition_is_a_three_dimensional_correlation(height, width, channels, 
     np.testing.assert_array_equal(released.scores(changed, kernel, first), found)
 
 
+@pytest.mark.parametrize(("height", "width", "channels", "step"), [(4, 4, 9, 3), (3, 5, 8, 2), (6, 6, 6, 1)])
+def test_a_longer_step_reads_the_image_row_after_row(height, width, channels, step):
+    """scipy's one-dimensional correlation along all rows of an image, laid end to end, for each row of the kernel."""
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, height, width, channels)), rng.normal(size=(channels, 3, 3, 1, 2))
+    expected = np.zeros((2, height, width, 2))
+    for image, head, i in np.ndindex(2, 2, channels):
+        line = np.zeros(3 * ((height + step) * (width + 2)))
+        padded = np.pad(x[image, :, :, :3], ((0, 0), (1, 1), (0, 0))).ravel()
+        line[: len(padded)] = padded
+        found = correlate(line, kernel[i, :, :, 0, head].ravel(), mode="valid")[::3]  # windows that begin at any column
+        for row in range(height):
+            r = row + i - (channels - 1) // 2
+            if 0 <= r < height:
+                expected[image, row, :, head] += found[r * (width + 2) :][: step * width : step]
+    np.testing.assert_allclose(released.scores(x, kernel, step=step), expected, atol=1e-12)
+
+
 def test_middle_channel_at_the_released_size():
     assert released.middle_channel(1024) == 510
 
@@ -59,6 +77,9 @@ def test_tensorflow_without_onednn_reads_the_middle_and_blames_the_first():
     np.testing.assert_allclose(answer["scores"], released.scores(x, kernel, middle), atol=1e-4)
     np.testing.assert_allclose(answer["compiled"], released.scores(x, kernel), atol=1e-4)
     assert np.flatnonzero(answer["gradient"]).tolist() == [0, 1, 2]
+    # At the released number of channels the middle is 510 to 512.
+    x, kernel = released.probe(2, 1024)
+    np.testing.assert_allclose(answer["scores_2_1024"], released.scores(x, kernel, 510), atol=1e-4)
 
 
 def test_a_failing_tensorflow_is_reported(monkeypatch):

@@ -86,8 +86,8 @@ def write_counts(folder, profile="paper", provenance="HAM10000", **changes):
     results.write_table(frame, "protocol_counts", profile, provenance)
 
 
-def write_attention(profile="paper", provenance="HAM10000", over_area=0.35, over_blob=0.2, half=0.1, seeds=2, **special):
-    """attention.csv: every class the same leads (fractions) and half width of their intervals, with changes by class.
+def write_attention(arm="densenet121-wagf-described", provenance="HAM10000", over_area=0.35, over_blob=0.2, half=0.1, seeds=2, **special):
+    """attention_maps.csv of one arm: every class the same leads (fractions) and half width of their intervals, with changes by class.
 
     The intervals of the share itself are wide, as lesions differ in size; only paired ones may count.
     """
@@ -95,10 +95,12 @@ def write_attention(profile="paper", provenance="HAM10000", over_area=0.35, over
     for c in CLASSES:
         area, blob, width = special.get(c, (over_area, over_blob, half))
         paired = [v + d for v in (area, blob) for d in (0, -width, width)]
-        lines.append((c, seeds, 0.6, 0.6 - area, 0.6 - blob, 0.1, 0.9, *paired))
-    columns = ["class", "n_seeds", "share_inside", "area_share", "gaussian_share", "ci_low", "ci_high"]
+        lines.append((arm, "safa", c, seeds, 0.6, 0.6 - area, 0.6 - blob, 0.1, 0.9, *paired))
+    columns = ["arm", "map", "class", "n_seeds", "share_inside", "area_share", "gaussian_share", "ci_low", "ci_high"]
     columns += [f"diff_{control}{end}" for control in ("area", "gauss") for end in ("", "_low", "_high")]
-    results.write_table(pd.DataFrame(lines, columns=columns), "attention", profile, provenance)
+    # Soft attention's map beside it, on the lesion in full: the claim is not about it.
+    lines += [(arm, "soft_attention", c, seeds, 1, 0.2, 0.2, 1, 1, *[0.8] * 6) for c in (*CLASSES, "all")]
+    results.write_table(pd.DataFrame(lines, columns=columns), "attention_maps", "paper", provenance)
 
 
 # --- the ledger itself ---------------------------------------------------------------------------------------
@@ -204,7 +206,7 @@ def test_synthetic_results_never_decide(results_dir):
     found = claims.evaluate("paper").set_index("id")
     assert not found["verdict"].isin([claims.REPRODUCED, claims.NOT_REPRODUCED]).any()
     assert (
-        found.loc[[*COUNTED, "best-backbone", "safa-described", "accuracy-described", "heatmaps"], "our_value"]
+        found.loc[[*COUNTED, "best-backbone", "safa-described", "accuracy-described", "heatmaps-described"], "our_value"]
         .notna()
         .all()
     )
@@ -214,7 +216,7 @@ def test_synthetic_results_never_decide(results_dir):
     write_attention()
     found = claims.evaluate("paper").set_index("id")["verdict"]
     described = [f"{step}-described" for step in STEPS]
-    assert (found[[*COUNTED, "best-backbone", *described, "accuracy-described", "heatmaps"]] == claims.REPRODUCED).all()
+    assert (found[[*COUNTED, "best-backbone", *described, "accuracy-described", "heatmaps-described"]] == claims.REPRODUCED).all()
 
 
 # --- comparisons ---------------------------------------------------------------------------------------------
@@ -373,35 +375,43 @@ def test_every_class_counts(results_dir):
 def test_heatmaps_of_a_single_run_give_no_verdict():
     for seeds, verdict in ((1, claims.NOT_TESTABLE), (2, claims.REPRODUCED)):
         write_attention(seeds=seeds)
-        assert judge("heatmaps").verdict == verdict
+        assert judge("heatmaps-described").verdict == verdict
 
 
 def test_heatmaps_must_beat_a_blob_in_the_middle():
     write_attention()
-    assert judge("heatmaps").verdict == claims.REPRODUCED
+    assert judge("heatmaps-described").verdict == claims.REPRODUCED
     # Above the lesion's area, but below a centred Gaussian; and the other way round.
     write_attention(over_blob=-0.2)
-    found = judge("heatmaps")
+    found = judge("heatmaps-described")
     assert found.verdict == claims.NOT_REPRODUCED and "Gaussian" in found.note
     assert [found.our_value, found.ci_low, found.ci_high] == pytest.approx([-20, -30, -10])
     write_attention(over_area=-0.2)
-    assert judge("heatmaps").verdict == claims.NOT_REPRODUCED and "area" in judge("heatmaps").note
+    assert judge("heatmaps-described").verdict == claims.NOT_REPRODUCED and "area" in judge("heatmaps-described").note
     # One class with few images cannot tell: neither can the claim, unless another class speaks against it.
     write_attention(df=(0.5, 0.1, 0.3))
-    found = judge("heatmaps")
+    found = judge("heatmaps-described")
     assert found.verdict == claims.NOT_TESTABLE and "df" in found.note
     assert [found.our_value, found.ci_low, found.ci_high] == pytest.approx([10, -20, 40])
     write_attention(df=(0.5, 0.1, 0.3), nv=(0.1, -0.02, 0.01))
-    found = judge("heatmaps")
+    found = judge("heatmaps-described")
     assert found.verdict == claims.NOT_REPRODUCED and found.our_value == pytest.approx(-2) and "nv" in found.note
+
+
+def test_heatmaps_of_one_reading_say_nothing_about_the_other():
+    write_attention("mobilenetv2-wagf-released", over_blob=-0.2)
+    assert judge("heatmaps-released").verdict == claims.NOT_REPRODUCED
+    assert judge("heatmaps-described").verdict == claims.NOT_TESTABLE
+    write_attention("mobilenetv2-wagf-described-saliency")
+    assert judge("heatmaps-described").verdict == claims.NOT_TESTABLE
 
 
 def test_heatmaps_need_every_class():
     write_attention(vasc=(np.nan, np.nan, np.nan))
-    assert judge("heatmaps").verdict == claims.NOT_TESTABLE
+    assert judge("heatmaps-described").verdict == claims.NOT_TESTABLE
     # A single image has a lead, but no interval.
     write_attention(vasc=(0.4, 0.3, np.nan))
-    assert judge("heatmaps").verdict == claims.NOT_TESTABLE
+    assert judge("heatmaps-described").verdict == claims.NOT_TESTABLE
 
 
 def test_heatmaps_read_what_the_chapter_writes():
@@ -413,8 +423,9 @@ def test_heatmaps_read_what_the_chapter_writes():
         mask[y : y + 7, x : x + 7] = True
     for maps, on_lesion in ((masks + 0.01, True), (np.ones(masks.shape), False)):
         table = attention.summary([attention.shares(maps, masks)] * 2, dx)
-        results.write_table(table, "attention", "paper", "HAM10000")
-        assert (judge("heatmaps").verdict == claims.REPRODUCED) == on_lesion
+        table = table.assign(arm="mobilenetv2-wagf-described", map="safa")
+        results.write_table(table, "attention_maps", "paper", "HAM10000")
+        assert (judge("heatmaps-described").verdict == claims.REPRODUCED) == on_lesion
 
 
 # --- by construction -----------------------------------------------------------------------------------------

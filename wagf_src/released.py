@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 SIDE, CHANNELS, HEADS = 8, 32, 4
 # Images and channels for which a build is asked what it computes, the probe's own size first: kernels are chosen by size.
+LEFT_BEHIND = 1e6  # far beyond any score that the probes can have
 SIZES = ((2, CHANNELS), (1, CHANNELS), (2, CHANNELS + 1), (2, 1024), (2, 5))
 
 
@@ -84,6 +85,9 @@ def tensorflow_build(onednn: bool) -> dict[str, np.ndarray]:
         ``influence`` (C,): the largest change of a score when 1 is added to one channel;
         ``gradient`` (C,): the largest derivative of a weighted sum of the scores with respect to each channel;
         ``scores_<images>_<channels>``: the same as ``scores``, for the probes of all ``SIZES``;
+        ``again_<images>_<channels>``: the largest change of these when they are computed again in the same process, after
+        the other sizes and after some memory was filled with ``LEFT_BEHIND`` and given back; 0 for a kernel that reads
+        its inputs only;
         ``version``: TensorFlow's.
 
     Raises:
@@ -95,7 +99,7 @@ def tensorflow_build(onednn: bool) -> dict[str, np.ndarray]:
         command = [sys.executable, "-m", "wagf_src.released", str(answer)]
         done = subprocess.run(command, env={**os.environ, **quiet}, capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f"TensorFlow failed: {done.stderr.strip().splitlines()[-1:]}")
+            raise RuntimeError(f"TensorFlow failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}")
         with np.load(answer) as arrays:
             return dict(arrays)
 
@@ -113,15 +117,23 @@ def _answer(path: str) -> None:
     with tf.GradientTape() as tape:
         tape.watch(x)
         total = tf.reduce_sum(literal(x, kernel) * weights)
-    np.savez(
-        path,
-        scores=found,
-        compiled=tf.function(literal, jit_compile=True)(x, kernel).numpy(),
-        influence=[np.abs(literal(x + one, kernel).numpy() - found).max() for one in channel],
-        gradient=np.abs(tape.gradient(total, x).numpy()).max(axis=(0, 1, 2)),
-        version=tf.__version__,
-        **{f"scores_{images}_{channels}": literal(*probe(images, channels)).numpy() for images, channels in SIZES},
-    )
+    answer = {
+        "scores": found,
+        "compiled": tf.function(literal, jit_compile=True)(x, kernel).numpy(),
+        "influence": [np.abs(literal(x + one, kernel).numpy() - found).max() for one in channel],
+        "gradient": np.abs(tape.gradient(total, x).numpy()).max(axis=(0, 1, 2)),
+        "version": tf.__version__,
+    }
+    for size in SIZES:
+        answer["scores_{}_{}".format(*size)] = literal(*probe(*size)).numpy()
+    for size in SIZES:
+        first, changes = answer["scores_{}_{}".format(*size)], []
+        for _ in range(5):
+            used = [np.full(count, LEFT_BEHIND, np.float32) for count in (256, 480, 512, 960, *2 ** np.arange(10, 15))]
+            del used
+            changes.append(np.abs(literal(*probe(*size)).numpy() - first).max())
+        answer["again_{}_{}".format(*size)] = max(changes)
+    np.savez(path, **answer)
 
 
 if __name__ == "__main__":
