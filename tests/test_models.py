@@ -87,6 +87,23 @@ def test_every_arm_on_odd_and_tiny_maps(modules):
         assert ("wavelet" in out) == (arm(modules).fusion is not None)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "size", "side", "channels", "parameters"),
+    # Keras's published totals, less the layer of 1,000 classes.
+    [("resnet50", 160, 5, 2048, 25_636_712 - 2_049_000), ("mobilenetv2", 96, 3, 1280, 3_538_984 - 1_281_000)],
+)
+def test_backbones_give_odd_maps_that_every_module_takes(backbone, size, side, channels, parameters):
+    """DenseNet-121 with 1,024 channels is built whole above; all three have one head."""
+    network = models.build_backbone(backbone, size, "none")
+    assert network.output_shape == (None, side, side, channels)
+    assert models.parameter_counts(network)["total"] == parameters
+    x, _ = maps(2, size=side, channels=channels)
+    for modules in ("wagf-described", "wagf-released"):
+        out = models.build_head(arm(modules, backbone), (side, side, channels))(x)
+        np.testing.assert_allclose(np.sum(out["probabilities"], axis=1), 1, rtol=1e-5)
+        assert list(out["wavelet"].shape) == list(out["soft"].shape) == [2, -(-side // 2), -(-side // 2), channels]
+
+
 @pytest.mark.parametrize("size", [4, 5])
 def test_the_haar_arm_turns_into_the_conv_arm(size):
     haar, conv = head("sa-gf-described", size=size), head("sa-gf-described-conv", size=size, seed=2)

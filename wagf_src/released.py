@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 SIDE, CHANNELS, HEADS = 8, 32, 4
 # Images and channels for which a build is asked what it computes, the probe's own size first: kernels are chosen by size.
 LEFT_BEHIND = 1e6  # far beyond any score that the probes can have
-SIZES = ((2, CHANNELS), (1, CHANNELS), (2, CHANNELS + 1), (2, 1024), (2, 5))
+SIZES = ((2, CHANNELS), (1, CHANNELS), (2, CHANNELS + 1), (2, 1024), (1, 1024), (2, 5))
 
 
 def probe(images: int = 2, channels: int = CHANNELS) -> tuple[np.ndarray, np.ndarray]:
