@@ -147,7 +147,7 @@ def _network(arm, profile, seed, data, steps) -> _Network:
             variable.assign(value)
         optimizer = network.trainer.optimizer
         for variable in optimizer.variables:
-            variable.assign(keras.ops.zeros_like(variable))
+            variable.assign(np.zeros(variable.shape, variable.dtype))
         if profile.schedule == "constant":
             optimizer.learning_rate = profile.learning_rate
         return network
@@ -425,6 +425,7 @@ def frozen_features(profile: Profile, data: dataset.Dataset) -> np.ndarray:
     return np.load(file, mmap_mode="r")
 
 
+@split_experiment.one_thread
 def _fit_probe(features: np.ndarray, data: dataset.Dataset, files: protocol.Split) -> dict:
     """Logistic regression on standardised average-pooled features; nothing is chosen, so validation trains too."""
     started = time.perf_counter()
