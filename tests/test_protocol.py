@@ -145,7 +145,8 @@ def test_near_half_of_an_image_level_test_set_has_a_sibling(metadata):
     assert total == pytest.approx(0.385, abs=0.01) and melanoma == pytest.approx(0.685, abs=0.03)
     # Exactly, without a draw: of a group of m, all others are held out too (hypergeometric), or there is a sibling.
     groups = protocol.lesion_groups(metadata)
-    sibling = 1 - stats.hypergeom(len(metadata) - 1, 2002, np.bincount(groups)[groups] - 1).pmf(np.bincount(groups)[groups] - 1)
+    others = np.bincount(groups)[groups] - 1
+    sibling = 1 - stats.hypergeom(len(metadata) - 1, 2002, others).pmf(others)
     assert np.std(shares, axis=0)[0] < 0.02 and total == pytest.approx(sibling.mean(), abs=0.01)
     assert sibling.mean() == pytest.approx(0.389, abs=0.001)
     assert sibling[metadata["dx"] == "mel"].mean() == pytest.approx(0.683, abs=0.001)
