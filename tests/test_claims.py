@@ -86,7 +86,9 @@ def write_counts(folder, profile="paper", provenance="HAM10000", **changes):
     results.write_table(frame, "protocol_counts", profile, provenance)
 
 
-def write_attention(arm="densenet121-wagf-described", provenance="HAM10000", over_area=0.35, over_blob=0.2, half=0.1, seeds=2, **special):
+def write_attention(
+    arm="densenet121-wagf-described", provenance="HAM10000", over_area=0.35, over_blob=0.2, half=0.1, seeds=2, **special
+):
     """attention_maps.csv of one arm: every class the same leads (fractions) and half width of their intervals, with changes by class.
 
     The intervals of the share itself are wide, as lesions differ in size; only paired ones may count.
@@ -206,7 +208,9 @@ def test_synthetic_results_never_decide(results_dir):
     found = claims.evaluate("paper").set_index("id")
     assert not found["verdict"].isin([claims.REPRODUCED, claims.NOT_REPRODUCED]).any()
     assert (
-        found.loc[[*COUNTED, "best-backbone", "safa-described", "accuracy-described", "heatmaps-described"], "our_value"]
+        found.loc[
+            [*COUNTED, "best-backbone", "safa-described", "accuracy-described", "heatmaps-described"], "our_value"
+        ]
         .notna()
         .all()
     )
@@ -216,7 +220,9 @@ def test_synthetic_results_never_decide(results_dir):
     write_attention()
     found = claims.evaluate("paper").set_index("id")["verdict"]
     described = [f"{step}-described" for step in STEPS]
-    assert (found[[*COUNTED, "best-backbone", *described, "accuracy-described", "heatmaps-described"]] == claims.REPRODUCED).all()
+    assert (
+        found[[*COUNTED, "best-backbone", *described, "accuracy-described", "heatmaps-described"]] == claims.REPRODUCED
+    ).all()
 
 
 # --- comparisons ---------------------------------------------------------------------------------------------
