@@ -64,7 +64,7 @@ runs:
 run.%:
 	@mkdir -p $(WORK)/$*
 	@echo "run $*"
-	@$(LAUNCH) $(BIN)/papermill notebooks/train.ipynb $(WORK)/$*/train.ipynb -k python3 --no-progress-bar \
+	@$(LAUNCH) $(BIN)/papermill notebooks/train.ipynb $(WORK)/$*/train.ipynb -k python3 --no-progress-bar --log-output \
 	  -p profile $(PROFILE) -p run $* > $(WORK)/$*/log 2>&1 \
 	  || { echo "error: run $* failed: $$(grep -a 'Error: ' $(WORK)/$*/log | tail -n 1) (log: $(WORK)/$*/log)" >&2; exit 1; }
 	@$(PIPELINE) finish-run $(PROFILE) $*
