@@ -33,7 +33,7 @@ RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
 SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce batch work report runs chapters book data test lab publish clean lock
+.PHONY: help reproduce batch work report runs chapters book data test lab keep publish clean lock
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu] [LAUNCH=...]"
@@ -93,6 +93,9 @@ test: $(VENV)/.dev  ## all tests
 
 lab: $(VENV)/.run  ## JupyterLab on notebooks/
 	@$(BIN)/jupyter lab notebooks/
+
+keep: $(VENV)/.run  ## copy a profile's runs into results/reference, beside what is published
+	@$(PIPELINE) keep $(PROFILE)
 
 publish: $(VENV)/.run  ## copy a profile's chapters into book/chapters, its runs and tables into results/reference
 	@$(PIPELINE) publish $(PROFILE)

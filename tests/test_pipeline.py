@@ -127,7 +127,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     for name, place in (("BOOK", "book"), ("REFERENCE_DIR", "reference"), ("README", "README.md")):
         monkeypatch.setattr(pipeline, name, tmp_path / place)
     (tmp_path / "README.md").write_text("before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
-    fabricate.fabricate(folders / "frozen" / "runs", arms=["mobilenetv2-base"], synthetic=False)
+    arms = ["mobilenetv2-base", "mobilenetv2-sa-described"]
+    fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
     (folders / "frozen" / "chapters").mkdir()
     for source in pipeline._chapter_sources():
         (folders / "frozen" / "chapters" / source.name).write_text("{}")
@@ -140,7 +141,12 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
         ]
     )  # fmt: skip
     results.write_table(table, "table1", "frozen", "HAM10000; 160 px")
+    for name in ("tables", "figures"):
+        (folders / "frozen" / name).mkdir(exist_ok=True)
     pipeline.publish("frozen")
+    kept = {f.parent.name for f in (tmp_path / "reference" / "frozen" / "runs").glob("*/features.npz")}
+    assert kept == {"mobilenetv2-base-seed0"}, "of the large files only the first seed of the base and the full models"
+    assert len(list((tmp_path / "reference" / "frozen" / "runs").glob("*/predictions.csv"))) == 4
     assert (tmp_path / "book" / "chapters" / "table1.ipynb").is_file()
     assert not (tmp_path / "book" / "chapters" / "inputs_digest").exists()
     assert (tmp_path / "reference" / "frozen" / "runs" / "mobilenetv2-base-seed0" / "run.json").is_file()

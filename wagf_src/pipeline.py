@@ -256,14 +256,33 @@ def publish(profile: str) -> None:
         )
     if load_profile(profile).synthetic:
         raise UserError(f"profile {profile} is synthetic; the published book rests on real data only")
-    copies = {source / name: REFERENCE_DIR / profile / name for name in ("runs", "tables", "figures")}
+    copies = {source / name: REFERENCE_DIR / profile / name for name in ("tables", "figures")}
     copies[source / "chapters"] = BOOK / "chapters"
     for folder, target in copies.items():
-        if folder.is_dir():  # without runs of your own the reference's stay
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))
+    keep_runs(profile)
     _fill_readme(profile)
     print(f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, and commit")
+
+
+def keep_runs(profile: str) -> None:
+    """Copy a profile's own finished runs to results/reference, where they are committed; without own runs those there stay.
+
+    Features are large: only the first seed of the base and the full models keeps them.
+    """
+    own = RESULTS_DIR / profile / "runs"
+    if not any(own.glob("*/run.json")):
+        return
+    target = REFERENCE_DIR / profile / "runs"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(own, target, ignore=shutil.ignore_patterns(".*"))
+    seen = set()
+    for run in sorted(results.load_runs(profile), key=lambda r: r.seed):
+        arm = config.parse_arm(run.arm)
+        if run.arm in seen or arm.modules not in ("base", "wagf"):
+            (target / run.path.name / "features.npz").unlink(missing_ok=True)
+        seen.add(run.arm)
 
 
 def _fill_readme(profile: str) -> None:
@@ -321,7 +340,7 @@ def main(words=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src.pipeline", description=__doc__.splitlines()[0])
     parser.add_argument(
         "step",
-        choices=["prepare", "finish-run", "chapters", "finish-chapters", "book", "publish", "summary"],
+        choices=["prepare", "finish-run", "chapters", "finish-chapters", "book", "keep", "publish", "summary"],
     )
     parser.add_argument("profile")
     parser.add_argument("run", nargs="?")
@@ -347,6 +366,8 @@ def _step(arguments) -> None:
     elif arguments.step == "book":
         if book_is_stale(name):
             build_book(name)
+    elif arguments.step == "keep":
+        keep_runs(name)
     elif arguments.step == "publish":
         publish(name)
     elif arguments.step == "summary":
