@@ -91,8 +91,8 @@ data: $(VENV)/.run  ## HAM10000 from Kaggle into data/ham10000, checked; does no
 test: $(VENV)/.dev  ## all tests
 	@$(BIN)/python -m pytest
 
-lab: $(VENV)/.run  ## JupyterLab on notebooks/
-	@$(BIN)/jupyter lab notebooks/
+lab: $(VENV)/.run  ## JupyterLab on notebooks/; ARGS="--allow-root --no-browser" and the like are passed on
+	@$(BIN)/jupyter lab notebooks/ $(ARGS)
 
 keep: $(VENV)/.run  ## copy a profile's runs into results/reference, beside what is published
 	@$(PIPELINE) keep $(PROFILE)
