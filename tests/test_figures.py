@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from fabricate import splits
 from matplotlib.colors import to_rgb
 
 from wagf_src import evaluation, figures
@@ -219,3 +220,18 @@ def test_decision_curve_runs_through_the_means_and_marks_every_rule():
         np.testing.assert_allclose(line.get_xdata(), 100 * np.array(values[column]))
         np.testing.assert_allclose(line.get_ydata(), 100 * np.array(values["accuracy"]) + 1)
         assert [m.get_label() for m in ax.lines[1:4]] == ["a", "b", "c"]
+
+
+def test_split_levels_shows_every_repeat_and_the_mean():
+    repeats = splits(repeats=4)
+    repeats["name"] = repeats["split"] + "/" + repeats["subset"]
+    levels = evaluation.split_effects(repeats)
+    rows = {"image/all": "image-level", "lesion/all": "lesion-grouped"}
+    metrics = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+    figure = figures.split_levels(levels[levels["kind"] == "level"], repeats, metrics, rows, {"nearest": "nearest image"})
+    assert len(figure.axes) == 2
+    ticks, mean = figure.axes[0].lines[0], figure.axes[0].lines[1]
+    of = repeats[(repeats["classifier"] == "nearest") & repeats["name"].isin(rows)]
+    np.testing.assert_allclose(sorted(ticks.get_xdata()), sorted(100 * of["accuracy"]))
+    np.testing.assert_allclose(sorted(mean.get_xdata()), sorted(100 * of.groupby("name")["accuracy"].mean()))
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["image-level", "lesion-grouped"]

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn import metrics as sk
 from sklearn.neighbors import KNeighborsClassifier
 from statsmodels.stats import contingency_tables, multitest, proportion
@@ -51,10 +52,10 @@ def _truth(frame):
     return frame["dx"].map(CLASSES.index).to_numpy()
 
 
-def _predictions(run, name="predictions.csv"):
+def _predictions(run, name="predictions.csv", read=None):
     path = run.path / name
     try:
-        return _read(path, path.stat().st_mtime_ns)
+        return (read or _read)(path, path.stat().st_mtime_ns)
     except (OSError, ValueError) as error:
         raise UserError(f"{run.path.name}/{name}: {error}; delete the run's folder and run it again") from None
 
@@ -82,6 +83,13 @@ def _read(path, changed):
         raise ValueError(f"the probabilities of {frame['image_id'][wrong].iloc[0]} are not a distribution")
     frame[PROBABILITY_COLUMNS] = p / total[:, None]
     return frame
+
+
+@lru_cache(maxsize=512)
+def _sorted(path, changed):
+    """Image ids, true classes and probabilities in the order of the ids, in which runs are compared."""
+    frame = _read(path, changed).sort_values("image_id")
+    return frame["image_id"].to_numpy(str), _truth(frame), frame[PROBABILITY_COLUMNS].to_numpy()
 
 
 def by_arm(runs: list[Run]) -> dict[str, list[Run]]:
@@ -492,18 +500,28 @@ def _together(runs, metric):
         raise UserError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
     if not runs:
         raise UserError("an interval needs at least one run")
-    frames = [_predictions(run).sort_values("image_id") for run in runs]
-    for run, frame in zip(runs, frames):
-        if not np.array_equal(frame[["image_id", "dx"]].to_numpy(), frames[0][["image_id", "dx"]].to_numpy()):
+    ids, y, _ = _predictions(runs[0], read=_sorted)
+    probabilities = []
+    for run in runs:
+        ids_here, y_here, p = _predictions(run, read=_sorted)
+        if not np.array_equal(ids, ids_here) or not np.array_equal(y, y_here):
             raise UserError(
                 f"{run.path.name} and {runs[0].path.name} were tested on different images: compare runs of one test_seed"
             )
-    return _truth(frames[0]), np.stack([frame[PROBABILITY_COLUMNS].to_numpy() for frame in frames])
+        probabilities.append(p)
+    return y, np.stack(probabilities)
 
 
 def _mean(y, probabilities, metric):
-    values = [metrics(y, p)[metric] for p in probabilities]
+    values = [_metrics(y.tobytes(), p.tobytes())[metric] for p in probabilities]
     return np.nan if None in values else float(np.mean(values))
+
+
+@lru_cache(maxsize=512)
+def _metrics(y_bytes, p_bytes):
+    """``metrics`` once a run: a chapter asks for ten intervals and comparisons of each."""
+    y = np.frombuffer(y_bytes, dtype=np.int64)
+    return metrics(y, np.frombuffer(p_bytes).reshape(len(y), -1))
 
 
 def _percentiles(values, estimate, level):
@@ -620,6 +638,78 @@ def verdict(paper: float, n_paper: int, ours: float, low: float, high: float) ->
     if abs(ours - paper) <= margin:
         return "agrees within noise"
     return "ours is higher" if ours > paper else "ours is lower"
+
+
+# --- ways of splitting ---------------------------------------------------------------------------------------
+
+# What the leakage experiment compares, as (split, subset of its test images): the first minus the second.
+SPLIT_EFFECTS = {
+    "leakage": (("image", "all"), ("lesion", "all")),
+    "leakage, lesions photographed once": (("image", "single"), ("lesion", "single")),
+    "leakage, lesions photographed more often": (("image", "multiple"), ("lesion", "multiple")),
+    "population": (("paper", "all"), ("lesion", "all")),
+    "paper against grouped, lesions photographed once": (("paper", "all"), ("lesion", "single")),
+}
+SPLIT_METRICS = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
+
+
+def repeats_interval(values: np.ndarray, ratio: float = 0.0, level: float = 0.95) -> tuple[float, float, float]:
+    """Mean of one value per repeat of a random split, with Student's interval: (mean, low, high).
+
+    With ``ratio`` 0 it is the interval of the mean over all splits *of this data set*, which repeats, drawn independently,
+    sample. They share most images, so it says too little about other images: with ``ratio`` = test images over training
+    images, the variance is enlarged from s2/J to s2 (1/J + ratio) as Nadeau & Bengio (Machine Learning 52:239, 2003)
+    propose. Fewer than two repeats have NaN limits.
+    """
+    values = np.asarray(values, float)
+    mean, n = float(values.mean()), len(values)
+    if n < 2 or np.isnan(values).any():
+        return mean, np.nan, np.nan
+    margin = stats.t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) * np.sqrt(1 / n + ratio)
+    return mean, float(mean - margin), float(mean + margin)
+
+
+def split_effects(splits: pd.DataFrame) -> pd.DataFrame:
+    """The leakage experiment in numbers, from the columns of ``splits.csv`` (see ``split_experiment.run``).
+
+    Returns:
+        Columns classifier, kind, name, metric, value, ci_low, ci_high, wide_low, wide_high, sd, repeats; fractions. Kind
+        ``level``: the value itself, name ``split/subset``, as far as SPLIT_EFFECTS needs it; kind ``difference``: an
+        effect of SPLIT_EFFECTS, repeat by repeat. ci: over splits of this data set; wide: with Nadeau and Bengio's
+        allowance for its being a sample; sd: of a single split. What the file does not hold has no row.
+
+    Raises:
+        UserError: a column is missing, or a row stands twice.
+    """
+    keys = ["classifier", "split", "subset", "repeat"]
+    missing = [c for c in (*keys, "n_train", "n_test", *SPLIT_METRICS) if c not in splits]
+    if missing or splits.duplicated(keys).any():
+        what = f"no column {missing[0]}" if missing else "a row stands twice"
+        raise UserError(f"splits.csv: {what}; run the linear probe again")
+    # Every split tests the same share of what it draws from; the image-level one shows it.
+    whole = splits[(splits["split"] == "image") & (splits["subset"] == "all")]
+    ratio = float((whole["n_test"] / whole["n_train"]).mean())
+    wide = splits.pivot(index=["classifier", "split", "subset"], columns="repeat", values=list(SPLIT_METRICS))
+    rows = []
+
+    def add(classifier, kind, name, metric, values):
+        values = values.dropna().to_numpy()
+        if len(values):
+            near, far = repeats_interval(values), repeats_interval(values, ratio)
+            sd = values.std(ddof=1) if len(values) > 1 else np.nan
+            rows.append((classifier, kind, name, metric, *near, *far[1:], sd, len(values)))
+
+    for classifier in dict.fromkeys(splits["classifier"]):
+        for metric in SPLIT_METRICS:
+            of = {place: line for place, line in wide[metric].loc[classifier].iterrows()}
+            for place in dict.fromkeys(place for pair in SPLIT_EFFECTS.values() for place in pair):
+                if place in of:
+                    add(classifier, "level", "/".join(place), metric, of[place])
+            for name, (first, second) in SPLIT_EFFECTS.items():
+                if first in of and second in of:
+                    add(classifier, "difference", name, metric, of[first] - of[second])
+    columns = ["classifier", "kind", "name", "metric", "value", "ci_low", "ci_high", "wide_low", "wide_high", "sd", "repeats"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 # --- features ------------------------------------------------------------------------------------------------

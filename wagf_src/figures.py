@@ -121,7 +121,7 @@ def percent(value: float, low: float | None = None, high: float | None = None, d
 
 def _rows(ax, labels, per_row, around):
     """One row a label, the first on top: sets the figure's height and the ticks, and returns the positions."""
-    labels = [textwrap.fill(label, 40) for label in labels]
+    labels = [textwrap.fill(label, 40) if "\n" not in label else label for label in labels]
     lines = max(label.count("\n") + 1 for label in labels)
     ax.figure.set_figheight(around + max(per_row, 0.18 * lines) * len(labels))
     where = np.arange(len(labels))[::-1]
@@ -611,6 +611,32 @@ def leakage_by_class(shares):
     ax.axhline(0.5, color=MUTED, lw=0.8)
     ax.set_xlim(-2, 102)
     ax.set_xlabel("held-out files with a sibling in training (%)")
+    _legend(figure, ncols=2)
+    return figure
+
+
+def split_levels(levels, repeats, metrics: dict[str, str], rows: dict[str, str], classifiers: dict[str, str]):
+    """The same classifiers under several ways of splitting: every repeat, and the mean with its interval.
+
+    Args:
+        levels: columns classifier, name, metric, value, ci_low, ci_high; fractions.
+        repeats: columns classifier, name and one a metric; one row a repeat, fractions.
+        metrics: metric to the label of its panel. rows: names to labels, in order. classifiers: the same.
+    """
+    figure, axes = new(1, len(metrics), sharey=True, squeeze=False)
+    where = dict(zip(rows, _rows(axes[0][0], [textwrap.fill(label, 24) for label in rows.values()], per_row=0.6, around=1.1)))
+    for ax, (metric, title) in zip(axes[0], metrics.items()):
+        for (classifier, label), (color, _), marker, aside in zip(classifiers.items(), SERIES, "oD", (0.16, -0.16)):
+            of = repeats[(repeats["classifier"] == classifier) & repeats["name"].isin(where)]
+            ax.plot(100 * of[metric], of["name"].map(where) + aside, "|", color=color, ms=8, alpha=0.6)
+            of = levels[(levels["classifier"] == classifier) & (levels["metric"] == metric) & levels["name"].isin(where)]
+            value, low, high = (100 * of[c].to_numpy(float) for c in ("value", "ci_low", "ci_high"))
+            spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
+            style = {"ms": 5.5, "mfc": "white", "mew": 1.6, "lw": 2.2, "capsize": 3}
+            ax.errorbar(value, of["name"].map(where) + aside, xerr=spread, fmt=marker, color=color, label=label, **style)
+        ax.set_xlabel(f"{title} (%)")
+        ax.grid(axis="y", visible=False)
+        ax.margins(x=0.08)
     _legend(figure, ncols=2)
     return figure
 
