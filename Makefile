@@ -69,9 +69,10 @@ run.%:
 	  || { echo "error: run $* failed: $$(grep -a 'Error: ' $(WORK)/$*/log | tail -n 1) (log: $(WORK)/$*/log)" >&2; exit 1; }
 	@$(PIPELINE) finish-run $(PROFILE) $*
 
+# Tables go first: a chapter that finds its data no more must not leave an older table to those that read it.
 chapters:
 	@if [ -n "$$($(PIPELINE) chapters $(PROFILE))" ]; then \
-	  rm -rf $(WORK)/executed; mkdir -p $(WORK)/executed; \
+	  rm -rf $(WORK)/executed results/$(NAME)/tables results/$(NAME)/figures; mkdir -p $(WORK)/executed; \
 	  $(SUBMAKE) $(CHAPTERS:%=chapter.%) && $(MAKE) chapter.scorecard \
 	  && $(PIPELINE) finish-chapters $(PROFILE); fi
 
