@@ -562,14 +562,18 @@ def _over_seeds(y, probabilities, metric, images, seeds):
 
 def _weighted_metric(y, p, metric, draws):
     """A metric on every resample at once: ``draws`` (resamples, n) to (resamples,). Tested against ``metrics``."""
+
+    def times(values):
+        return (draws @ values.astype(draws.dtype)).astype(float)  # mixed types would copy ``draws``, the largest array here
+
     if metric == "ece":
         gap = p.max(axis=1) - (p.argmax(axis=1) == y)
         in_bin = np.eye(ECE_BINS)[_bin(p, ECE_BINS)]
-        return abs(draws @ (in_bin * gap[:, None])).sum(axis=1) / len(y)
+        return abs(times(in_bin * gap[:, None])).sum(axis=1) / len(y)
     if metric == "brier":
-        return draws @ ((p - np.eye(len(CLASSES))[y]) ** 2).sum(axis=1) / len(y)
+        return times(((p - np.eye(len(CLASSES))[y]) ** 2).sum(axis=1)) / len(y)
     if metric == "log_loss":
-        return draws @ -np.log(np.clip(p[np.arange(len(y)), y], np.finfo(p.dtype).eps, 1)) / len(y)
+        return times(-np.log(np.clip(p[np.arange(len(y)), y], np.finfo(p.dtype).eps, 1))) / len(y)
     if metric == "auc_melanoma":
         order = np.argsort(p[:, MEL], kind="stable")
         starts = np.flatnonzero(np.diff(p[order, MEL], prepend=-1))  # equal scores count half
@@ -578,7 +582,7 @@ def _weighted_metric(y, p, metric, draws):
         below = np.cumsum(negative, axis=1) - negative / 2
         return (positive * below).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1))
     k = len(CLASSES)
-    confusion = (draws @ np.eye(k * k, dtype=np.float32)[y * k + p.argmax(axis=1)]).reshape(-1, k, k).astype(float)
+    confusion = times(np.eye(k * k)[y * k + p.argmax(axis=1)]).reshape(-1, k, k)
     hits, support, predicted = np.einsum("rii->ri", confusion), confusion.sum(axis=2), confusion.sum(axis=1)
     if metric == "accuracy":
         return hits.sum(axis=1) / len(y)

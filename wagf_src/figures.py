@@ -119,6 +119,13 @@ def percent(value: float, low: float | None = None, high: float | None = None, d
     return text if low is None else f"{text} [{100 * low:.{decimals}f}, {100 * high:.{decimals}f}]"
 
 
+def p_value(p: float, equals: str = "") -> str:
+    """A p value for tables (``0.012``, ``< 0.001``) and, with ``equals`` = "p = ", sentences (``p = 0.012``, ``p < 0.001``)."""
+    if np.isnan(p):
+        return "–"
+    return f"{equals}{p:.3f}" if p >= 0.001 else f"{equals.replace('=', '<')}0.001" if equals else "< 0.001"
+
+
 def _rows(ax, labels, per_row, around):
     """One row a label, the first on top: sets the figure's height and the ticks, and returns the positions."""
     labels = [textwrap.fill(label, 40) if "\n" not in label else label for label in labels]
@@ -180,7 +187,7 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
     if "paper" in frame and frame["paper"].notna().any():
         ax.plot(frame["paper"], where, "D", color=PAPER, mfc="white", ms=6, label="paper")
     right = ax.secondary_yaxis("right")
-    right.set_yticks(where, ["" if np.isnan(p) else f"p = {p:.3f}" if p >= 0.001 else "p < 0.001" for p in frame["p"]])
+    right.set_yticks(where, ["" if np.isnan(p) else p_value(p, "p = ") for p in frame["p"]])
     right.tick_params(length=0, labelsize=9)
     right.spines["right"].set_visible(False)
     ax.set_xlabel(xlabel)
@@ -396,14 +403,22 @@ id; click a class to hide it.</div>
 
 
 def training_curves(arms: dict[str, list[tuple]]):
-    """Loss and accuracy by epoch, one row an arm, all its seeds; a ring marks the epoch that was kept.
+    """Loss and accuracy by epoch for every arm, all its seeds; a ring marks the epoch that was kept.
+
+    From five arms on, two share a line.
 
     Args:
         arms: label to [(history, best epoch)], histories as history.csv (epoch is 1-based).
     """
-    figure, axes = new(len(arms), 2, height=0.6 + 1.75 * len(arms), squeeze=False)
+    across = 1 if len(arms) < 5 else 2
+    lines = -(-len(arms) // across)
+    figure, axes = new(lines, 2 * across, height=0.6 + (1.75 if across == 1 else 1.6) * lines, squeeze=False)
     series = (("", "#9A9A9A", ":", "training"), ("val_", OURS, "--", "validation"), ("test_", PAPER, "-", "test"))
-    for row, (label, histories) in zip(axes, arms.items()):
+    pairs = axes.reshape(-1, 2)
+    for ax in pairs[len(arms) :].flat:
+        ax.remove()
+    for row, (label, histories) in zip(pairs, arms.items()):
+        thin = {"lw": 1.3 if len(histories) < 3 else 0.9, "alpha": 0.9}
         for history, best in histories:
             for prefix, color, style, _ in series:
                 for ax, column, factor in zip(row, ("loss", "accuracy"), (1, 100)):
@@ -411,21 +426,23 @@ def training_curves(arms: dict[str, list[tuple]]):
                         continue
                     values = factor * history[prefix + column]
                     single = {"marker": "."} if len(history) == 1 else {}
-                    ax.plot(history["epoch"], values, style, color=color, lw=1.3, alpha=0.9, **single)
+                    ax.plot(history["epoch"], values, style, color=color, **thin, **single)
                     chosen = history["epoch"] == best
                     if prefix:
-                        ax.plot(history["epoch"][chosen], values[chosen], "o", ms=6, mfc="none", mec=color)
+                        ax.plot(history["epoch"][chosen], values[chosen], "o", ms=6 if across == 1 else 4.5, mfc="none", mec=color)
         row[0].set_ylabel("loss (nats)")
         row[1].set_ylabel("accuracy (%)")
-        row[0].set_title(label, loc="left", fontsize=9.5, fontweight="bold")
+        wrapped = label if across == 1 else textwrap.fill(label, 46)
+        row[0].set_title(wrapped, loc="left", fontsize=9.5 if across == 1 else 8.5, fontweight="bold")
         top = row[0].get_ylim()[1]
         # One exploding epoch would flatten every other: the axis ends a little above the bulk.
         bulk = [h[c].quantile(0.9) for h, _ in histories for c in ("loss", "val_loss", "test_loss") if c in h]
         row[0].set_ylim(0, min(top, 1.6 * max(bulk)) if np.isfinite(bulk).any() and max(bulk) > 0 else None)
         for ax in row:
             ax.xaxis.get_major_locator().set_params(integer=True)
-    for ax in axes[-1]:
-        ax.set_xlabel("epoch")
+    for row in pairs[max(len(arms) - across, 0) : len(arms)]:
+        for ax in row:
+            ax.set_xlabel("epoch")
     handles = [plt.Line2D([], [], color=color, ls=style, label=name) for _, color, style, name in series]
     handles.append(plt.Line2D([], [], ls="", marker="o", mfc="none", mec="black", label="epoch kept"))
     _legend(figure, handles, ncols=4)
@@ -433,17 +450,25 @@ def training_curves(arms: dict[str, list[tuple]]):
 
 
 def selection(frame):
-    """What checkpoint selection gains and costs, one row a run: test accuracy at the kept, the last and the best epoch.
+    """What checkpoint selection gains and costs: test accuracy at the kept, the last and the best epoch.
 
     Args:
-        frame: columns label, kept, last, best, low, high: test accuracy (percent); low and high span the later half.
+        frame: one row a run, the seeds of an arm one below the other: columns label (the arm), kept, last, best, low,
+            high: test accuracy (percent); low and high span the later half.
     """
     figure, ax = new()
-    where = _rows(ax, frame["label"], per_row=0.26, around=1.3)
-    ax.hlines(where, frame["low"], frame["high"], color="#C9C9C9", lw=6, label="range over the later half of epochs")
-    ax.plot(frame["last"], where, "s", color=MUTED, ms=8, mfc="none", label="last epoch")
-    ax.plot(frame["best"], where, "^", color=PAPER, ms=9, mfc="none", label="best on the test set (not allowed)")
-    ax.plot(frame["kept"], where, "o", color=OURS, ms=4.5, label="epoch kept (by validation)")
+    labels = list(dict.fromkeys(frame["label"]))
+    number = frame.groupby("label").cumcount().to_numpy()
+    most = number.max() + 1
+    of_arm = dict(zip(labels, _rows(ax, labels, per_row=0.12 + 0.14 * most, around=1.3)))
+    where = frame["label"].map(of_arm).to_numpy() - (number - (frame.groupby("label")["label"].transform("size") - 1) / 2) * 0.8 / most
+    few = most == 1
+    ax.hlines(where, frame["low"], frame["high"], color="#C9C9C9", lw=6 if few else 4, label="range over the later half of epochs")
+    ax.plot(frame["last"], where, "s", color=MUTED, ms=8 if few else 6, mfc="none", label="last epoch")
+    ax.plot(frame["best"], where, "^", color=PAPER, ms=9 if few else 6.5, mfc="none", label="best on the test set (not allowed)")
+    ax.plot(frame["kept"], where, "o", color=OURS, ms=4.5 if few else 3.5, label="epoch kept (by validation)")
+    for y in np.arange(len(labels) - 1) + 0.5:
+        ax.axhline(y, color="#E3E3E3", lw=0.6)
     ax.set_xlabel("test accuracy (%)")
     ax.margins(x=0.04)
     _legend(figure, ncols=2)
@@ -491,7 +516,8 @@ def roc_pr(arms: dict[str, tuple]):
         false_alarm, sensitivity, _ = sk.roc_curve(y == MEL, p[:, MEL])
         precision, recall, _ = sk.precision_recall_curve(y == MEL, p[:, MEL])
         roc.plot(100 * false_alarm, 100 * sensitivity, color=color, ls=style, lw=1.6, label=label)
-        pr.plot(100 * recall, 100 * precision, color=color, ls=style, lw=1.6)
+        # scikit-learn's last point, precision 1 at recall 0, is a convention and no threshold.
+        pr.plot(100 * recall[:-1], 100 * precision[:-1], color=color, ls=style, lw=1.6)
     share = 100 * np.mean(next(iter(arms.values()))[0] == MEL)
     pr.axhline(share, color=MUTED, lw=1)
     pr.annotate(f"share of melanomas, {share:.1f}%", (1, share), va="bottom", fontsize=8.5, color=MUTED)
