@@ -557,8 +557,8 @@ def test_repeats_interval_is_students():
 def test_split_effects_are_paired_differences():
     frame = splits(repeats=6)
     found = evaluation.split_effects(frame).set_index(["classifier", "kind", "name", "metric"])
-    one = frame[frame["classifier"] == "nearest"].set_index(["split", "subset", "repeat"])["accuracy"]
-    difference = one["image", "all"] - one["lesion", "all"]
+    one = frame[frame["classifier"] == "nearest"].set_index(["split", "subset", "repeat"])["accuracy"].sort_index()
+    difference = one.loc["image", "all"] - one.loc["lesion", "all"]
     row = found.loc[("nearest", "difference", "leakage", "accuracy")]
     assert row["value"] == pytest.approx(difference.mean()) and row["sd"] == pytest.approx(difference.std())
     test = scipy.stats.ttest_1samp(difference, 0).confidence_interval(0.95)

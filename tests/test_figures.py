@@ -235,3 +235,42 @@ def test_split_levels_shows_every_repeat_and_the_mean():
     np.testing.assert_allclose(sorted(ticks.get_xdata()), sorted(100 * of["accuracy"]))
     np.testing.assert_allclose(sorted(mean.get_xdata()), sorted(100 * of.groupby("name")["accuracy"].mean()))
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["image-level", "lesion-grouped"]
+
+
+def test_p_values_for_tables_and_sentences():
+    assert [figures.p_value(p) for p in (0.0123, 0.001, 0.0009, 1.0, np.nan)] == ["0.012", "0.001", "< 0.001", "1.000", "–"]
+    assert figures.p_value(0.0123, "p = ") == "p = 0.012" and figures.p_value(0.0001, "p = ") == "p < 0.001"
+
+
+@pytest.mark.parametrize(("arms", "across"), [(4, 1), (5, 2), (12, 2)])
+def test_many_arms_share_lines_and_every_arm_has_both_panels(arms, across):
+    figure = figures.training_curves({f"arm {k}": [(history(), 3)] * 5 for k in range(arms)})
+    assert len(figure.axes) == 2 * arms
+    assert [ax.get_title(loc="left") for ax in figure.axes[::2]] == [f"arm {k}" for k in range(arms)]
+    assert {ax.get_ylabel() for ax in figure.axes[1::2]} == {"accuracy (%)"}
+    columns = {ax.get_subplotspec().colspan.start for ax in figure.axes}
+    assert columns == set(range(2 * across)) and figure.get_figheight() < 11
+    # Every column of panels ends in one that names its axis.
+    assert {ax.get_subplotspec().colspan.start for ax in figure.axes if ax.get_xlabel() == "epoch"} == columns
+
+
+def test_selection_puts_every_run_on_its_own_line_in_its_arm():
+    frame = pd.DataFrame({"label": ["a", "a", "b", "b", "b"], "kept": [80.0, 81, 82, 83, 84], "last": 80.0, "best": 85.0, "low": 79.0, "high": 86.0})
+    ax = figures.selection(frame).axes[0]
+    arm = {t.get_text(): y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
+    (kept,) = [line for line in ax.lines if line.get_label().startswith("epoch kept")]
+    place = dict(zip(kept.get_xdata(), kept.get_ydata(), strict=True))
+    assert len(set(place.values())) == 5  # no two runs on one line
+    assert all(abs(place[x] - arm[label]) < 0.5 for x, label in zip(frame["kept"], frame["label"]))
+    assert place[80] > place[81] and place[82] > place[83] > place[84]  # seeds from top to bottom
+    assert np.mean([place[80], place[81]]) == pytest.approx(arm["a"]) and place[83] == pytest.approx(arm["b"])
+
+
+def test_precision_and_recall_end_at_the_highest_threshold():
+    """The most confident image is no melanoma: the curve must not jump to precision 1 at recall 0."""
+    p = np.zeros((4, 7))
+    p[:, 4] = [0.9, 0.7, 0.4, 0.1]
+    p[:, 5] = 1 - p[:, 4]
+    pr = figures.roc_pr({"a": (np.array([5, 4, 5, 4]), p)}).axes[1]
+    np.testing.assert_allclose(pr.lines[0].get_xdata(), [100, 50, 50, 0])
+    np.testing.assert_allclose(pr.lines[0].get_ydata(), [50, 100 / 3, 50, 0])
