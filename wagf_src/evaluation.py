@@ -419,7 +419,7 @@ def interval(
     estimate = _mean(y, probabilities, metric)
     if np.isnan(estimate):
         return (np.nan,) * 3
-    values = _over_seeds(y, probabilities, metric, _image_draws(y, resamples, seed), _seed_draws(len(runs), resamples, seed))
+    values = _over_seeds(y, probabilities, metric, resamples, seed, _seed_draws(len(runs), resamples, seed))
     low, high = _percentiles(values, estimate, level)
     if low == high and metric in ("accuracy", "recall_weighted"):
         low, high = wilson(estimate * len(y), len(y), level)
@@ -442,11 +442,10 @@ def paired_difference(
     estimate = _mean(y, a, metric) - _mean(y, b, metric)
     if np.isnan(estimate):
         return (np.nan,) * 3
-    images = _image_draws(y, resamples, seed)
     seeds_a = _seed_draws(len(a), resamples, seed)
     alike = [r.seed for r in runs_a] == [r.seed for r in runs_b]
     seeds_b = seeds_a if alike else _seed_draws(len(b), resamples, seed + 1)
-    values = _over_seeds(y, a, metric, images, seeds_a) - _over_seeds(y, b, metric, images, seeds_b)
+    values = _over_seeds(y, a, metric, resamples, seed, seeds_a) - _over_seeds(y, b, metric, resamples, seed, seeds_b)
     low, high = _percentiles(values, estimate, level)
     return estimate, low, high
 
@@ -465,11 +464,11 @@ def coverage_interval(
     k = max(1, round(coverage * len(y)))
     estimates, values = [], []
     for p in probabilities:
-        answered = np.argsort(-p.max(axis=1), kind="stable")[:k]
-        hits = (p.argmax(axis=1) == y)[answered]
-        estimates.append(hits.mean())
-        held = draws[:, answered]
-        values.append(held @ hits / np.maximum(held.sum(axis=1), 1))
+        answered = np.zeros(len(y), draws.dtype)
+        answered[np.argsort(-p.max(axis=1), kind="stable")[:k]] = 1
+        hits = answered * (p.argmax(axis=1) == y)
+        estimates.append(hits.sum() / k)
+        values.append((draws @ hits).astype(float) / np.maximum(draws @ answered, 1))
     estimate = float(np.mean(estimates))
     low, high = _percentiles((np.stack(values, axis=1) * _seed_draws(len(runs), resamples, seed)).sum(axis=1), estimate, level)
     if low == high:
@@ -555,9 +554,17 @@ def _seed_draws(count, resamples, seed):
     return np.random.default_rng(seed + 10_000).multinomial(count, np.ones(count) / count, size=resamples) / count
 
 
-def _over_seeds(y, probabilities, metric, images, seeds):
-    values = np.stack([_weighted_metric(y, p, metric, images) for p in probabilities], axis=1)
-    return (values * seeds).sum(axis=1)
+def _over_seeds(y, probabilities, metric, resamples, seed, seeds):
+    """Mean over the seeds drawn (weights ``seeds``) of a metric on every resample of the images, (resamples,)."""
+    values = [_resampled(y.tobytes(), p.tobytes(), metric, resamples, seed) for p in probabilities]
+    return (np.stack(values, axis=1) * seeds).sum(axis=1)
+
+
+@lru_cache(maxsize=512)
+def _resampled(y_bytes, p_bytes, metric, resamples, seed):
+    """A run's metric on every resample, once: comparisons ask for the same run again and again."""
+    y = np.frombuffer(y_bytes, dtype=np.int64)
+    return _weighted_metric(y, np.frombuffer(p_bytes).reshape(len(y), -1), metric, _image_draws(y, resamples, seed))
 
 
 def _weighted_metric(y, p, metric, draws):
@@ -575,12 +582,12 @@ def _weighted_metric(y, p, metric, draws):
     if metric == "log_loss":
         return times(-np.log(np.clip(p[np.arange(len(y)), y], np.finfo(p.dtype).eps, 1))) / len(y)
     if metric == "auc_melanoma":
-        order = np.argsort(p[:, MEL], kind="stable")
-        starts = np.flatnonzero(np.diff(p[order, MEL], prepend=-1))  # equal scores count half
-        positive = np.add.reduceat(draws[:, order] * (y[order] == MEL), starts, axis=1).astype(float)
-        negative = np.add.reduceat(draws[:, order] * (y[order] != MEL), starts, axis=1).astype(float)
-        below = np.cumsum(negative, axis=1) - negative / 2
-        return (positive * below).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1))
+        score, melanoma = p[:, MEL], y == MEL
+        # Mann and Whitney: how much weight of the others lies below each melanoma, equal scores counting half.
+        below = (score[:, None] < score[melanoma]) + (score[:, None] == score[melanoma]) / 2
+        found = draws[:, melanoma].astype(float)
+        others = times(~melanoma * 1.0)
+        return (times(below * ~melanoma[:, None]) * found).sum(axis=1) / (found.sum(axis=1) * others)
     k = len(CLASSES)
     confusion = times(np.eye(k * k)[y * k + p.argmax(axis=1)]).reshape(-1, k, k)
     hits, support, predicted = np.einsum("rii->ri", confusion), confusion.sum(axis=2), confusion.sum(axis=1)
