@@ -1,0 +1,152 @@
+"""Two devices train an arm as one does; devices are virtual CPUs, and each backend has its own process.
+
+Run as `python test_parallel.py OUT.json` under a KERAS_BACKEND, this file trains. The step is plain gradient descent:
+Adam's first steps divide gradients by their own size, so that rounding alone would decide the sign of the small ones.
+
+JAX sees the whole batch on all devices, so a whole arm is compared. Under TensorFlow every replica normalises by its own
+part of the batch, which makes another curve by definition: there the part of an arm after the backbone is compared, which
+has no batch norm.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.timeout(900)
+ARM, SIZE, FILES, STEPS = "mobilenetv2-wagf-described-saliency", 64, 16, 4
+
+
+def whole_arm():
+    """As in training: look-up by number and affine map before the arm, a fusion whose weights are measured in it."""
+    import keras
+
+    from wagf_src import models
+    from wagf_src.augmentation import AffineTransform, DeviceArray, affine_parameters
+    from wagf_src.config import Profile, parse_arm
+
+    profile = Profile(name="p", description="", data="synthetic", synthetic_lesions=140, image_size=SIZE, arms=(ARM,))
+    images = np.random.default_rng(1).integers(0, 256, size=(FILES, SIZE, SIZE, 3), dtype=np.uint8)
+    arm = models.build_model(parse_arm(ARM), SIZE, "none", batch_norm_momentum=0.9)
+    number, maps = keras.Input((), dtype="int32", name="number"), keras.Input((8,), name="map")
+    pixels = AffineTransform()([DeviceArray(images)(number), maps])
+    rows = np.arange(FILES)
+    x = {"number": rows.astype(np.int32), "map": affine_parameters(rows, rows + 1, 1, profile)}
+    return models.with_inputs(arm, {"number": number, "map": maps}, pixels), x
+
+
+def head():
+    from wagf_src import models
+    from wagf_src.config import parse_arm
+
+    x = np.random.default_rng(1).normal(size=(FILES, 4, 4, 24)).clip(0).astype("float32")
+    return models.build_head(parse_arm(ARM), x.shape[1:]), x
+
+
+def curve(build, rate, strategy=None) -> dict:
+    """The loss at every step of one batch seen again and again, and on how many devices a weight then lives."""
+    import keras
+
+    from wagf_src import models
+
+    rng = np.random.default_rng(0)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model, x = build()
+        for variable in model.variables:
+            if variable.path.endswith("kernel"):
+                variable.assign(rng.normal(scale=np.sqrt(2 / np.prod(variable.shape[:-1])), size=variable.shape))
+        model.compile(keras.optimizers.SGD(rate), loss="sparse_categorical_crossentropy")
+    y = np.arange(FILES) % 7
+    history = model.fit(x, y, batch_size=FILES, epochs=STEPS, shuffle=False, verbose=0).history
+    value = model.trainable_variables[0].value
+    if strategy:
+        devices = len(strategy.experimental_local_results(value))
+    else:
+        devices = len(value.sharding.device_set) if hasattr(value, "sharding") else 1
+    return {"loss": history["loss"], "fusion": models.gradient_weights(model), "devices": devices}
+
+
+def finished_run(strategy) -> list[int]:
+    """``training.train`` as it is, inside a strategy's scope: test images, and finite predictions of them."""
+    from wagf_src import pipeline, results, training
+    from wagf_src.config import Profile
+
+    results.RESULTS_DIR = pipeline.RESULTS_DIR = Path(os.environ["WAGF_CACHE_DIR"]) / "results"
+    profile = Profile(
+        name="p", description="", data="synthetic", synthetic_lesions=140, image_size=32, arms=("mobilenetv2-base",),
+        weights="none", epochs=1, batch_size=16, images_per_epoch=40, batch_norm_momentum=0.5, learning_rate=0.001,
+    )  # fmt: skip
+    with strategy.scope():
+        run = results.Run(training.train(profile, "mobilenetv2-base-seed0"))
+    finite = np.isfinite(run.predictions()[results.PROBABILITY_COLUMNS]).all(axis=1)
+    return [run.info["data"]["n_test"], int(finite.sum())]
+
+
+def train_on_one_and_two() -> dict:
+    import keras
+
+    if keras.backend.backend() == "jax":
+        one = curve(whole_arm, 1e-6)
+        keras.distribution.set_distribution(keras.distribution.DataParallel())
+        return {"one": one, "two": curve(whole_arm, 1e-6)}
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return {"one": curve(head, 0.1), "two": curve(head, 0.1, strategy), "run": finished_run(strategy)}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder, here = tmp_path_factory.mktemp("parallel"), Path(__file__).resolve()
+    running = {}
+    for backend in ["tensorflow"] + ["jax"] * (importlib.util.find_spec("jax") is not None):
+        settings = {
+            "KERAS_BACKEND": backend,
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0",
+            "WAGF_CACHE_DIR": str(folder / "cache"),
+            "PYTHONPATH": str(here.parents[1]),
+        }
+        command = [sys.executable, here, folder / f"{backend}.json"]
+        running[backend] = subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.PIPE, text=True)
+    found = {}
+    try:
+        for backend, process in running.items():
+            _, errors = process.communicate(timeout=850)
+            assert process.returncode == 0, errors[-3000:]
+            found[backend] = json.loads((folder / f"{backend}.json").read_text())
+    finally:
+        for process in running.values():
+            process.kill()
+    return found
+
+
+@pytest.mark.parametrize("backend, rounding", [("tensorflow", 1e-4), ("jax", 5e-3)])
+def test_two_devices_give_the_curve_of_one(trained, backend, rounding):
+    if backend not in trained:
+        pytest.skip("JAX is not installed (extra: dev)")
+    one, two = trained[backend]["one"], trained[backend]["two"]
+    assert (one["devices"], two["devices"]) == (1, 2)
+    # Every step moves the loss by much more than rounding, so a wrong gradient would show.
+    assert (-np.diff(one["loss"]) > 5 * rounding).all()
+    assert two["loss"][0] == pytest.approx(one["loss"][0], abs=1e-4)
+    np.testing.assert_allclose(two["loss"], one["loss"], atol=rounding)
+    # The fusion's weights, measured in training, have moved, and alike.
+    assert two["fusion"] == pytest.approx(one["fusion"], abs=rounding) and abs(one["fusion"][0] - 0.5) > 2 * rounding
+
+
+def test_a_whole_run_finishes_on_two_devices(trained):
+    images, predicted = trained["tensorflow"]["run"]
+    assert images == predicted > 0
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(json.dumps(train_on_one_and_two()))
