@@ -33,7 +33,7 @@ RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
 SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce batch work report runs chapters book data test lab keep publish clean lock
+.PHONY: help reproduce batch work report runs chapters book data test bench lab keep publish clean lock
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu] [LAUNCH=...]"
@@ -91,6 +91,9 @@ data: $(VENV)/.run  ## HAM10000 from Kaggle into data/ham10000, checked; does no
 
 test: $(VENV)/.dev  ## all tests
 	@$(BIN)/python -m pytest
+
+bench: $(VENV)/.dev  ## measure speed and cost on this machine (hours, best left alone): results/bench
+	@$(BIN)/python -m wagf_src.bench
 
 lab: $(VENV)/.run  ## JupyterLab on notebooks/; ARGS="--allow-root --no-browser" and the like are passed on
 	@$(BIN)/jupyter lab notebooks/ $(ARGS)

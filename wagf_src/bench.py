@@ -66,7 +66,7 @@ class Scale:
     cost_sides: tuple[int, ...]
 
 
-# 256 px: two networks with their activations have to fit side by side into 16 GB.
+# 256 px: two networks with their activations have to fit side by side (about 17 GB at this batch).
 FULL = Scale(
     5, {128: 64, 160: 64, 256: 32}, ARMS, "densenet121-base", "densenet121-wagf-released",
     (160, 1024), (128, ("mobilenetv2-base", "densenet121-wagf-described")), (160, 500), (64, 96, 128, 160, 192, 224, 256),
@@ -542,7 +542,8 @@ def _row(worker, reference, request, begun, answers, against=None) -> dict:
 
 def _sentence(row) -> str:
     return (
-        f"{row['case']}, {row['what']}, {row['pixels']} px: {1 / row['seconds_per_image']:.4g} images/s, "
+        f"{row['case']}, {row['what']}, {row['pixels']} px, {row['backend']} {row['precision']}: "
+        f"{1 / row['seconds_per_image']:.4g} images/s, "
         f"{row['ratio']:.3f} times as fast as {row['reference']} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
     )
 
@@ -727,7 +728,7 @@ def profile_work(counter: Counter, profile: Profile) -> pd.DataFrame:
         body = counter.backbone(part.backbone, profile.image_size)["flops"]
         top = 0.0 if part.modules == "probe" else counter.head(_network_of(arm), profile.image_size)["flops"]
         drawn = profile.images_per_epoch if profile.augmentation == "online" else None
-        images = profile.epochs * (drawn or len(split.train))
+        images = 0 if part.modules == "probe" else profile.epochs * (drawn or len(split.train))
         seen = profile.epochs * held + (profile.test_views - 1) * held  # every epoch, and the views at the end
         each = top if frozen else body + top
         rows.append((run, arm, images, TRAINING * images * each, seen * each))
@@ -760,7 +761,7 @@ def cost(scale: Scale, quick: bool, arms: pd.DataFrame | None) -> dict[str, list
             try:
                 work = profile_work(counter, profile)
             except UserError as error:
-                print(f"  {profile.name}: left out ({error})")
+                print(f"  {profile.name}: left out ({str(error).split('; ')[0]})")
                 continue
             hours += _profile_rows(profile, work, published, here)
         derived = _derived(counter, published["A100 (40 GB)"]) if not quick else []
@@ -829,7 +830,7 @@ def _derived(counter: Counter, a100) -> list[dict]:
             (f"the six rows of Table 1, {profile.epochs} epochs, validation included", seconds / 60, "minutes", 30.0),
         ]
         store = len(dataset.load_metadata(profile)) * 3 * pixels**2 / 1e9
-        rows.append(("all images on the device, 160 px, bytes", store, "GB", None))
+        rows.append((f"all images on the device, {pixels} px", store, "GB", None))
     device = "A100 (40 GB), mixed precision"
     return [
         {"device": device, "quantity": q, "value": v, "unit": u, "target": t, "basis": "derived", "source": " ".join(SOURCES.values())}
