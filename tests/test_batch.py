@@ -8,19 +8,10 @@ from test_training import FROZEN
 from wagf_src import batch, dataset, pipeline, results, training
 from wagf_src.config import UserError
 
+pytestmark = pytest.mark.usefixtures("own_results")
+
 ARMS = ("mobilenetv2-base", "mobilenetv2-sa-described", "mobilenetv2-base-lr0.01")
 GRID = dataclasses.replace(FROZEN, name="grid", arms=ARMS, seeds=(0, 1), epochs=2)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def own_folders(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("batch")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WAGF_CACHE_DIR", str(folder / "cache"))
-        patch.delenv("HAM10000_DIR", raising=False)
-        patch.setattr(results, "RESULTS_DIR", folder / "results")
-        patch.setattr(pipeline, "RESULTS_DIR", folder / "results")
-        yield folder / "results" / "grid"
 
 
 def test_what_can_share_a_network_comes_together():
@@ -30,10 +21,10 @@ def test_what_can_share_a_network_comes_together():
     ]  # fmt: skip
 
 
-def test_a_budget_stops_between_epochs_and_the_same_command_goes_on(own_folders, capsys):
+def test_a_budget_stops_between_epochs_and_the_same_command_goes_on(own_results, capsys):
     runs = ["mobilenetv2-base-seed0", "mobilenetv2-base-lr0.01-seed0"]
     assert batch.train_all(GRID, runs, seconds=0.0) == runs  # no time at all: nothing begun, nothing half done
-    assert not (own_folders / "runs").exists()
+    assert not (own_results / "grid" / "runs").exists()
 
     check = training._check_budget
 
@@ -48,20 +39,20 @@ def test_a_budget_stops_between_epochs_and_the_same_command_goes_on(own_folders,
     assert batch.train_all(GRID, runs) == []
     assert "resumed after epoch 1" in capsys.readouterr().out
     for run in runs:
-        folder = own_folders / "runs" / run
+        folder = own_results / "grid" / "runs" / run
         assert results.Run(folder).info["run"] == run and not (folder / "train.ipynb").exists()
 
 
-def test_finished_runs_are_left_alone(own_folders, capsys):
-    kept = own_folders / "runs" / "mobilenetv2-base-seed0" / "run.json"
+def test_finished_runs_are_left_alone(own_results, capsys):
+    kept = own_results / "grid" / "runs" / "mobilenetv2-base-seed0" / "run.json"
     before = kept.stat().st_mtime_ns
     assert batch.train_all(GRID) == []
     assert "4 of 6 runs to do" in capsys.readouterr().out and kept.stat().st_mtime_ns == before
     assert pipeline.stale_runs(GRID, dataset.load(GRID)) == []
-    assert not any((own_folders / ".work").glob("*/staging"))
+    assert not any((own_results / "grid" / ".work").glob("*/staging"))
 
 
-def test_a_failing_run_does_not_stop_the_others(own_folders, capsys):
+def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
     wild = dataclasses.replace(GRID, name="wild", arms=("mobilenetv2-base", "mobilenetv2-sa-described"), seeds=(0,))
     train = training.train
 

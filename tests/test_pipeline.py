@@ -24,6 +24,14 @@ def folders(tmp_path, monkeypatch):
     return tmp_path / "results"
 
 
+def rendered(folder):
+    """Chapters of a profile as if just rendered from what is there."""
+    (folder / "chapters").mkdir()
+    for source in pipeline._chapter_sources():
+        (folder / "chapters" / source.name).write_text("{}")
+    (folder / "chapters" / "inputs_digest").write_text(pipeline._chapters_digest(folder.name))
+
+
 def test_code_digest_follows_the_code_not_its_comments(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "wagf_src", tmp_path / "wagf_src")
     monkeypatch.setattr(pipeline, "ROOT", tmp_path)
@@ -113,12 +121,18 @@ def test_a_run_appears_whole_or_not_at_all(folders):
     assert not work.exists() and [r.name for r in results.load_runs("demo")] == [run]
 
 
+def test_chapters_follow_the_benchmark(folders):
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    rendered(folders / "demo")
+    assert pipeline.stale_chapters("demo") == []
+    (folders / "bench").mkdir()
+    (folders / "bench" / "arms.csv").write_text("case\n")
+    assert "speed" in pipeline.stale_chapters("demo")
+
+
 def test_synthetic_results_are_never_published(folders):
     fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
-    (folders / "demo" / "chapters").mkdir()
-    for source in pipeline._chapter_sources():
-        (folders / "demo" / "chapters" / source.name).write_text("{}")
-    (folders / "demo" / "chapters" / "inputs_digest").write_text(pipeline._chapters_digest("demo"))
+    rendered(folders / "demo")
     with pytest.raises(UserError, match="synthetic"):
         pipeline.publish("demo")
 
@@ -129,10 +143,7 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     (tmp_path / "README.md").write_text("before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
     arms = ["mobilenetv2-base", "mobilenetv2-sa-described"]
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
-    (folders / "frozen" / "chapters").mkdir()
-    for source in pipeline._chapter_sources():
-        (folders / "frozen" / "chapters" / source.name).write_text("{}")
-    (folders / "frozen" / "chapters" / "inputs_digest").write_text(pipeline._chapters_digest("frozen"))
+    rendered(folders / "frozen")
     table = pd.DataFrame(
         [
             {"row": "MobileNet-v2", "arm": "mobilenetv2-base", "accuracy_paper": 79.03, "accuracy_ours": 81.237,

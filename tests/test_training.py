@@ -14,6 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from wagf_src import config, dataset, models, pipeline, protocol, results, training
 from wagf_src.config import CLASSES, Profile, UserError
 
+pytestmark = pytest.mark.usefixtures("own_results")
+
 FROZEN = Profile(
     name="tiny", description="", data="synthetic", synthetic_lesions=140, image_size=64,
     arms=("mobilenetv2-probe", "mobilenetv2-base", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"),
@@ -24,17 +26,6 @@ END_TO_END = dataclasses.replace(
     FROZEN, arms=("mobilenetv2-base",), train="end_to_end", augmentation="online", image_size=32, epochs=1,
     images_per_epoch=48, balance=0.0, batch_norm_momentum=0.5, schedule="cosine", optimizer="adamw", weight_decay=1e-4,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True, scope="module")
-def own_folders(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("training")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WAGF_CACHE_DIR", str(folder / "cache"))
-        patch.delenv("HAM10000_DIR", raising=False)
-        patch.setattr(results, "RESULTS_DIR", folder / "results")
-        patch.setattr(pipeline, "RESULTS_DIR", folder / "results")
-        yield
 
 
 def predictions(folder):

@@ -98,13 +98,14 @@ def _shared_inputs(profile, data) -> tuple:
 
 
 def _chapters_digest(profile: str) -> str:
-    """One digest for all chapters: every notebook, all code, every run. Any change renders them all again (seconds)."""
+    """One digest for all chapters: notebooks, code, runs and benchmark. Any change renders them all again (seconds)."""
     sources = {path.stem: notebook_digest(path) for path in _chapter_sources()}
     # Two chapters show the real runs of all profiles.
     shown = {profile: results.load_runs(profile, required=False), **results.real_profiles()}
     runs = {name: {r.path.name: results.file_digest(r.path / "run.json") for r in of} for name, of in shown.items()}
     modules = tuple(p.stem for p in (ROOT / "wagf_src").iterdir() if p.stem != "pipeline")
-    return config.digest([sources, code_digest(modules), runs])
+    bench = {path.name: results.file_digest(path) for path in sorted((RESULTS_DIR / "bench").glob("*.csv"))}
+    return config.digest([sources, code_digest(modules), runs, bench])
 
 
 def _book_digest(profile: str) -> str:
