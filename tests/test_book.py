@@ -5,11 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -114,6 +116,23 @@ def test_committed_chapter_was_executed_from_its_source(path):
     source = nbformat.read(ROOT / "notebooks" / path.name, as_version=4)
     shown = [c.source for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     assert shown == [c.source for c in source.cells], "the notebook has changed since: run `make publish` again"
+
+
+def test_the_published_table_of_all_results_is_that_of_the_committed_predictions():
+    reference = ROOT / "results" / "reference"
+    right = defaultdict(list)
+    for file in sorted(reference.glob("*/runs/*/predictions.csv")):
+        predictions = pd.read_csv(file)
+        said = predictions.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
+        right[file.parents[2].name, file.parent.name.rpartition("-seed")[0]].append((said == predictions["dx"]).mean())
+    tables = list(reference.glob("*/tables/all_results.csv"))
+    assert tables
+    for table in tables:
+        rows = pd.read_csv(table).set_index(["profile", "arm"])
+        assert set(rows.index) == set(right), "publish again: the book shows other runs than the repository holds"
+        for key, accuracies in right.items():
+            assert rows.loc[key, "n_seeds"] == len(accuracies)
+            assert rows.loc[key, "accuracy"] == pytest.approx(sum(accuracies) / len(accuracies), abs=1e-4)
 
 
 def test_nothing_that_is_published_names_a_folder_of_a_machine():

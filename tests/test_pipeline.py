@@ -140,6 +140,7 @@ def test_synthetic_results_are_never_published(folders):
 def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypatch):
     for name, place in (("BOOK", "book"), ("REFERENCE_DIR", "reference"), ("README", "README.md")):
         monkeypatch.setattr(pipeline, name, tmp_path / place)
+    monkeypatch.setattr(results, "REFERENCE_DIR", tmp_path / "reference")
     (tmp_path / "README.md").write_text("before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
     arms = ["mobilenetv2-base", "mobilenetv2-sa-described"]
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
@@ -165,6 +166,20 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
     assert "HAM10000; 160 px" in readme and "| MobileNet-v2 | mobilenetv2-base | 79.03 | 81.24 [79.00, 83.50] |" in readme
     assert "ResNet50" not in readme and "(results/reference/frozen/figures/table1.png)" in readme
+
+
+def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
+    for module in (pipeline, results):
+        monkeypatch.setattr(module, "REFERENCE_DIR", folders / "reference")
+    fabricate.fabricate(folders / "frozen" / "runs", arms=["mobilenetv2-base"], synthetic=False)
+    fabricate.fabricate(folders / "mine" / "runs", arms=["mobilenetv2-base"], synthetic=False)
+    rendered(folders / "frozen")
+    with pytest.raises(UserError, match="make keep PROFILE=mine"):
+        pipeline.publish("frozen")
+    assert not (folders / "reference").exists()
+    pipeline.keep_runs("mine")
+    with pytest.raises(FileNotFoundError, match="tables"):  # past the check: these bare folders hold no tables
+        pipeline.publish("frozen")
 
 
 def test_nothing_is_published_that_is_out_of_date(folders):

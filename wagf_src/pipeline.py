@@ -248,7 +248,11 @@ def build_book(profile: str) -> Path:
 
 
 def publish(profile: str) -> None:
-    """Copy a profile's chapters into book/chapters and its runs and tables into results/reference: what is committed."""
+    """Copy a profile's chapters into book/chapters and its runs and tables into results/reference: what is committed.
+
+    Raises:
+        UserError: if the chapters are out of date, or rest on data that are not real or on runs that are not committed.
+    """
     source = RESULTS_DIR / profile
     if stale_chapters(profile) or not results.load_runs(profile, required=False):
         raise UserError(
@@ -257,6 +261,13 @@ def publish(profile: str) -> None:
         )
     if load_profile(profile).synthetic:
         raise UserError(f"profile {profile} is synthetic; the published book rests on real data only")
+    for name, runs in results.real_profiles().items():
+        committed = REFERENCE_DIR / name / "runs"
+        if name != profile and not all(_same_run(run.path, committed / run.path.name) for run in runs):
+            raise UserError(
+                f"the chapters also show results/{name}, which is not what results/reference/{name} holds; run "
+                f"`make keep PROFILE={name}`, or move results/{name} away and render again"
+            )
     copies = {source / name: REFERENCE_DIR / profile / name for name in ("tables", "figures")}
     copies[source / "chapters"] = BOOK / "chapters"
     for folder, target in copies.items():
@@ -265,6 +276,11 @@ def publish(profile: str) -> None:
     keep_runs(profile)
     _fill_readme(profile)
     print(f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, and commit")
+
+
+def _same_run(one: Path, other: Path) -> bool:
+    files = [path / "run.json" for path in (one, other)]
+    return all(f.is_file() for f in files) and files[0].read_bytes() == files[1].read_bytes()
 
 
 def keep_runs(profile: str) -> None:
