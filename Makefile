@@ -29,6 +29,9 @@ NAME     := $(notdir $(basename $(PROFILE)))
 WORK     := results/$(NAME)/.work
 CHAPTERS := $(filter-out train scorecard,$(notdir $(basename $(wildcard notebooks/*.ipynb))))
 RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
+# One line on what failed, of which log: the Python error in it, else (killed from outside) the exit code.
+FAILED   = { code=$$?; why="$$(grep -a 'Error: ' $(2) | tail -n 1)"; \
+  echo "error: $(1) failed: $${why:-it ended with code $$code and no error of its own; killed, or out of memory?} (log: $(2))" >&2; exit 1; }
 # An outer `make -j` keeps its job count.
 SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
@@ -66,7 +69,7 @@ run.%:
 	@echo "run $*"
 	@$(LAUNCH) $(BIN)/papermill notebooks/train.ipynb $(WORK)/$*/train.ipynb -k python3 --no-progress-bar --log-output \
 	  -p profile $(PROFILE) -p run $* > $(WORK)/$*/log 2>&1 \
-	  || { echo "error: run $* failed: $$(grep -a 'Error: ' $(WORK)/$*/log | tail -n 1) (log: $(WORK)/$*/log)" >&2; exit 1; }
+	  || $(call FAILED,run $*,$(WORK)/$*/log)
 	@$(PIPELINE) finish-run $(PROFILE) $*
 
 # Tables go first: a chapter that finds its data no more must not leave an older table to those that read it.
@@ -80,7 +83,7 @@ chapter.%:
 	@echo "chapter $*"
 	@$(BIN)/papermill notebooks/$*.ipynb $(WORK)/executed/$*.ipynb -k python3 --no-progress-bar \
 	  -p profile $(NAME) > $(WORK)/executed/$*.log 2>&1 \
-	  || { echo "error: chapter $* failed: $$(grep -a 'Error: ' $(WORK)/executed/$*.log | tail -n 1) (log: $(WORK)/executed/$*.log)" >&2; exit 1; }
+	  || $(call FAILED,chapter $*,$(WORK)/executed/$*.log)
 
 book: $(VENV)/.book  ## the committed reference book, from book/; runs nothing
 	@$(BIN)/jupyter-book build book/ --path-output . -n -W --keep-going -q

@@ -249,6 +249,13 @@ def test_network_cases_train(source):
         assert ask(what="predict", images=16)["seconds"] > 0
 
 
+def test_what_was_tried_reaches_the_compiled_step_or_the_process():
+    known = {"compile", "batch", "environment"}
+    assert all(changes.keys() <= known and changes for _, changes in bench.TRIED)
+    with pytest.raises(TypeError, match="no_such_setting"):
+        bench._network_case({**CASE, "arm": "mobilenetv2-base", "compile": {"no_such_setting": 1}})
+
+
 def test_a_worker_answers_and_one_that_fails_says_why():
     with bench.Worker({**CASE, "kind": "copies", "how": "virtual"}) as worker:
         assert worker.ask(images=16)["peak_mib"] > 50 and worker.start_seconds > 0

@@ -178,6 +178,8 @@ def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
         pipeline.publish("frozen")
     assert not (folders / "reference").exists()
     pipeline.keep_runs("mine")
+    kept = folders / "reference" / "mine" / "runs" / "mobilenetv2-base-seed0"
+    assert (kept / "predictions.csv").is_file() and not (kept / "features.npz").exists(), "large, and no committed chapter draws them"
     with pytest.raises(FileNotFoundError, match="tables"):  # past the check: these bare folders hold no tables
         pipeline.publish("frozen")
 

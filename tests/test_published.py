@@ -194,3 +194,11 @@ def test_power_table_answers_for_every_claimed_step():
     assert (table["power_independent"] <= table["power_assumed"] + 0.01).all()
     melanoma = table[table.index.str.startswith("melanoma")]
     assert (melanoma["n"] == 46).all() and len(melanoma) == 3
+
+
+def test_steps_of_table_1_whatever_the_backbone():
+    # Table 1: 85.89 (DenseNet-121), 87.21 (i), 89.48 (ii), 90.75 (iii); 84.66 (ResNet50), 79.03 (MobileNet-v2).
+    assert published.step("ladder", "mobilenetv2-sa-described", "mobilenetv2-base") == pytest.approx(1.32)
+    assert published.step("ladder", "densenet121-wagf-released", "densenet121-base") == pytest.approx(4.86)
+    assert published.step("backbone", "densenet121-base", "resnet50-base") == pytest.approx(1.23)
+    assert math.isnan(published.step("branch", "mobilenetv2-sa-gf-described-conv", "mobilenetv2-sa-gf-described"))

@@ -109,6 +109,11 @@ def test_a_failing_run_is_one_line_and_leaves_no_run(profile):
         shutil.rmtree(RESULTS_DIR / "nan", ignore_errors=True)
 
 
+def test_a_run_that_is_killed_says_so(profile):
+    done, _ = make("run.mobilenetv2-base-seed0", f"PROFILE={profile}", "LAUNCH=sh -c 'exit 143' --")
+    assert done.returncode != 0 and "ended with code 143" in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr
+
+
 def test_make_without_a_target_explains_itself():
     done, _ = make()
     assert done.returncode == 0

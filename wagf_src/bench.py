@@ -1,6 +1,6 @@
 """How fast everything is, against the released way of doing it, and what every profile costs: results/bench/*.csv.
 
-    python -m wagf_src.bench [data] [arms] [epoch] [backends] [cost] [--quick] [--out FOLDER]
+    python -m wagf_src.bench [data] [arms] [epoch] [backends] [tried] [cost] [--quick] [--out FOLDER]
 
 Every case runs in a process of its own, so that memory and compilation are its own; the processes of a comparison live
 side by side and take turns, round by round, so that what else the machine does meets both. A ratio is the median over
@@ -12,6 +12,7 @@ Parts:
     arms: training step, inference and memory of every arm, and the released model written literally.
     epoch: what the input costs: images ready on the device, ours, and the released loaders.
     backends: TensorFlow and JAX, float32 and bfloat16.
+    tried: other ways to run the same training step, against the one that training uses.
     cost: operations counted, hours of every profile here and, from published training rates, on common GPUs.
 
 The parent process needs no TensorFlow, the chapter that shows the files needs none of this.
@@ -38,7 +39,7 @@ import pandas as pd
 from wagf_src import config, dataset, ham10000, protocol, results
 from wagf_src.config import Profile, UserError, parse_arm
 
-PARTS = ("data", "arms", "epoch", "backends", "cost")
+PARTS = ("data", "arms", "epoch", "backends", "tried", "cost")
 ARMS = (
     "mobilenetv2-base",
     "resnet50-base",
@@ -49,6 +50,17 @@ ARMS = (
     "densenet121-sa-gf-released",
     "densenet121-wagf-released",
 )  # each against densenet121-base
+
+
+# What was tried to make a training step faster: label, and what it changes in the case.
+TRIED = (
+    ("compiled by XLA", {"compile": {"jit_compile": True}}),
+    ("eight steps a call", {"compile": {"steps_per_execution": 8}}),
+    ("batch of 32", {"batch": 32}),
+    ("batch of 128", {"batch": 128}),
+    ("one thread", {"environment": {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}}),
+    ("without oneDNN", {"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}}),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +190,7 @@ def _images(rows, copies, profile) -> dict:
 def _network_case(case: dict):
     """Training and inference of one arm (``case["arm"]``), literally if ``case["literal"]``, on a handful of images.
 
-    ``case["input"]``: "device" (as training: look-up and affine map in the compiled step), "ready" (one batch of floats
+    ``case["compile"]``: further settings of Keras's ``compile``. ``case["input"]``: "device" (as training: look-up and affine map in the compiled step), "ready" (one batch of floats
     that lies on the device) or "files" (the released loaders: Keras's generator, Pillow, nearest, 1/255).
     """
     import keras
@@ -205,7 +217,9 @@ def _network_case(case: dict):
             pixels = AffineTransform()([DeviceArray(data.images)(inputs["number"]), inputs["map"]])
     trainer = models.with_inputs(classifier, inputs, pixels)
     reader = models.with_inputs(models.explain(classifier), inputs, pixels)
-    trainer.compile(keras.optimizers.Adam(0.001), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    trainer.compile(
+        keras.optimizers.Adam(0.001), loss="sparse_categorical_crossentropy", metrics=["accuracy"], **case.get("compile", {})
+    )
     files = protocol.split(data.metadata, profile).train
 
     def train(images):
@@ -631,6 +645,13 @@ def measure_backends(scale: Scale, quick: bool) -> list[dict]:
     return rows
 
 
+def measure_tried(scale: Scale, quick: bool) -> list[dict]:
+    pixels, arm = scale.backends[0], "mobilenetv2-base"
+    same = {"kind": "network", "arm": arm, "pixels": pixels, "batch": 4 if quick else 64, "quick": quick}
+    variants = [{"label": label, **same, **changes} for label, changes in (TRIED[1:2] if quick else TRIED)]
+    return compare({"label": "as training does it", **same}, variants, 2 if quick else 3, {"what": "train", "images": 8 * same["batch"]})
+
+
 def _installed(package: str) -> bool:
     try:
         importlib.metadata.version(package)
@@ -884,7 +905,7 @@ def main(words=None) -> int:
 def _run(parts, quick: bool, out: Path | None) -> None:
     scale = QUICK if quick else FULL
     out = out or results.RESULTS_DIR / ("bench-quick" if quick else "bench")
-    measure = {"data": measure_data, "arms": measure_arms, "epoch": measure_epoch, "backends": measure_backends}
+    measure = {"data": measure_data, "arms": measure_arms, "epoch": measure_epoch, "backends": measure_backends, "tried": measure_tried}
     for part in PARTS:
         if part not in parts:
             continue

@@ -273,7 +273,7 @@ def publish(profile: str) -> None:
     for folder, target in copies.items():
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))
-    keep_runs(profile)
+    keep_runs(profile, features=True)
     _fill_readme(profile)
     print(f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, and commit")
 
@@ -283,10 +283,11 @@ def _same_run(one: Path, other: Path) -> bool:
     return all(f.is_file() for f in files) and files[0].read_bytes() == files[1].read_bytes()
 
 
-def keep_runs(profile: str) -> None:
+def keep_runs(profile: str, features: bool = False) -> None:
     """Copy a profile's own finished runs to results/reference, where they are committed; without own runs those there stay.
 
-    Features are large: only the first seed of the base and the full models keeps them.
+    Features are large and only a profile's own chapters draw them: they are left out, or with ``features`` kept for the
+    first seed of the base and the full models.
     """
     own = RESULTS_DIR / profile / "runs"
     if not any(own.glob("*/run.json")):
@@ -297,7 +298,7 @@ def keep_runs(profile: str) -> None:
     seen = set()
     for run in sorted(results.load_runs(profile), key=lambda r: r.seed):
         arm = config.parse_arm(run.arm)
-        if run.arm in seen or arm.modules not in ("base", "wagf"):
+        if not features or run.arm in seen or arm.modules not in ("base", "wagf"):
             (target / run.path.name / "features.npz").unlink(missing_ok=True)
         seen.add(run.arm)
 

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import power_proportions_2indep
 
-from wagf_src import evaluation
+from wagf_src import config, evaluation
 from wagf_src.config import UserError
 
 PROVENANCE = "published numbers; no data used"
@@ -117,6 +117,22 @@ def row(name: str) -> Row:
         if candidate.row == name:
             return candidate
     raise UserError(f"no published row {name!r}; known: {', '.join(r.row for r in TABLE1 + TABLE2)}")
+
+
+def step(kind: str, a: str, b: str) -> float:
+    """Table 1's accuracy of arm ``a``'s row minus that of arm ``b``'s, in points; NaN where the paper has no such step.
+
+    Args:
+        kind: as in ``evaluation.comparisons``; the paper has steps of kinds ``ladder`` and ``backbone``.
+    """
+    first, second = config.parse_arm(a), config.parse_arm(b)
+    if kind == "ladder":
+        rungs = {"base": "DenseNet-121", "sa": "(i)", "sa-gf": "(ii)", "wagf": "(iii)"}
+        return row(rungs[first.modules]).accuracy - row(rungs[second.modules]).accuracy
+    if kind == "backbone":
+        bases = {"mobilenetv2": "MobileNet-v2", "resnet50": "ResNet50", "densenet121": "DenseNet-121"}
+        return row(bases[first.backbone]).accuracy - row(bases[second.backbone]).accuracy
+    return math.nan
 
 
 def audited_rows() -> list[Row]:

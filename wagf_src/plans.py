@@ -1,0 +1,69 @@
+"""What was expected before the runs (book/plans.md, committed before them), and what came.
+
+An expectation is a limit on differences between models, or on the recorded fusion weights. It *held* if the estimates
+keep the limit; it is *certain* if the 95% intervals decide it too, by lying on one side of the limit.
+The expectations about other splits are judged in the chapter on leakage, the aims of profile ``ours`` in its own.
+"""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src import evaluation, published
+from wagf_src.config import parse_arm
+from wagf_src.results import Run
+
+COLUMNS = ["profile", "expected", "measured", "held", "certain"]
+# Step, and the two arms whose difference it is.
+_LADDER = (
+    ("soft attention", "mobilenetv2-sa-described", "mobilenetv2-base"),
+    ("fusion", "mobilenetv2-sa-gf-described", "mobilenetv2-sa-described"),
+    ("SaFA", "mobilenetv2-wagf-described", "mobilenetv2-sa-gf-described"),
+)
+# Points within which two arms were expected to agree: (what they are, arm a, arm b, points in each profile).
+_ALIKE = (
+    ("a strided convolution and the wavelet it replaces",
+     "mobilenetv2-sa-gf-described-conv", "mobilenetv2-sa-gf-described", {"frozen": 1}),
+    ("pooling and the wavelet it replaces",
+     "mobilenetv2-sa-gf-described-pool", "mobilenetv2-sa-gf-described", {"frozen": 2}),
+    ("the full model as described and as released",
+     "mobilenetv2-wagf-described", "mobilenetv2-wagf-released", {"frozen": 1, "lite": 2}),
+)  # fmt: skip
+
+
+def outcomes(profile: str, runs: list[Run]) -> pd.DataFrame:
+    """One row for each expectation about ``profile`` that these runs can be held against; columns as COLUMNS.
+
+    Differences are in points of accuracy, with 95% intervals over test images and seeds. Empty for profiles whose plan
+    has no such expectation.
+    """
+    rows = []
+    if profile in ("frozen", "lite"):
+        arms = evaluation.by_arm(runs)
+        steps = [(step, a, b, published.step("ladder", a, b)) for step, a, b in _LADDER if a in arms and b in arms]
+        if steps:
+            limits = ", ".join(f"{step[-1]:.2f}" for step in steps)
+            rows.append(_within(arms, f"no step moves accuracy by as much as the paper's ({limits} points)", steps))
+        for what, a, b, points in _ALIKE:
+            if profile in points and a in arms and b in arms:
+                limit = points[profile]
+                text = f"{what} differ by less than {limit} point{'s' * (limit > 1)}"
+                rows.append(_within(arms, text, [("difference", a, b, limit)]))
+        weights = [run.history()[["g_w", "g_sa"]].to_numpy(float) for run in runs if parse_arm(run.arm).fusion == "eq1"]
+        if weights:
+            off = max(np.abs(of_run - 0.5).max() for of_run in weights)
+            text = f"furthest from one half in any epoch of {len(weights)} runs: {off:.1g}"
+            rows.append(("Equation 1's weights stay within 0.00001 of one half", text, off <= 1e-5, True))
+    return pd.DataFrame([(profile, *row) for row in rows], columns=COLUMNS)
+
+
+def _within(arms, expected, pairs):
+    """Whether every |a - b| is below its limit; ``pairs``: (name, arm a, arm b, limit in points)."""
+    texts, held, decided = [], [], []
+    for name, a, b, limit in pairs:
+        value, low, high = (100 * v for v in evaluation.paired_difference(arms[a], arms[b], "accuracy"))
+        texts.append(f"{name} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
+        held.append(abs(value) < limit)
+        decided.append(-limit < low and high < limit if held[-1] else low >= limit or high <= -limit)
+    # All must keep their limits, one clear miss is enough to miss.
+    certain = all(decided) if all(held) else any(d and not h for d, h in zip(decided, held))
+    return expected, "; ".join(texts), all(held), certain
