@@ -1,8 +1,10 @@
 """What test files share; and their order: two workers take file by file, the longest first, so that neither waits at the end."""
 
+import functools
+
 import pytest
 
-from wagf_src import pipeline, results
+from wagf_src import evaluation, pipeline, results
 
 
 def pytest_collection_modifyitems(items):
@@ -19,3 +21,13 @@ def own_results(tmp_path_factory):
         for module in (results, pipeline):
             patch.setattr(module, "RESULTS_DIR", folder / "results")
         yield folder / "results"
+
+
+@pytest.fixture
+def results_dir(tmp_path, monkeypatch):
+    """A test's own ``results/`` without a reference, and fewer resamples, for comparisons that are not near their limits."""
+    monkeypatch.setattr(results, "RESULTS_DIR", tmp_path)
+    monkeypatch.setattr(results, "REFERENCE_DIR", tmp_path / "reference")
+    for name in ("interval", "paired_difference"):
+        monkeypatch.setattr(evaluation, name, functools.partial(getattr(evaluation, name), resamples=200))
+    return tmp_path

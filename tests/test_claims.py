@@ -1,6 +1,5 @@
 """The ledger: what gets a verdict, what does not, and that verdicts follow the results. Runs here are fabricated."""
 
-import functools
 import json
 import math
 import re
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wagf_src import attention, claims, config, evaluation, published, results
+from wagf_src import attention, claims, config, published, results
 from wagf_src.config import CLASSES
 from wagf_src.results import PROBABILITY_COLUMNS
 
@@ -21,15 +20,7 @@ CHAPTERS = {
 }  # fmt: skip
 DENSENET = ["densenet121-base", "densenet121-sa-described", "densenet121-sa-gf-described", "densenet121-wagf-described"]
 
-
-@pytest.fixture(autouse=True)
-def results_dir(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "RESULTS_DIR", tmp_path)
-    monkeypatch.setattr(results, "REFERENCE_DIR", tmp_path / "reference")
-    # Fewer resamples: the verdicts below are not near their limits.
-    for name in ("interval", "paired_difference"):
-        monkeypatch.setattr(evaluation, name, functools.partial(getattr(evaluation, name), resamples=200))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("results_dir")
 
 
 def write_run(folder, arm, seed, wrong, profile="paper", name="HAM10000", images=10_015, y=Y, **settings):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from test_claims import results_dir, write_ladder  # noqa: F401  (a fixture, used by name)
+from test_claims import write_ladder
 
 from wagf_src import plans, published, results
 from wagf_src.config import ROOT
@@ -20,20 +20,20 @@ def judged(folder, mistakes, profile="frozen", weight=0.5):
     return {line["expected"].split(" ")[0]: line for line in table.to_dict("records")}
 
 
-def test_steps_below_the_papers_hold_and_are_measured_in_points(results_dir):  # noqa: F811
-    # Of 1,103 images, 11 mistakes fewer are one point (two images are drawn anew for each arm); the paper's step is 2.27.
+def test_steps_below_the_papers_hold_and_are_measured_in_points(results_dir):
+    # Of 1,103 images, 11 mistakes fewer are one point (ten of the mistakes are each run's own); the paper's step is 2.27.
     lines = judged(results_dir, {"mobilenetv2-base": 200, SA: 200, GF: 189, WAGF: 189})
     assert lines["no"]["held"]
     assert float(re.search(r"fusion ([-+.0-9]+) \[", lines["no"]["measured"])[1]) == pytest.approx(1.0, abs=0.4)
     assert "(1.32, 2.27, 1.27 points)" in lines["no"]["expected"]
 
 
-def test_one_large_step_misses_in_either_direction(results_dir):  # noqa: F811
+def test_one_large_step_misses_in_either_direction(results_dir):
     lines = judged(results_dir, {"mobilenetv2-base": 200, SA: 320, GF: 320, WAGF: 320})
     assert not lines["no"]["held"] and lines["no"]["certain"], "120 images are eleven points lower"
 
 
-def test_close_to_the_limit_is_not_certain(results_dir):  # noqa: F811
+def test_close_to_the_limit_is_not_certain(results_dir):
     released = "mobilenetv2-wagf-released"
     lines = judged(results_dir, {WAGF: 200, released: 210})
     assert lines["the"]["held"] and not lines["the"]["certain"]  # 0.91 points of a limit of one
@@ -41,12 +41,12 @@ def test_close_to_the_limit_is_not_certain(results_dir):  # noqa: F811
     assert lines["the"]["held"], "1.27 points: lite's limit is two"
 
 
-def test_an_alike_pair_is_certain(results_dir):  # noqa: F811
+def test_an_alike_pair_is_certain(results_dir):
     lines = judged(results_dir, {GF: 200, f"{GF}-conv": 200, f"{GF}-pool": 200})
     assert lines["a"]["held"] and lines["a"]["certain"] and lines["pooling"]["held"]
 
 
-def test_fusion_weights_off_by_more_than_the_limit_miss(results_dir):  # noqa: F811
+def test_fusion_weights_off_by_more_than_the_limit_miss(results_dir):
     assert judged(results_dir, {GF: 200}, weight=0.500009)["Equation"]["held"]
     line = judged(results_dir, {GF: 200}, weight=0.50002)["Equation"]
     assert not line["held"] and line["measured"].endswith("2 runs: 2e-05")
@@ -64,6 +64,6 @@ def test_limits_are_those_of_the_plan():
     assert limits == [{"frozen": 1}, {"frozen": 2}, {"frozen": 1, "lite": 2}]
 
 
-def test_other_profiles_have_no_such_expectations(results_dir):  # noqa: F811
+def test_other_profiles_have_no_such_expectations(results_dir):
     write_ladder(results_dir, {SA: 10}, profile="ours")
     assert plans.outcomes("ours", results.load_runs("ours")).empty

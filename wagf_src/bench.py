@@ -74,6 +74,7 @@ class Scale:
     literal: str  # the arm whose literal form is timed
     epoch: tuple[int, int]  # side, images a round
     backends: tuple[int, tuple[str, ...]]  # side, arms
+    tried: tuple[tuple[str, dict], ...]  # label, changes of the case; side as in `backends`
     data: tuple[int, int]  # side, files a round
     cost_sides: tuple[int, ...]
 
@@ -81,11 +82,11 @@ class Scale:
 # 256 px: two networks with their activations have to fit side by side (about 17 GB at this batch).
 FULL = Scale(
     5, {128: 64, 160: 64, 256: 32}, ARMS, "densenet121-base", "densenet121-wagf-released",
-    (160, 1024), (128, ("mobilenetv2-base", "densenet121-wagf-described")), (160, 500), (64, 96, 128, 160, 192, 224, 256),
+    (160, 1024), (128, ("mobilenetv2-base", "densenet121-wagf-described")), TRIED, (160, 500), (64, 96, 128, 160, 192, 224, 256),
 )  # fmt: skip
 QUICK = Scale(
     2, {32: 4}, (), "mobilenetv2-base", "mobilenetv2-wagf-released",
-    (32, 16), (32, ("mobilenetv2-base",)), (32, 24), (32, 64),
+    (32, 16), (32, ("mobilenetv2-base",)), TRIED[1:2], (32, 24), (32, 64),
 )  # fmt: skip
 
 
@@ -190,8 +191,9 @@ def _images(rows, copies, profile) -> dict:
 def _network_case(case: dict):
     """Training and inference of one arm (``case["arm"]``), literally if ``case["literal"]``, on a handful of images.
 
-    ``case["compile"]``: further settings of Keras's ``compile``. ``case["input"]``: "device" (as training: look-up and affine map in the compiled step), "ready" (one batch of floats
+    ``case["input"]``: "device" (as training: look-up and affine map in the compiled step), "ready" (one batch of floats
     that lies on the device) or "files" (the released loaders: Keras's generator, Pillow, nearest, 1/255).
+    ``case["compile"]``: further settings of Keras's ``compile``.
     """
     import keras
 
@@ -648,8 +650,11 @@ def measure_backends(scale: Scale, quick: bool) -> list[dict]:
 def measure_tried(scale: Scale, quick: bool) -> list[dict]:
     pixels, arm = scale.backends[0], "mobilenetv2-base"
     same = {"kind": "network", "arm": arm, "pixels": pixels, "batch": 4 if quick else 64, "quick": quick}
-    variants = [{"label": label, **same, **changes} for label, changes in (TRIED[1:2] if quick else TRIED)]
-    return compare({"label": "as training does it", **same}, variants, 2 if quick else 3, {"what": "train", "images": 8 * same["batch"]})
+    return compare(
+        {"label": "as training does it", **same},
+        [{"label": label, **same, **changes} for label, changes in scale.tried],
+        2 if quick else 3, {"what": "train", "images": 8 * same["batch"]},
+    )  # fmt: skip
 
 
 def _installed(package: str) -> bool:
@@ -905,7 +910,10 @@ def main(words=None) -> int:
 def _run(parts, quick: bool, out: Path | None) -> None:
     scale = QUICK if quick else FULL
     out = out or results.RESULTS_DIR / ("bench-quick" if quick else "bench")
-    measure = {"data": measure_data, "arms": measure_arms, "epoch": measure_epoch, "backends": measure_backends, "tried": measure_tried}
+    measure = {
+        "data": measure_data, "arms": measure_arms, "epoch": measure_epoch, "backends": measure_backends,
+        "tried": measure_tried,
+    }  # fmt: skip
     for part in PARTS:
         if part not in parts:
             continue

@@ -138,6 +138,12 @@ def arm_label(name: str) -> str:
     return backbone + steps[arm.modules] + (f" ({', '.join(notes)})" if notes else "")
 
 
+def table1_row(backbone: str, modules: str) -> str:
+    """The name of the row of the paper's Table 1 for these parts of an arm: modules stand on DenseNet-121 there."""
+    backbones = {"mobilenetv2": "MobileNet-v2", "resnet50": "ResNet50", "densenet121": "DenseNet-121"}
+    return {"base": backbones[backbone], "sa": "(i)", "sa-gf": "(ii)", "wagf": "(iii)"}[modules]
+
+
 def table1_rows(arms: list[str]) -> list[tuple[str, str | None, str | None]]:
     """The rows of Table 1 with the arms that replicate them, then all other arms: (row, arm, the paper's row).
 
@@ -150,14 +156,15 @@ def table1_rows(arms: list[str]) -> list[tuple[str, str | None, str | None]]:
     variants = [(arm.weights, arm.learning_rate) for arm in parsed if arm.modules != "probe"]
     # Ties go to the plain variant.
     usual = max(variants, key=lambda v: (variants.count(v), v == (None, None)), default=(None, None))
-    backbones = {"mobilenetv2": "MobileNet-v2", "resnet50": "ResNet50", "densenet121": "DenseNet-121"}
-    groups: dict[str, list] = {row: [(row, None, row)] for row in (*backbones.values(), "(i)", "(ii)", "(iii)")}
+    six = [(backbone, "base") for backbone in ("mobilenetv2", "resnet50", "densenet121")]
+    six += [("densenet121", modules) for modules in ("sa", "sa-gf", "wagf")]
+    groups: dict[str, list] = {row: [(row, None, row)] for row in (table1_row(*parts) for parts in six)}
     others = []
     for arm in parsed:
         if arm.modules == "probe" or arm.fusion in ("saliency", "learned") or arm.branch in ("conv", "pool"):
             others.append((arm_label(arm.name), arm.name, None))
             continue
-        row = {"base": backbones[arm.backbone], "sa": "(i)", "sa-gf": "(ii)", "wagf": "(iii)"}[arm.modules]
+        row = table1_row(arm.backbone, arm.modules)
         notes = []
         if arm.modules != "base" and arm.backbone != "densenet121":
             notes.append(f"on {arm_label(f'{arm.backbone}-base')}")
