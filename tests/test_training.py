@@ -86,6 +86,22 @@ def test_an_interrupted_run_goes_on_exactly(capsys):
     pd.testing.assert_frame_equal(results.Run(folder).history()[columns], whole_history[columns])
 
 
+def test_loading_data_turns_the_autotuning_of_tf_data_off():
+    """An epoch's end would wait for tf.data's tuning thread, up to a minute; asked of the dataset that Keras makes."""
+    from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+
+    def autotuned():
+        made = ArrayDataAdapter({"number": np.arange(10)}, np.arange(10), batch_size=4).get_tf_dataset()
+        rows = [batch[0]["number"].numpy().tolist() for batch in made]
+        assert rows == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+        return made.options().autotune.enabled
+
+    dataset.set_autotune(True)
+    assert autotuned()
+    dataset.load(FROZEN)
+    assert autotuned() is False
+
+
 def test_runs_that_share_a_process_are_as_if_alone():
     training._last_network = None
     alone = predictions(training.train(FROZEN, "mobilenetv2-wagf-described-seed4"))

@@ -1,5 +1,8 @@
 """A profile's data, ready for use: checked metadata and decoded images, the same way for real and synthetic data."""
 
+import contextlib
+import functools
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +51,7 @@ def load(profile: Profile) -> Dataset:
     Raises:
         UserError: data missing, incomplete or corrupt.
     """
+    set_autotune(False)
     where, metadata = folder(profile), load_metadata(profile)
     paths = ham10000.find_images(where, metadata["image_id"])
     name = ham10000.dataset_name(where, paths)
@@ -62,3 +66,29 @@ def load(profile: Profile) -> Dataset:
         images=images,
         image_digest=image_digest,
     )
+
+
+def set_autotune(enabled: bool) -> None:
+    """Whether tf.data tunes itself below Keras's ``fit`` and ``predict`` on arrays; without TensorFlow, nothing to do.
+
+    A tuning thread sleeps 10, 20, 40 ms and so on up to a minute, and when an epoch ends, TensorFlow (2.21) often waits
+    for it to wake: epochs last 2.6, 5.1, 10.2, 20.5, 41, 82 or 142 s. There is nothing to tune in a look-up by number.
+    No result depends on it, so it stands outside the training code, whose changes make finished runs stale.
+    """
+    keras = sys.modules.get("keras")
+    if keras is None or keras.backend.backend() != "tensorflow":
+        return
+    with contextlib.suppress(ImportError, AttributeError):  # no public switch; another Keras is slower, not wrong
+        from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+
+        original = getattr(ArrayDataAdapter.get_tf_dataset, "__wrapped__", ArrayDataAdapter.get_tf_dataset)
+
+        @functools.wraps(original)
+        def get_tf_dataset(self):
+            import tensorflow as tf
+
+            options = tf.data.Options()
+            options.autotune.enabled = enabled
+            return original(self).with_options(options)
+
+        ArrayDataAdapter.get_tf_dataset = get_tf_dataset
