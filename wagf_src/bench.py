@@ -60,6 +60,7 @@ TRIED = (
     ("batch of 128", {"batch": 128}),
     ("one thread", {"environment": {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}}),
     ("without oneDNN", {"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}}),
+    ("tf.data tuning itself", {"autotune": True}),
 )
 
 
@@ -193,7 +194,7 @@ def _network_case(case: dict):
 
     ``case["input"]``: "device" (as training: look-up and affine map in the compiled step), "ready" (one batch of floats
     that lies on the device) or "files" (the released loaders: Keras's generator, Pillow, nearest, 1/255).
-    ``case["compile"]``: further settings of Keras's ``compile``.
+    ``case["compile"]``: further settings of Keras's ``compile``; ``case["autotune"]``: see ``dataset.set_autotune``.
     """
     import keras
 
@@ -204,6 +205,7 @@ def _network_case(case: dict):
     keras.config.set_dtype_policy(profile.precision)
     keras.utils.set_random_seed(0)
     data = dataset.load(profile)
+    dataset.set_autotune(case.get("autotune", False))
     arm, size, batch, source = parse_arm(case["arm"]), profile.image_size, profile.batch_size, case.get("input", "device")
     if case.get("literal"):
         classifier = literal_wagf(arm.backbone, size)

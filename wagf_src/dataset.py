@@ -69,26 +69,31 @@ def load(profile: Profile) -> Dataset:
 
 
 def set_autotune(enabled: bool) -> None:
-    """Whether tf.data tunes itself below Keras's ``fit`` and ``predict`` on arrays; without TensorFlow, nothing to do.
+    """Whether tf.data tunes itself below Keras's ``fit`` and ``predict``; without TensorFlow, nothing to do.
 
     A tuning thread sleeps 10, 20, 40 ms and so on up to a minute, and when an epoch ends, TensorFlow (2.21) often waits
-    for it to wake: epochs last 2.6, 5.1, 10.2, 20.5, 41, 82 or 142 s. There is nothing to tune in a look-up by number.
-    No result depends on it, so it stands outside the training code, whose changes make finished runs stale.
+    for it to wake: the epoch lasts 2.6, 5.1, 10, 20, 41, 82 or 142 s (chapter "Speed and cost"). There is nothing to tune
+    in a look-up by number. No number but the time depends on it, so it stands outside the training code, whose changes
+    make finished runs stale.
     """
     keras = sys.modules.get("keras")
     if keras is None or keras.backend.backend() != "tensorflow":
         return
     with contextlib.suppress(ImportError, AttributeError):  # no public switch; another Keras is slower, not wrong
-        from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+        from keras.src.trainers.data_adapters import array_data_adapter, py_dataset_adapter
 
-        original = getattr(ArrayDataAdapter.get_tf_dataset, "__wrapped__", ArrayDataAdapter.get_tf_dataset)
+        for adapter in (array_data_adapter.ArrayDataAdapter, py_dataset_adapter.PyDatasetAdapter):
+            original = getattr(adapter.get_tf_dataset, "__wrapped__", adapter.get_tf_dataset)
+            adapter.get_tf_dataset = _with_autotune(original, enabled)
 
-        @functools.wraps(original)
-        def get_tf_dataset(self):
-            import tensorflow as tf
 
-            options = tf.data.Options()
-            options.autotune.enabled = enabled
-            return original(self).with_options(options)
+def _with_autotune(get_tf_dataset, enabled: bool):
+    @functools.wraps(get_tf_dataset)
+    def wrapped(self):
+        import tensorflow as tf
 
-        ArrayDataAdapter.get_tf_dataset = get_tf_dataset
+        options = tf.data.Options()
+        options.autotune.enabled = enabled
+        return get_tf_dataset(self).with_options(options)
+
+    return wrapped
