@@ -52,6 +52,16 @@ def test_fusion_weights_off_by_more_than_the_limit_miss(results_dir):
     assert not line["held"] and line["measured"].endswith("2 runs: 2e-05")
 
 
+def test_far_above_is_five_points_above_each(results_dir):
+    # 55.15 of 1,103 images are five points; the pretrained network makes 100 mistakes.
+    others = {"mobilenetv2-base-random": 400, "resnet50-base-random": 300}
+    line = judged(results_dir, {"mobilenetv2-base": 100, **others}, profile="reduced")["the"]
+    assert line["held"] and line["certain"]
+    assert [float(v) for v in re.findall(r" ([-+][.0-9]+) \[", line["measured"])] == pytest.approx([27.2, 18.1], abs=0.6)
+    line = judged(results_dir, {"densenet121-base-random": 120}, profile="reduced")["the"]
+    assert not line["held"] and line["certain"], "two points above one of them: a clear miss"
+
+
 def test_limits_are_those_of_the_plan():
     text = " ".join((ROOT / "book" / "plans.md").read_text(encoding="utf-8").split())
     stated = re.search(r"\(([\d.]+), ([\d.]+) and ([\d.]+) points\)", text).groups()
@@ -60,6 +70,7 @@ def test_limits_are_those_of_the_plan():
     assert "convolution differ by less than one point, in either direction; pooling by less than two" in text
     assert "full model differ by less than one point" in text and "with two points in the place of one" in text
     assert "within 0.00001" in text
+    assert "five points of accuracy or more above each other row" in text and plans._FAR_ABOVE == 5
     limits = [points for *_, points in plans._ALIKE]
     assert limits == [{"frozen": 1}, {"frozen": 2}, {"frozen": 1, "lite": 2}]
 
