@@ -32,8 +32,9 @@ RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
 # One line on what failed, of which log: the Python error in it, else (killed from outside) the exit code.
 FAILED   = { code=$$?; why="$$(grep -a 'Error: ' $(2) | tail -n 1)"; \
   echo "error: $(1) failed: $${why:-it ended with code $$code and no error of its own; killed, or out of memory?} (log: $(2))" >&2; exit 1; }
-# An outer `make -j` keeps its job count.
-SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+# An outer `make -j` keeps its job count. Chapters are light and take all cores.
+SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(1))
+CORES   := $(shell getconf _NPROCESSORS_ONLN)
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce batch work report runs chapters book data test bench lab keep publish clean lock
@@ -62,7 +63,7 @@ report: $(VENV)/.run  ## chapters and book again, from the runs that are there (
 	@$(PIPELINE) book $(PROFILE)
 
 runs:
-	@todo="$$(cat $(WORK)/stale_runs)"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)
+	@todo="$$(cat $(WORK)/stale_runs)"; [ -z "$$todo" ] || $(call SUBMAKE,$(JOBS)) -k $$(printf 'run.%s ' $$todo)
 
 run.%:
 	@mkdir -p $(WORK)/$*
@@ -76,7 +77,7 @@ run.%:
 chapters:
 	@if [ -n "$$($(PIPELINE) chapters $(PROFILE))" ]; then \
 	  rm -rf $(WORK)/executed results/$(NAME)/tables results/$(NAME)/figures; mkdir -p $(WORK)/executed; \
-	  $(SUBMAKE) $(CHAPTERS:%=chapter.%) && $(MAKE) chapter.scorecard \
+	  $(call SUBMAKE,$(CORES)) $(CHAPTERS:%=chapter.%) && $(MAKE) chapter.scorecard \
 	  && $(PIPELINE) finish-chapters $(PROFILE); fi
 
 chapter.%:

@@ -142,7 +142,7 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
         monkeypatch.setattr(pipeline, name, tmp_path / place)
     monkeypatch.setattr(results, "REFERENCE_DIR", tmp_path / "reference")
     (tmp_path / "README.md").write_text("before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
-    arms = ["mobilenetv2-base", "mobilenetv2-sa-described"]
+    arms = ["mobilenetv2-base", "mobilenetv2-sa-described", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"]
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
     rendered(folders / "frozen")
     table = pd.DataFrame(
@@ -155,10 +155,14 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     results.write_table(table, "table1", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
+    for name in ("table1", "heatmaps"):
+        (folders / "frozen" / "figures" / f"{name}.png").write_bytes(name.encode())
     pipeline.publish("frozen")
+    (figure,) = (tmp_path / "reference" / "frozen" / "figures").iterdir()
+    assert figure.read_bytes() == b"table1", "the README's; every figure is in its chapter"
     kept = {f.parent.name for f in (tmp_path / "reference" / "frozen" / "runs").glob("*/features.npz")}
-    assert kept == {"mobilenetv2-base-seed0"}, "of the large files only the first seed of the base and the full models"
-    assert len(list((tmp_path / "reference" / "frozen" / "runs").glob("*/predictions.csv"))) == 4
+    assert kept == {"mobilenetv2-base-seed0", "mobilenetv2-wagf-described-seed0"}, "of the large files the first seed of two models"
+    assert len(list((tmp_path / "reference" / "frozen" / "runs").glob("*/predictions.csv"))) == 8
     assert (tmp_path / "book" / "chapters" / "table1.ipynb").is_file()
     assert not (tmp_path / "book" / "chapters" / "inputs_digest").exists()
     assert (tmp_path / "reference" / "frozen" / "runs" / "mobilenetv2-base-seed0" / "run.json").is_file()

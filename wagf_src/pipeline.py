@@ -272,11 +272,14 @@ def publish(profile: str) -> None:
                 f"the chapters also show results/{name}, which is not what results/reference/{name} holds; run "
                 f"`make keep PROFILE={name}`, or move results/{name} away and render again"
             )
-    copies = {source / name: REFERENCE_DIR / profile / name for name in ("tables", "figures")}
-    copies[source / "chapters"] = BOOK / "chapters"
-    for folder, target in copies.items():
+    reference = REFERENCE_DIR / profile
+    for folder, target in ((source / "tables", reference / "tables"), (source / "chapters", BOOK / "chapters")):
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))
+    # Every figure stands in its chapter already; once more, the README's alone.
+    shutil.rmtree(reference / "figures", ignore_errors=True)
+    (reference / "figures").mkdir()
+    shutil.copy2(source / "figures" / "table1.png", reference / "figures")
     keep_runs(profile, features=True)
     _fill_readme(profile)
     print(f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, and commit")
@@ -286,7 +289,7 @@ def keep_runs(profile: str, features: bool = False) -> None:
     """Copy a profile's own finished runs to results/reference, where they are committed; without own runs those there stay.
 
     Features are large and only a profile's own chapters draw them: they are left out, or with ``features`` kept for the
-    first seed of the base and the full models.
+    first seed of the base model and of the full model as described.
     """
     own = RESULTS_DIR / profile / "runs"
     if not any(own.glob("*/run.json")):
@@ -297,7 +300,7 @@ def keep_runs(profile: str, features: bool = False) -> None:
     seen = set()
     for run in sorted(results.load_runs(profile), key=lambda r: r.seed):
         arm = config.parse_arm(run.arm)
-        if not features or run.arm in seen or arm.modules not in ("base", "wagf"):
+        if not features or run.arm in seen or arm.modules not in ("base", "wagf") or arm.reading == "released":
             (target / run.path.name / "features.npz").unlink(missing_ok=True)
         seen.add(run.arm)
 
