@@ -68,7 +68,8 @@ TRIED = (
 class Scale:
     """How much is measured. Images and files a round; ``batch`` by side in pixels."""
 
-    rounds: int
+    rounds: int  # of `data` and `epoch`
+    network_rounds: int  # of the parts that time single steps
     batch: dict[int, int]  # sides and batches of `arms`
     arms: tuple[str, ...]
     reference: str
@@ -82,11 +83,11 @@ class Scale:
 
 # 256 px: two networks with their activations have to fit side by side (about 17 GB at this batch).
 FULL = Scale(
-    5, {128: 64, 160: 64, 256: 32}, ARMS, "densenet121-base", "densenet121-wagf-released",
+    5, 3, {128: 64, 160: 64, 256: 32}, ARMS, "densenet121-base", "densenet121-wagf-released",
     (160, 1024), (128, ("mobilenetv2-base", "densenet121-wagf-described")), TRIED, (160, 500), (64, 96, 128, 160, 192, 224, 256),
 )  # fmt: skip
 QUICK = Scale(
-    2, {32: 4}, (), "mobilenetv2-base", "mobilenetv2-wagf-released",
+    2, 2, {32: 4}, (), "mobilenetv2-base", "mobilenetv2-wagf-released",
     (32, 16), (32, ("mobilenetv2-base",)), TRIED[1:2], (32, 24), (32, 64),
 )  # fmt: skip
 
@@ -610,9 +611,9 @@ def measure_arms(scale: Scale, quick: bool) -> list[dict]:
 
         requests = [{"what": what, "images": 2 * batch} for what in ("train", "predict")]
         if scale.arms:
-            rows += compare(case(scale.reference), [case(arm) for arm in scale.arms], scale.rounds, *requests)
+            rows += compare(case(scale.reference), [case(arm) for arm in scale.arms], scale.network_rounds, *requests)
         literal = case(scale.literal, f"{scale.literal}, literal", literal=True)
-        rows += compare(literal, [case(scale.literal)], scale.rounds, *requests)
+        rows += compare(literal, [case(scale.literal)], scale.network_rounds, *requests)
     return rows
 
 
@@ -645,7 +646,7 @@ def measure_backends(scale: Scale, quick: bool) -> list[dict]:
             for precision in ("float32", "mixed_bfloat16")
         ]  # fmt: skip
         requests = [{"what": what, "images": 2 * cases[0]["batch"]} for what in ("train", "predict")]
-        rows += compare(cases[0], cases[1:], 2 if quick else 3, *requests)
+        rows += compare(cases[0], cases[1:], scale.network_rounds, *requests)
     return rows
 
 
@@ -655,7 +656,7 @@ def measure_tried(scale: Scale, quick: bool) -> list[dict]:
     return compare(
         {"label": "as training does it", **same},
         [{"label": label, **same, **changes} for label, changes in scale.tried],
-        2 if quick else 3, {"what": "train", "images": 8 * same["batch"]},
+        scale.network_rounds, {"what": "train", "images": 8 * same["batch"]},
     )  # fmt: skip
 
 
