@@ -71,10 +71,10 @@ def load(profile: Profile) -> Dataset:
 def set_autotune(enabled: bool) -> None:
     """Whether tf.data tunes itself below Keras's ``fit`` and ``predict``; without TensorFlow, nothing to do.
 
-    A tuning thread sleeps 10, 20, 40 ms and so on up to a minute, and when an epoch ends, TensorFlow (2.21) often waits
-    for it to wake: the epoch lasts 2.6, 5.1, 10, 20, 41, 82 or 142 s (chapter "Speed and cost"). There is nothing to tune
-    in a look-up by number. No number but the time depends on it, so it stands outside the training code, whose changes
-    make finished runs stale.
+    A tuning thread sleeps 10, 20, 40 ms and so on up to a minute (the period in tensorflow/core/framework/model.h), and
+    when an epoch ends, TensorFlow (2.21) often waits for it to wake: the epoch lasts 2.6, 5.1, 10, 20, 41, 82 or 142 s
+    (chapter "Speed and cost"). There is nothing to tune in a look-up by number. No number but the time depends on it, so
+    it stands outside the training code, whose changes make finished runs stale.
     """
     keras = sys.modules.get("keras")
     if keras is None or keras.backend.backend() != "tensorflow":
