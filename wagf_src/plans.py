@@ -37,9 +37,8 @@ def outcomes(profile: str, runs: list[Run]) -> pd.DataFrame:
     Differences are in points of accuracy, with 95% intervals over test images and seeds. Empty for profiles whose plan
     has no such expectation.
     """
-    rows = []
+    rows, arms = [], evaluation.by_arm(runs)
     if profile in ("frozen", "lite"):
-        arms = evaluation.by_arm(runs)
         steps = [(step, a, b, published.step("ladder", a, b)) for step, a, b in _LADDER if a in arms and b in arms]
         if steps:
             limits = ", ".join(f"{step[-1]:.2f}" for step in steps)
@@ -55,13 +54,11 @@ def outcomes(profile: str, runs: list[Run]) -> pd.DataFrame:
             off = max(np.abs(of_run - 0.5).max() for of_run in weights)
             text = f"furthest from one half in any epoch of {len(weights)} runs: {off:.1g}"
             rows.append(("Equation 1's weights stay within 0.00001 of one half", text, off <= 1e-5, True))
-    if profile == "reduced" and "mobilenetv2-base" in evaluation.by_arm(runs):
-        arms = evaluation.by_arm(runs)
-        others = [arm for arm in arms if arm != "mobilenetv2-base"]
-        if others:
-            text = f"the pretrained MobileNetV2 lies {_FAR_ABOVE} points or more above every row from random weights"
-            pairs = [(evaluation.arm_label(arm), "mobilenetv2-base", arm, _FAR_ABOVE, np.inf) for arm in others]
-            rows.append(_judge(arms, text, pairs))
+    others = [arm for arm in arms if arm != "mobilenetv2-base"]
+    if profile == "reduced" and others and "mobilenetv2-base" in arms:
+        text = f"the pretrained MobileNetV2 lies {_FAR_ABOVE} points or more above every row from random weights"
+        pairs = [(evaluation.arm_label(arm), "mobilenetv2-base", arm, _FAR_ABOVE, np.inf) for arm in others]
+        rows.append(_judge(arms, text, pairs))
     return pd.DataFrame([(profile, *row) for row in rows], columns=COLUMNS)
 
 
