@@ -204,6 +204,10 @@ def test_interactive_scatter_is_self_contained_and_holds_every_image():
 def test_tables_and_percent():
     frame = pd.DataFrame({"row": ["(i)"], "value": [np.nan]})
     assert "<td>–</td>" in figures.table(frame).data and "<td>(i)</td>" in figures.table(frame).data
+    intervals = pd.DataFrame({"value": ["85.9 [83.7, 87.8]", "-15.1 [-16.9, -13.8]"]})
+    assert [line for line in figures.table(intervals).data.split() if "&nbsp;" in line] == [
+        "[83.7,&nbsp;87.8]</td>", "[-16.9,&nbsp;-13.8]</td>"
+    ]  # fmt: skip
     assert figures.percent(0.85949, 0.8371, 0.8780) == "85.9 [83.7, 87.8]"
     assert figures.percent(np.nan, np.nan, np.nan) == "–" and figures.percent(0.5, decimals=0) == "50"
 

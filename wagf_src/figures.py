@@ -5,6 +5,7 @@ Figures are returned closed, so that a notebook shows one by naming it on the la
 
 import html
 import json
+import re
 import textwrap
 
 import matplotlib.pyplot as plt
@@ -108,6 +109,7 @@ def stamp(figure, provenance: str):
 def table(frame):
     """A data frame as an HTML table for people: no index, dashes for what is missing, scrolls sideways if it must."""
     html_table = frame.rename_axis(columns=None).to_html(index=False, na_rep="–", border=0, justify="left")
+    html_table = re.sub(r"\[(-?[\d.,]+), (-?[\d.])", r"[\1,&nbsp;\2", html_table)  # an interval is not broken
     return HTML(f'<div style="overflow-x:auto">{html_table}</div>')
 
 

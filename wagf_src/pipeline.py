@@ -217,6 +217,8 @@ def _executed(path: Path) -> str:
     for cell in notebook["cells"]:
         cell["metadata"].pop("papermill", None)
         cell["metadata"].pop("execution", None)
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            cell["id"] = "injected-parameters"  # papermill draws another each time
         if cell["cell_type"] == "code" and "".join(cell["source"]).strip():
             failed = any(output["output_type"] == "error" for output in cell["outputs"])
             if failed or cell["execution_count"] is None:
