@@ -149,7 +149,7 @@ def test_nothing_that_is_published_names_a_folder_of_a_machine():
 
 def test_the_profiles_are_described_as_they_are():
     rows = re.findall(
-        r"^\| `(\w+)` \| (\w+) \| (\d+) \| (\d+) \|", (BOOK / "reproduce.md").read_text(encoding="utf-8"), re.M
+        r"^\| `([\w-]+)` \| (\w+) \| (\d+) \| (\d+) \|", (BOOK / "reproduce.md").read_text(encoding="utf-8"), re.M
     )
     described = {name: (data.lower(), int(size), int(epochs)) for name, data, size, epochs in rows}
     profiles = [load_profile(p.stem) for p in PROFILES_DIR.glob("*.yaml")]

@@ -34,6 +34,15 @@ def test_the_profiles_of_the_design_exist():
     assert {"demo", "frozen", "lite", "reduced", "released", "paper"} <= {p.stem for p in config.PROFILES_DIR.glob("*.yaml")}
 
 
+def test_released_random_has_the_networks_of_released_and_needs_no_weights_but_mobilenets():
+    released, random = load_profile("released"), load_profile("released-random")
+    assert {arm.replace("-random", "") for arm in random.arms} == set(released.arms)
+    needs = {arm for arm in random.arms if config.resolve(random, f"{arm}-seed0").weights == "imagenet"}
+    assert needs == {"mobilenetv2-base", "mobilenetv2-base-lr0.01"}
+    same = {"name", "description", "arms"}
+    assert {k: v for k, v in vars(random).items() if k not in same} == {k: v for k, v in vars(released).items() if k not in same}
+
+
 def test_paper_profile_states_the_papers_setup():
     paper = load_profile("paper")
     assert (paper.image_size, paper.epochs, paper.batch_size, paper.optimizer) == (256, 25, 64, "adam")

@@ -60,6 +60,9 @@ def test_far_above_is_five_points_above_each(results_dir):
     assert [float(v) for v in re.findall(r" ([-+][.0-9]+) \[", line["measured"])] == pytest.approx([27.2, 18.1], abs=0.6)
     line = judged(results_dir, {"densenet121-base-random": 120}, profile="reduced")["the"]
     assert not line["held"] and line["certain"], "two points above one of them: a clear miss"
+    others = {"densenet121-base-random": 120, "densenet121-base-random-lr0.01": 0}
+    line = judged(results_dir, {"mobilenetv2-base": 100, **others}, profile="released-random")["the"]
+    assert line["held"] and len(re.findall(r" [-+][.0-9]+ \[", line["measured"])) == 1, "no points; one learning rate"
 
 
 def test_limits_are_those_of_the_plan():
@@ -70,7 +73,8 @@ def test_limits_are_those_of_the_plan():
     assert "convolution differ by less than one point, in either direction; pooling by less than two" in text
     assert "full model differ by less than one point" in text and "with two points in the place of one" in text
     assert "within 0.00001" in text
-    assert "five points of accuracy or more above each other row" in text and plans._FAR_ABOVE == 5
+    assert "five points of accuracy or more above each other row" in text and plans._ABOVE == {"reduced": 5, "released-random": 0}
+    assert "the pretrained MobileNetV2 lies above every row from random weights" in text
     limits = [points for *_, points in plans._ALIKE]
     assert limits == [{"frozen": 1}, {"frozen": 2}, {"frozen": 1, "lite": 2}]
 
