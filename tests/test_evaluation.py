@@ -577,3 +577,10 @@ def test_a_damaged_split_file_is_one_line():
         evaluation.split_effects(frame.drop(columns="n_test"))
     with pytest.raises(UserError, match="twice"):
         evaluation.split_effects(pd.concat([frame, frame.head(1)]))
+
+
+def test_features_beyond_half_precision_are_the_largest_value(tmp_path):
+    np.savez_compressed(tmp_path / "features.npz", features=np.array([[np.inf, -np.inf, 1.5]], np.float16))
+    assert Run(tmp_path).features()["features"].tolist() == [[65504.0, -65504.0, 1.5]]
+    (tmp_path / "features.npz").unlink()
+    assert Run(tmp_path).features() == {}

@@ -137,8 +137,10 @@ class Run:
             return {key: arrays[key] for key in arrays.files}
 
     def features(self) -> dict[str, np.ndarray]:
-        """``features`` (n_test, d) float16, pooled, in the row order of predictions.csv."""
-        return self._arrays("features.npz")
+        """``features`` (n_test, d) float16, pooled, in the row order of predictions.csv; empty if they were not kept."""
+        # What a network far off its course gives beyond half precision was stored as infinite: the largest value stands for it.
+        largest = np.finfo(np.float16).max
+        return {name: values.clip(-largest, largest) for name, values in self._arrays("features.npz").items()}
 
     def attention(self) -> dict[str, np.ndarray]:
         """``safa`` (n_test, h, w) and/or ``soft_attention`` (n_test, H, W), float16; empty for arms without."""
