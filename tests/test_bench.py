@@ -250,7 +250,7 @@ def test_network_cases_train(source):
 
 
 def test_what_was_tried_reaches_the_compiled_step_or_the_process():
-    known = {"compile", "batch", "environment", "autotune"}
+    known = {"compile", "batch", "environment", "autotune", "input"}
     assert all(changes.keys() <= known and changes for _, changes in bench.TRIED)
     with pytest.raises(TypeError, match="no_such_setting"):
         bench._network_case({**CASE, "arm": "mobilenetv2-base", "compile": {"no_such_setting": 1}})
