@@ -197,13 +197,13 @@ def test_hours_of_a_profile(clockwork):
     published = bench.training_rates(counter)
     step = {"what": ["train"], "case": ["densenet121-base"], "pixels": [128], "seconds_per_image": [0.01]}
     here = bench.measured_rates(counter, pd.DataFrame(step))
-    rows = {row["device"]: row for row in bench._profile_rows(profile, work, published, here)}
+    rows = {row["device"]: row for row in bench._profile_rows(profile, work, published, here, "AMD, 2 cores")}
     flops = (work["training"] + work["evaluation"]).sum()
     assert rows["RTX 3090"]["hours"] * 3600 == pytest.approx(flops / (3 * 913.65 * (3e9 + head)))
     # On the A100 only ResNet-50 was published: DenseNet-121 in the RTX 3090's proportion.
     a100 = 2375 / 1218.01 * 913.65
     assert rows["A100 (40 GB)"]["hours"] * 3600 == pytest.approx(flops / (3 * a100 * (3e9 + head)))
-    assert rows["this machine"]["hours"] * 3600 == pytest.approx(flops / (3 * (3e9 * (128 / 224) ** 2 + head)) * 0.01)
+    assert rows["AMD, 2 cores"]["hours"] * 3600 == pytest.approx(flops / (3 * (3e9 * (128 / 224) ** 2 + head)) * 0.01)
     assert {row["basis"].split()[0] for row in rows.values()} == {"derived"}
 
 

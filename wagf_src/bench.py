@@ -731,7 +731,7 @@ def training_rates(counter: Counter) -> dict[str, dict[str, float]]:
 
 
 def measured_rates(counter: Counter, arms: pd.DataFrame) -> dict[str, dict[int, float]]:
-    """Operations per second in training on this machine, by network and side in pixels, from arms.csv."""
+    """Operations per second in training on the machine of arms.csv, by network and side in pixels."""
     found = {}
     for row in arms[arms["what"] == "train"].itertuples():
         if ", literal" not in row.case:
@@ -786,6 +786,7 @@ def cost(scale: Scale, quick: bool, arms: pd.DataFrame | None) -> dict[str, list
         ]  # fmt: skip
         published = training_rates(counter)
         here = measured_rates(counter, arms) if arms is not None else {}
+        machine = arms["provenance"].iloc[0].split("; ")[1] if here else ""  # it need not be the one that counts
         hours = []
         for profile in profiles:
             try:
@@ -793,12 +794,12 @@ def cost(scale: Scale, quick: bool, arms: pd.DataFrame | None) -> dict[str, list
             except UserError as error:
                 print(f"  {profile.name}: left out ({str(error).split('; ')[0]})")
                 continue
-            hours += _profile_rows(profile, work, published, here)
+            hours += _profile_rows(profile, work, published, here, machine)
         derived = _derived(counter, published["A100 (40 GB)"]) if not quick else []
     return {"flops": flops, "profiles": hours, "derived": derived}
 
 
-def _profile_rows(profile: Profile, work: pd.DataFrame, published, here) -> list[dict]:
+def _profile_rows(profile: Profile, work: pd.DataFrame, published, here, machine: str) -> list[dict]:
     total = work["training"] + work["evaluation"]
     same = {
         "profile": profile.name, "pixels": profile.image_size, "arms": len(profile.arms), "seeds": len(profile.seeds),
@@ -817,7 +818,7 @@ def _profile_rows(profile: Profile, work: pd.DataFrame, published, here) -> list
     if here:
         seconds = [t / (_rate_here(here, a, profile.image_size) or np.nan) for t, a in zip(total, work["arm"])]
         basis = "derived from this benchmark's training steps"
-        rows.append(same | {"device": "this machine", "basis": basis, "hours": np.sum(seconds) / 3600})
+        rows.append(same | {"device": machine, "basis": basis, "hours": np.sum(seconds) / 3600})
     runs = results.load_runs(profile.name, required=False)
     if {run.name for run in runs} >= set(profile.runs()):
         ours = [run.info for run in runs if run.name in profile.runs()]
