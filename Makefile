@@ -82,7 +82,8 @@ chapters:
 
 chapter.%:
 	@echo "chapter $*"
-	@$(BIN)/papermill notebooks/$*.ipynb $(WORK)/executed/$*.ipynb -k python3 --no-progress-bar \
+	@# As many chapters at a time as cores: threads of their own within each would only wait for each other.
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/papermill notebooks/$*.ipynb $(WORK)/executed/$*.ipynb -k python3 --no-progress-bar \
 	  -p profile $(NAME) > $(WORK)/executed/$*.log 2>&1 \
 	  || $(call FAILED,chapter $*,$(WORK)/executed/$*.log)
 
