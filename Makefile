@@ -27,14 +27,12 @@ BIN      := $(VENV)/bin
 PIPELINE := $(BIN)/python -m wagf_src.pipeline
 NAME     := $(notdir $(basename $(PROFILE)))
 WORK     := results/$(NAME)/.work
-CHAPTERS := $(filter-out train scorecard,$(notdir $(basename $(wildcard notebooks/*.ipynb))))
 RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
 # One line on what failed, of which log: the Python error in it, else (killed from outside) the exit code.
 FAILED   = { code=$$?; why="$$(grep -a 'Error: ' $(2) | tail -n 1)"; \
   echo "error: $(1) failed: $${why:-it ended with code $$code and no error of its own; killed, or out of memory?} (log: $(2))" >&2; exit 1; }
-# An outer `make -j` keeps its job count. Chapters are light and take all cores.
-SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(1))
-CORES   := $(shell getconf _NPROCESSORS_ONLN)
+# An outer `make -j` keeps its job count.
+SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce batch work report runs chapters book data test bench lab keep publish clean lock
@@ -63,7 +61,7 @@ report: $(VENV)/.run  ## chapters and book again, from the runs that are there (
 	@$(PIPELINE) book $(PROFILE)
 
 runs:
-	@todo="$$(cat $(WORK)/stale_runs)"; [ -z "$$todo" ] || $(call SUBMAKE,$(JOBS)) -k $$(printf 'run.%s ' $$todo)
+	@todo="$$(cat $(WORK)/stale_runs)"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)
 
 run.%:
 	@mkdir -p $(WORK)/$*
@@ -73,19 +71,8 @@ run.%:
 	  || $(call FAILED,run $*,$(WORK)/$*/log)
 	@$(PIPELINE) finish-run $(PROFILE) $*
 
-# Tables go first: a chapter that finds its data no more must not leave an older table to those that read it.
 chapters:
-	@if [ -n "$$($(PIPELINE) chapters $(PROFILE))" ]; then \
-	  rm -rf $(WORK)/executed results/$(NAME)/tables results/$(NAME)/figures; mkdir -p $(WORK)/executed; \
-	  $(call SUBMAKE,$(CORES)) $(CHAPTERS:%=chapter.%) && $(MAKE) chapter.scorecard \
-	  && $(PIPELINE) finish-chapters $(PROFILE); fi
-
-chapter.%:
-	@echo "chapter $*"
-	@# As many chapters at a time as cores: threads of their own within each would only wait for each other.
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/papermill notebooks/$*.ipynb $(WORK)/executed/$*.ipynb -k python3 --no-progress-bar \
-	  -p profile $(NAME) > $(WORK)/executed/$*.log 2>&1 \
-	  || $(call FAILED,chapter $*,$(WORK)/executed/$*.log)
+	@$(PIPELINE) chapters $(PROFILE)
 
 book: $(VENV)/.book  ## the committed reference book, from book/; runs nothing
 	@$(BIN)/jupyter-book build book/ --path-output . -n -W --keep-going -q

@@ -130,6 +130,41 @@ def test_chapters_follow_the_benchmark(folders):
     assert "speed" in pipeline.stale_chapters("demo")
 
 
+def chapter(path, code):
+    cells = [nbformat.v4.new_code_cell('profile = "none"', metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(code)]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+
+
+def test_chapters_are_rendered_together_the_scorecard_last(folders, tmp_path, monkeypatch, capfd):
+    notebooks, note = tmp_path / "notebooks", tmp_path / "note"
+    notebooks.mkdir()
+    monkeypatch.setattr(pipeline, "NOTEBOOKS", notebooks)
+    wait = "import time; time.sleep(1)\n"
+    chapter(notebooks / "z.ipynb", wait + f'import pathlib; pathlib.Path("{note}").write_text(profile)')
+    chapter(notebooks / "scorecard.ipynb", f'print(open("{note}").read().upper(), 40 + 2)')
+    (folders / "demo" / "tables").mkdir(parents=True)
+    (folders / "demo" / "tables" / "old.csv").touch()
+    pipeline.render_chapters("demo")
+    rendered = folders / "demo" / "chapters"
+    assert "DEMO 42" in (rendered / "scorecard.ipynb").read_text(), "it read what the other chapter had written"
+    assert not (folders / "demo" / "tables").exists(), "no table of an earlier time is left to be read"
+    assert [line.split(",")[0] for line in capfd.readouterr().out.splitlines()] == ["chapter z", "chapter scorecard"]
+    changed = (rendered / "z.ipynb").stat().st_mtime_ns
+    pipeline.render_chapters("demo")
+    assert (rendered / "z.ipynb").stat().st_mtime_ns == changed, "nothing to do the second time"
+
+    # One that fails: one line with its error and its log, the chapters of the last time stay.
+    chapter(notebooks / "z.ipynb", 'print("kernel says"); raise ValueError("no such thing\\nat all")')
+    with pytest.raises(UserError, match=r"^chapter z failed: ValueError: no such thing \(log: .*z\.log\)$"):
+        pipeline.render_chapters("demo")
+    assert "no such thing" in (pipeline.work_dir("demo") / "executed" / "z.log").read_text()
+    assert "DEMO 42" in (rendered / "scorecard.ipynb").read_text() and pipeline.stale_chapters("demo")
+    chapter(notebooks / "z.ipynb", "import os; os._exit(3)")
+    with pytest.raises(UserError, match="chapter z failed: DeadKernelError"):
+        pipeline.render_chapters("demo")
+
+
 def test_synthetic_results_are_never_published(folders):
     fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
     rendered(folders / "demo")

@@ -564,7 +564,7 @@ def _sentence(row) -> str:
     return (
         f"{row['case']}, {row['what']}, {row['pixels']} px, {row['backend']} {row['precision']}: "
         f"{1 / row['seconds_per_image']:.4g} images/s, "
-        f"{row['ratio']:.3f} times as fast as {row['reference']} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
+        f"{row['ratio']:.3f} times as fast [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}] as the reference ({row['reference']})"
     )
 
 
@@ -872,14 +872,13 @@ def _derived(counter: Counter, a100) -> list[dict]:
 # --- command line --------------------------------------------------------------------------------------------
 
 
-def provenance(quick: bool) -> str:
-    """One line: data, machine, versions, commit, load at the start."""
+def provenance(quick: bool, git: dict) -> str:
+    """One line: data, machine, versions, commit (``results.git_state``), load at the start."""
     profile = _profile({"pixels": 32, "quick": quick})
     paths = ham10000.find_images(dataset.folder(profile), dataset.load_metadata(profile)["image_id"][:1])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     packages = ("tensorflow", "tensorflow-cpu", "jax", "keras", "numpy", "pillow")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in packages if _installed(name)]
-    git = results.git_state()
     commit = f"commit {git['commit'][:12]}{' with changes' if git['dirty'] else ''}" if git["commit"] else "no commit"
     parts = [
         ham10000.dataset_name(dataset.folder(profile), paths),
@@ -919,10 +918,11 @@ def _run(parts, quick: bool, out: Path | None) -> None:
         "data": measure_data, "arms": measure_arms, "epoch": measure_epoch, "backends": measure_backends,
         "tried": measure_tried,
     }  # fmt: skip
+    git = results.git_state()  # before the first file is written: each would count as a change to the next part
     for part in PARTS:
         if part not in parts:
             continue
-        rests_on, started = provenance(quick), time.perf_counter()
+        rests_on, started = provenance(quick, git), time.perf_counter()
         print(f"{part}", flush=True)
         if part == "cost":
             arms = pd.read_csv(out / "arms.csv") if (out / "arms.csv").is_file() else None

@@ -1,7 +1,7 @@
 """What the Makefile asks: what is out of date, is it complete, put it in place, build the book, sum up.
 
-Make runs the notebooks, one papermill process each; this module decides by content, never by time stamps (a fresh
-clone has new ones), whether a finished piece is still the one that its inputs would give. Needs no TensorFlow.
+Make trains, one papermill process a run; this module renders the chapters and decides by content, never by time stamps
+(a fresh clone has new ones), whether a finished piece is still the one that its inputs would give. Needs no TensorFlow.
 """
 
 import argparse
@@ -14,6 +14,9 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +28,7 @@ NOTEBOOKS = ROOT / "notebooks"
 BOOK = ROOT / "book"
 README = ROOT / "README.md"
 LAST = "scorecard"  # reads the tables that the other chapters write
+LONGEST = ("released_code", "confusion_features", "equation1", "heatmaps")  # go first, so that no core waits at the end
 
 # The modules that make numbers out of data and split. Those that make data and split are judged by what they give.
 _TRAINING_CODE = ("augmentation", "layers", "models", "training")
@@ -195,16 +199,60 @@ def finish_run(profile: config.Profile, run: str, notebook: bool = True) -> None
     shutil.rmtree(work)
 
 
-def finish_chapters(profile: str) -> None:
-    """Check all executed chapters and put them in place together, with the digest of what they rest on."""
+def render_chapters(profile: str) -> None:
+    """Execute the chapters if they are out of date, as many at a time as cores, check them and put them in place together.
+
+    Raises:
+        UserError: the first chapter that fails, with its error and its log; those of the last time stay.
+    """
+    names = stale_chapters(profile)
+    if not names:
+        return
+    work = work_dir(profile) / "executed"
+    # A chapter that finds its data no more must not leave an older table to those that read it.
+    for folder in (work, RESULTS_DIR / profile / "tables", RESULTS_DIR / profile / "figures"):
+        shutil.rmtree(folder, ignore_errors=True)
+    work.mkdir(parents=True)
+    # Threads of its own within each chapter would only wait for those of the others.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # Processes that stay: importing papermill anew for each would be a third of a chapter's time.
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for together in (sorted(names[:-1], key=lambda n: n not in LONGEST), names[-1:]):
+            tasks = {pool.submit(_execute, NOTEBOOKS / f"{name}.ipynb", work, profile): name for name in together}
+            for task in as_completed(tasks):
+                try:
+                    seconds = task.result()
+                except (UserError, BrokenProcessPool) as error:
+                    pool.shutdown(cancel_futures=True)
+                    why = str(error) if isinstance(error, UserError) else "its process was killed, or out of memory"
+                    log = results._short(work / f"{tasks[task]}.log")
+                    raise UserError(f"chapter {tasks[task]} failed: {why} (log: {log})") from None
+                print(f"chapter {tasks[task]}, {seconds:.0f} s", flush=True)
     target = RESULTS_DIR / profile / "chapters"
     aside = work_dir(profile) / "chapters"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    for source in _chapter_sources():
-        results.write_text(aside / source.name, _executed(work_dir(profile) / "executed" / source.name))
+    for name in names:
+        results.write_text(aside / f"{name}.ipynb", _executed(work / f"{name}.ipynb"))
     (aside / "inputs_digest").write_text(_chapters_digest(profile))
     results.move_into_place(aside, target)
+
+
+def _execute(source: Path, work: Path, profile: str) -> float:
+    """One chapter by papermill, in a process of the pool. Returns seconds; an error in a cell is a UserError of one line."""
+    import papermill
+
+    started = time.perf_counter()
+    with (work / f"{source.stem}.log").open("w") as log:
+        for stream in (1, 2):  # the kernel writes where this process does
+            os.dup2(log.fileno(), stream)
+        try:
+            papermill.execute_notebook(source, work / source.name, {"profile": profile}, kernel_name="python3", progress_bar=False)
+        except Exception as error:
+            traceback.print_exc(file=log)
+            name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+            raise UserError(f"{name}: {text.strip().splitlines()[0] if text.strip() else 'without a word'}") from None
+    return time.perf_counter() - started
 
 
 def _executed(path: Path) -> str:
@@ -362,7 +410,7 @@ def main(words=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src.pipeline", description=__doc__.splitlines()[0])
     parser.add_argument(
         "step",
-        choices=["prepare", "finish-run", "chapters", "finish-chapters", "book", "keep", "publish", "summary"],
+        choices=["prepare", "finish-run", "chapters", "book", "keep", "publish", "summary"],
     )
     parser.add_argument("profile")
     parser.add_argument("run", nargs="?")
@@ -382,9 +430,7 @@ def _step(arguments) -> None:
     elif arguments.step == "finish-run":
         finish_run(profile, arguments.run)
     elif arguments.step == "chapters":
-        print(" ".join(stale_chapters(name)))
-    elif arguments.step == "finish-chapters":
-        finish_chapters(name)
+        render_chapters(name)
     elif arguments.step == "book":
         if book_is_stale(name):
             build_book(name)
