@@ -28,9 +28,6 @@ PIPELINE := $(BIN)/python -m wagf_src.pipeline
 NAME     := $(notdir $(basename $(PROFILE)))
 WORK     := results/$(NAME)/.work
 RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
-# One line on what failed, of which log: the Python error in it, else (killed from outside) the exit code.
-FAILED   = { code=$$?; why="$$(grep -a 'Error: ' $(2) | tail -n 1)"; \
-  echo "error: $(1) failed: $${why:-it ended with code $$code and no error of its own; killed, or out of memory?} (log: $(2))" >&2; exit 1; }
 # An outer `make -j` keeps its job count.
 SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
@@ -56,22 +53,23 @@ work:
 batch: $(VENV)/.run  ## train the missing runs of PROFILE in one process, for a GPU; BUDGET=seconds in all; then reproduce
 	@$(BIN)/python -m wagf_src.batch $(PROFILE) $(if $(BUDGET),--seconds $(BUDGET))
 
-report: $(VENV)/.run  ## chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
-	@$(MAKE) chapters
+report: chapters  ## chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
 	@$(PIPELINE) book $(PROFILE)
 
 runs:
 	@todo="$$(cat $(WORK)/stale_runs)"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)
 
+# A failure is one line: the Python error in the log, else (killed from outside) the exit code.
 run.%:
 	@mkdir -p $(WORK)/$*
 	@echo "run $*"
 	@$(LAUNCH) $(BIN)/papermill notebooks/train.ipynb $(WORK)/$*/train.ipynb -k python3 --no-progress-bar --log-output \
 	  -p profile $(PROFILE) -p run $* > $(WORK)/$*/log 2>&1 \
-	  || $(call FAILED,run $*,$(WORK)/$*/log)
+	  || { code=$$?; why="$$(grep -a 'Error: ' $(WORK)/$*/log | tail -n 1)"; \
+	  echo "error: run $* failed: $${why:-it ended with code $$code and no error of its own; killed, or out of memory?} (log: $(WORK)/$*/log)" >&2; exit 1; }
 	@$(PIPELINE) finish-run $(PROFILE) $*
 
-chapters:
+chapters: $(VENV)/.run
 	@$(PIPELINE) chapters $(PROFILE)
 
 book: $(VENV)/.book  ## the committed reference book, from book/; runs nothing

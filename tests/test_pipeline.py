@@ -163,6 +163,9 @@ def test_chapters_are_rendered_together_the_scorecard_last(folders, tmp_path, mo
     chapter(notebooks / "z.ipynb", "import os; os._exit(3)")
     with pytest.raises(UserError, match="chapter z failed: DeadKernelError"):
         pipeline.render_chapters("demo")
+    chapter(notebooks / "z.ipynb", "import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
+    with pytest.raises(UserError, match="a chapter's process was killed"):
+        pipeline.render_chapters("demo")
 
 
 def test_synthetic_results_are_never_published(folders):

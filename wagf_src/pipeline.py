@@ -216,18 +216,15 @@ def render_chapters(profile: str) -> None:
     # Threads of its own within each chapter would only wait for those of the others.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     # Processes that stay: importing papermill anew for each would be a third of a chapter's time.
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    pool = ProcessPoolExecutor(os.cpu_count())
+    try:
         for together in (sorted(names[:-1], key=lambda n: n not in LONGEST), names[-1:]):
-            tasks = {pool.submit(_execute, NOTEBOOKS / f"{name}.ipynb", work, profile): name for name in together}
-            for task in as_completed(tasks):
-                try:
-                    seconds = task.result()
-                except (UserError, BrokenProcessPool) as error:
-                    pool.shutdown(cancel_futures=True)
-                    why = str(error) if isinstance(error, UserError) else "its process was killed, or out of memory"
-                    log = results._short(work / f"{tasks[task]}.log")
-                    raise UserError(f"chapter {tasks[task]} failed: {why} (log: {log})") from None
-                print(f"chapter {tasks[task]}, {seconds:.0f} s", flush=True)
+            for task in as_completed([pool.submit(_execute, NOTEBOOKS / f"{name}.ipynb", work, profile) for name in together]):
+                print(task.result(), flush=True)
+    except BrokenProcessPool:  # of all that had not ended, hence nobody can say which chapter it was
+        raise UserError(f"a chapter's process was killed; out of memory? (logs: {results._short(work)})") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
     target = RESULTS_DIR / profile / "chapters"
     aside = work_dir(profile) / "chapters"
     shutil.rmtree(aside, ignore_errors=True)
@@ -238,21 +235,22 @@ def render_chapters(profile: str) -> None:
     results.move_into_place(aside, target)
 
 
-def _execute(source: Path, work: Path, profile: str) -> float:
-    """One chapter by papermill, in a process of the pool. Returns seconds; an error in a cell is a UserError of one line."""
+def _execute(source: Path, work: Path, profile: str) -> str:
+    """One chapter by papermill, in a process of the pool. Returns a line for the reader; what fails is a UserError of one line."""
     import papermill
 
-    started = time.perf_counter()
-    with (work / f"{source.stem}.log").open("w") as log:
+    started, log = time.perf_counter(), work / f"{source.stem}.log"
+    with log.open("w") as file:
         for stream in (1, 2):  # the kernel writes where this process does
-            os.dup2(log.fileno(), stream)
+            os.dup2(file.fileno(), stream)
         try:
             papermill.execute_notebook(source, work / source.name, {"profile": profile}, kernel_name="python3", progress_bar=False)
         except Exception as error:
-            traceback.print_exc(file=log)
+            traceback.print_exc(file=file)
             name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
-            raise UserError(f"{name}: {text.strip().splitlines()[0] if text.strip() else 'without a word'}") from None
-    return time.perf_counter() - started
+            first = text.strip().splitlines()[0] if text.strip() else "without a word"
+            raise UserError(f"chapter {source.stem} failed: {name}: {first} (log: {results._short(log)})") from None
+    return f"chapter {source.stem}, {time.perf_counter() - started:.0f} s"
 
 
 def _executed(path: Path) -> str:
