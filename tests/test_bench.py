@@ -256,32 +256,6 @@ def test_what_was_tried_reaches_the_compiled_step_or_the_process():
         bench._network_case({**CASE, "arm": "mobilenetv2-base", "compile": {"no_such_setting": 1}})
 
 
-def test_fused_batch_norm_is_kerass_to_rounding():
-    import keras
-    import tensorflow as tf
-
-    rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(1, 3, size=(4, 3, 5, 6)), tf.float32)
-    weights = tf.constant(rng.normal(size=x.shape), tf.float32)
-    plain, fused = (keras.layers.BatchNormalization(momentum=0.7) for _ in range(2))
-    call = bench.fused_batch_norm(type(plain).call)
-    found = []
-    for layer, run in ((plain, lambda **k: plain(x, **k)), (fused, lambda **k: call(fused, x, **k))):
-        layer.build(x.shape)
-        layer.gamma.assign(np.arange(1.0, 7))
-        layer.beta.assign(np.arange(6.0))
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            total = tf.reduce_sum(run(training=True) * weights)
-        gradients = tape.gradient(total, [x, layer.gamma.value, layer.beta.value])
-        found.append([run(training=True), run(training=False), *gradients, layer.moving_mean.value, layer.moving_variance.value])
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
-    # Outputs in training have the statistics that the layer promises: mean beta, standard deviation gamma.
-    np.testing.assert_allclose(np.mean(found[1][0], axis=(0, 1, 2)), np.arange(6), atol=1e-4)
-    np.testing.assert_allclose(np.std(found[1][0], axis=(0, 1, 2)), np.arange(1, 7), rtol=1e-3)
-
-
 def test_a_worker_answers_and_one_that_fails_says_why():
     with bench.Worker({**CASE, "kind": "copies", "how": "virtual"}) as worker:
         assert worker.ask(images=16)["peak_mib"] > 50 and worker.start_seconds > 0

@@ -86,32 +86,6 @@ def test_an_interrupted_run_goes_on_exactly(capsys):
     pd.testing.assert_frame_equal(results.Run(folder).history()[columns], whole_history[columns])
 
 
-def test_loading_data_turns_the_autotuning_of_tf_data_off():
-    """An epoch's end would wait for tf.data's tuning thread, up to a minute; asked of the datasets that Keras makes."""
-    from keras.src.trainers.data_adapters import array_data_adapter, py_dataset_adapter
-
-    class Files(keras.utils.PyDataset):
-        def __len__(self):
-            return 2
-
-        def __getitem__(self, i):
-            return np.full((4, 1), i), np.zeros(4)
-
-    def made():
-        rows = np.arange(10)
-        yield array_data_adapter.ArrayDataAdapter({"number": rows}, rows, batch_size=4).get_tf_dataset()
-        yield py_dataset_adapter.PyDatasetAdapter(Files(), shuffle=False).get_tf_dataset()
-
-    for enabled in (True, False):
-        dataset.set_autotune(enabled)
-        assert [d.options().autotune.enabled for d in made()] == [enabled] * 2
-    dataset.set_autotune(True)
-    dataset.load(FROZEN)
-    array, _ = made()
-    assert array.options().autotune.enabled is False
-    assert [batch[0]["number"].numpy().tolist() for batch in array] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-
-
 def test_runs_that_share_a_process_are_as_if_alone():
     training._last_network = None
     alone = predictions(training.train(FROZEN, "mobilenetv2-wagf-described-seed4"))

@@ -53,8 +53,9 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
     stale = pipeline.stale_runs(profile, dataset.load(profile))
     todo = order([run for run in stale if runs is None or run in runs])
     print(f"profile {profile.name}: {len(todo)} of {len(profile.runs())} runs to do", flush=True)
-    from wagf_src import training  # only now: nothing to do needs no backend
+    from wagf_src import fast, training  # only now: nothing to do needs no backend
 
+    fast.enable()
     left = list(todo)
     for run in todo:
         if seconds is not None:

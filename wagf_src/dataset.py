@@ -1,8 +1,5 @@
 """A profile's data, ready for use: checked metadata and decoded images, the same way for real and synthetic data."""
 
-import contextlib
-import functools
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +48,6 @@ def load(profile: Profile) -> Dataset:
     Raises:
         UserError: data missing, incomplete or corrupt.
     """
-    set_autotune(False)
     where, metadata = folder(profile), load_metadata(profile)
     paths = ham10000.find_images(where, metadata["image_id"])
     name = ham10000.dataset_name(where, paths)
@@ -66,34 +62,3 @@ def load(profile: Profile) -> Dataset:
         images=images,
         image_digest=image_digest,
     )
-
-
-def set_autotune(enabled: bool) -> None:
-    """Whether tf.data tunes itself below Keras's ``fit`` and ``predict``; without TensorFlow, nothing to do.
-
-    A tuning thread sleeps 10, 20, 40 ms and so on up to a minute (the period in tensorflow/core/framework/model.h), and
-    when an epoch ends, TensorFlow (2.21) often waits for it to wake: the epoch lasts 2.6, 5.1, 10, 20, 41, 82 or 142 s
-    (chapter "Speed and cost"). There is nothing to tune in a look-up by number. No number but the time depends on it, so
-    it stands outside the training code, whose changes make finished runs stale.
-    """
-    keras = sys.modules.get("keras")
-    if keras is None or keras.backend.backend() != "tensorflow":
-        return
-    with contextlib.suppress(ImportError, AttributeError):  # no public switch; another Keras is slower, not wrong
-        from keras.src.trainers.data_adapters import array_data_adapter, py_dataset_adapter
-
-        for adapter in (array_data_adapter.ArrayDataAdapter, py_dataset_adapter.PyDatasetAdapter):
-            original = getattr(adapter.get_tf_dataset, "__wrapped__", adapter.get_tf_dataset)
-            adapter.get_tf_dataset = _with_autotune(original, enabled)
-
-
-def _with_autotune(get_tf_dataset, enabled: bool):
-    @functools.wraps(get_tf_dataset)
-    def wrapped(self):
-        import tensorflow as tf
-
-        options = tf.data.Options()
-        options.autotune.enabled = enabled
-        return get_tf_dataset(self).with_options(options)
-
-    return wrapped

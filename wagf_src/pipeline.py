@@ -180,8 +180,9 @@ def prepare(profile: config.Profile) -> None:
         flush=True,
     )
     if profile.train == "frozen" and stale:
-        from wagf_src import training  # imports TensorFlow, hence only where it is needed
+        from wagf_src import fast, training  # import TensorFlow, hence only where it is needed
 
+        fast.enable()
         training.frozen_features(profile, data)
 
 
