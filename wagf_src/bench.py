@@ -85,7 +85,7 @@ class Scale:
 
 # 256 px: two networks with their activations have to fit side by side (about 17 GB at this batch).
 FULL = Scale(
-    5, 3, {128: 64, 160: 64, 256: 32}, ARMS, "densenet121-base", "densenet121-wagf-released",
+    10, 3, {128: 64, 160: 64, 256: 32}, ARMS, "densenet121-base", "densenet121-wagf-released",
     (160, 1024), (128, ("mobilenetv2-base", "densenet121-wagf-described")), TRIED, (160, 500), (64, 96, 128, 160, 192, 224, 256),
 )  # fmt: skip
 QUICK = Scale(
