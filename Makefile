@@ -24,7 +24,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONUNBUFFERED = 1
 
 BIN      := $(VENV)/bin
-PIPELINE := $(BIN)/python -m wagf_src.pipeline
+PIPELINE := $(BIN)/python -m wagf_src
 NAME     := $(notdir $(basename $(PROFILE)))
 WORK     := results/$(NAME)/.work
 RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
@@ -51,7 +51,7 @@ work:
 	@$(PIPELINE) summary $(PROFILE)
 
 batch: $(VENV)/.run  ## train the missing runs of PROFILE in one process, for a GPU; BUDGET=seconds in all; then reproduce
-	@$(BIN)/python -m wagf_src.batch $(PROFILE) $(if $(BUDGET),--seconds $(BUDGET))
+	@$(BIN)/python -m wagf_src sweep $(PROFILE) $(if $(BUDGET),--seconds $(BUDGET))
 
 report: chapters  ## chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
 	@$(PIPELINE) book $(PROFILE)
@@ -77,7 +77,7 @@ book: $(VENV)/.book  ## the committed reference book, from book/; runs nothing
 	@echo "Book: _build/html/index.html"
 
 data: $(VENV)/.run  ## HAM10000 from Kaggle into data/ham10000, checked; does nothing when it is there
-	@$(BIN)/python -m wagf_src.ham10000 download
+	@$(BIN)/python -m wagf_src download
 
 test: $(VENV)/.dev  ## all tests
 	@$(BIN)/python -m pytest

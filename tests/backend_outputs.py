@@ -8,8 +8,8 @@ import sys
 import keras
 import numpy as np
 
-from wagf_src import models
-from wagf_src.config import parse_arm
+from wagf_src.arms import parse_arm
+from wagf_src.models.classifier import build_head, explain
 
 # Both readings, every kind of fusion, every branch. The arm with the most to differentiate is trained for a step.
 ARMS = {
@@ -28,12 +28,12 @@ def outputs() -> dict[str, np.ndarray]:
     y = np.array([0, 3, 5, 5])
     found = {}
     for name, what in ARMS.items():
-        model = models.build_head(parse_arm(name), (SIZE, SIZE, CHANNELS))
+        model = build_head(parse_arm(name), (SIZE, SIZE, CHANNELS))
         # Fusion weights stay where they start; everything else, biases included, is random.
         model.set_weights(
             [w if v.path.endswith("gradient_weights") else 0.3 * rng.normal(size=w.shape) for v, w in weights_of(model)]
         )
-        for key, value in models.explain(model)(x).items():
+        for key, value in explain(model)(x).items():
             found[f"{name}/{key}"] = keras.ops.convert_to_numpy(value)
         if what == "train":
             model.compile(keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -4,7 +4,8 @@ import functools
 
 import pytest
 
-from wagf_src import evaluation, pipeline, results
+from wagf_src import paths
+from wagf_src.stats import bootstrap
 
 
 def pytest_collection_modifyitems(items):
@@ -18,16 +19,15 @@ def own_results(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WAGF_CACHE_DIR", str(folder / "cache"))
         patch.delenv("HAM10000_DIR", raising=False)
-        for module in (results, pipeline):
-            patch.setattr(module, "RESULTS_DIR", folder / "results")
+        patch.setattr(paths, "RESULTS_DIR", folder / "results")
         yield folder / "results"
 
 
 @pytest.fixture
 def results_dir(tmp_path, monkeypatch):
     """A test's own ``results/`` without a reference, and fewer resamples, for comparisons that are not near their limits."""
-    monkeypatch.setattr(results, "RESULTS_DIR", tmp_path)
-    monkeypatch.setattr(results, "REFERENCE_DIR", tmp_path / "reference")
+    monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path)
+    monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
     for name in ("interval", "paired_difference"):
-        monkeypatch.setattr(evaluation, name, functools.partial(getattr(evaluation, name), resamples=200))
+        monkeypatch.setattr(bootstrap, name, functools.partial(getattr(bootstrap, name), resamples=200))
     return tmp_path

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wagf_src.config import CLASSES, parse_arm
-from wagf_src.results import PROBABILITY_COLUMNS, SCHEMA_VERSION, Run
+from wagf_src.arms import parse_arm
+from wagf_src.classes import CLASSES
+from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, Run
 
 COUNTS = {"akiec": 8, "bcc": 10, "bkl": 16, "df": 5, "mel": 15, "nv": 140, "vasc": 6}  # 200 test images
 LADDER = (
@@ -56,7 +57,7 @@ def fabricate(
                 part.to_csv(path / "validation_predictions.csv", index=False, float_format="%.6g")
             _write_arrays(path, parse_arm(arm), y, lead, rng)
             if parse_arm(arm).modules == "probe":
-                splits(len(y), rng).to_csv(path / "splits.csv", index=False, float_format="%.6g")
+                made_up_splits(len(y), rng).to_csv(path / "splits.csv", index=False, float_format="%.6g")
             best = _write_history(path, parse_arm(arm), epochs, rng)
             accuracy = float((test[PROBABILITY_COLUMNS].to_numpy().argmax(1) == y).mean())
             info = _info(arm, seed, len(y), epochs, best, accuracy, synthetic)
@@ -81,7 +82,7 @@ def _predictions(y, lead, shared, rng, prefix):
     return frame
 
 
-def splits(n=200, rng=None, repeats=10) -> pd.DataFrame:
+def made_up_splits(n=200, rng=None, repeats=10) -> pd.DataFrame:
     """The leakage experiment as the linear probe's run keeps it (``split_experiment.run``), with made-up scores.
 
     Leakage gives the memorising classifier 0.1 and the linear one 0.02, but nothing on lesions photographed once, which
@@ -90,12 +91,24 @@ def splits(n=200, rng=None, repeats=10) -> pd.DataFrame:
     rng = rng or np.random.default_rng(0)
     rows = []
     for classifier, level, gain in (("logistic", 0.75, 0.02), ("nearest", 0.65, 0.1)):
-        for split, subset in (*((s, t) for s in ("image", "lesion") for t in ("all", "single", "multiple")), ("paper", "all")):
+        for split, subset in (
+            *((s, t) for s in ("image", "lesion") for t in ("all", "single", "multiple")),
+            ("paper", "all"),
+        ):
             mean = level + (0.08 if split == "paper" or subset == "single" else gain if split == "image" else 0)
             for repeat, accuracy in enumerate(mean + 0.01 * rng.normal(size=repeats)):
-                row = {"classifier": classifier, "split": split, "repeat": repeat, "subset": subset, "n_train": 4 * n, "n_test": n}
+                row = {
+                    "classifier": classifier,
+                    "split": split,
+                    "repeat": repeat,
+                    "subset": subset,
+                    "n_train": 4 * n,
+                    "n_test": n,
+                }
                 row |= {"correct": round(accuracy * n), "accuracy": accuracy, "balanced_accuracy": accuracy - 0.2}
-                rows.append(row | {"melanoma_sensitivity": accuracy - 0.3, "sibling_share": 0.4 if split == "image" else 0.0})
+                rows.append(
+                    row | {"melanoma_sensitivity": accuracy - 0.3, "sibling_share": 0.4 if split == "image" else 0.0}
+                )
     return pd.DataFrame(rows)
 
 

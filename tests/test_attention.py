@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from wagf_src import attention, figures
-from wagf_src.config import CLASSES, ROOT, UserError
+from wagf_src import paths
+from wagf_src.classes import CLASSES
+from wagf_src.errors import UserError
+from wagf_src.report import figures
+from wagf_src.stats import attention
 
 
 @pytest.fixture
@@ -210,7 +213,7 @@ def test_maps_are_shown_without_photographs_unless_asked(rng):
 
 
 def test_the_notebook_shows_no_real_photograph_by_default():
-    cells = json.loads((ROOT / "notebooks" / "heatmaps.ipynb").read_text(encoding="utf-8"))["cells"]
+    cells = json.loads((paths.ROOT / "notebooks" / "heatmaps.ipynb").read_text(encoding="utf-8"))["cells"]
     parameters = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
     values = {}
     exec("".join(parameters["source"]), values)

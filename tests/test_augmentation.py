@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from wagf_src.augmentation import IDENTITY, AffineTransform, DeviceArray, affine_parameters, dihedral_parameters
-from wagf_src.config import Profile
+from wagf_src.data import augmentation
+from wagf_src.data.augmentation import IDENTITY
+from wagf_src.models.device import AffineTransform, DeviceArray
+from wagf_src.profile import Profile
 
 
 def profile(**changes):
@@ -16,19 +18,19 @@ def profile(**changes):
 
 def test_a_copy_depends_on_seed_image_and_number_alone():
     rows, copies = np.array([5, 5, 9, 5]), np.array([1, 2, 1, 0])
-    maps = affine_parameters(rows, copies, 7, profile())
+    maps = augmentation.affine_parameters(rows, copies, 7, profile())
     assert maps.dtype == np.float32 and maps.shape == (4, 8)
     order = np.array([2, 0, 3, 1])
-    assert (affine_parameters(rows[order], copies[order], 7, profile()) == maps[order]).all()
-    assert (affine_parameters(rows[:1], copies[:1], 7, profile()) == maps[:1]).all()
+    assert (augmentation.affine_parameters(rows[order], copies[order], 7, profile()) == maps[order]).all()
+    assert (augmentation.affine_parameters(rows[:1], copies[:1], 7, profile()) == maps[:1]).all()
     assert len({m.tobytes() for m in maps}) == 4
-    assert (affine_parameters(rows, copies, 8, profile())[:3] != maps[:3]).any(axis=1).all()
+    assert (augmentation.affine_parameters(rows, copies, 8, profile())[:3] != maps[:3]).any(axis=1).all()
     assert (maps[3] == IDENTITY).all()
 
 
 def test_the_parameters_are_frozen():
     """Written down on another day: a new machine or library version must give these very numbers."""
-    found = affine_parameters(np.array([0, 1, 9999]), np.array([1, 2, 3]), 12, profile(image_size=160))
+    found = augmentation.affine_parameters(np.array([0, 1, 9999]), np.array([1, 2, 3]), 12, profile(image_size=160))
     expected = [
         [0.34732, -0.93692, 137.08449, -0.94882, -0.34297, 185.99571, 0.0, 0.0],
         [-0.13959, -0.97015, 163.73055, 1.0802, -0.12537, -12.24382, 0.0, 0.0],
@@ -38,7 +40,9 @@ def test_the_parameters_are_frozen():
 
 
 def test_ranges():
-    maps = affine_parameters(np.arange(20000), np.ones(20000, int), 0, profile(rotation_degrees=90, shift=0.1, zoom=0.2))
+    maps = augmentation.affine_parameters(
+        np.arange(20000), np.ones(20000, int), 0, profile(rotation_degrees=90, shift=0.1, zoom=0.2)
+    )
     linear = maps[:, [0, 1, 3, 4]].reshape(-1, 2, 2).astype(float)
     zoom = np.linalg.norm(linear, axis=1)  # columns: zoom of x and of y
     assert zoom.min() == pytest.approx(0.8, abs=0.01) and zoom.max() == pytest.approx(1.2, abs=0.01)
@@ -47,14 +51,16 @@ def test_ranges():
     assert np.abs(shift).max() == pytest.approx(6.4, abs=0.05)
     flipped = np.linalg.det(linear) < 0  # one flip of the two
     assert flipped.mean() == pytest.approx(0.5, abs=0.02)
-    still = affine_parameters(np.arange(9), np.ones(9, int), 0, profile(rotation_degrees=0.0, shift=0.0, zoom=0.0, flip=False))
+    still = augmentation.affine_parameters(
+        np.arange(9), np.ones(9, int), 0, profile(rotation_degrees=0.0, shift=0.0, zoom=0.0, flip=False)
+    )
     assert np.allclose(still, IDENTITY, atol=1e-5)
 
 
 def test_pixels_are_scipys():
     rng = np.random.default_rng(0)
     images = ndimage.gaussian_filter(rng.integers(0, 256, (4, 64, 64, 3)).astype(float), (0, 2, 2, 0)).astype(np.uint8)
-    maps = affine_parameters(np.arange(4), np.arange(4), 3, profile())
+    maps = augmentation.affine_parameters(np.arange(4), np.arange(4), 3, profile())
     moved = np.array(AffineTransform()([DeviceArray(images)(np.arange(4)), maps]))
     y, x = np.mgrid[:64, :64]
     for image, m, found in zip(images, maps.astype(float), moved):
@@ -77,7 +83,7 @@ def test_device_array_is_not_trained_and_keeps_its_type():
 
 def test_the_eight_views_are_numpys_flips_and_turns():
     image = np.random.default_rng(2).integers(0, 256, (6, 6, 3)).astype("float32")
-    maps = dihedral_parameters(np.arange(8), 6)
+    maps = augmentation.dihedral_parameters(np.arange(8), 6)
     views = np.asarray(AffineTransform()([np.stack([image] * 8), maps]))
     for number, view in enumerate(views):
         expected = np.rot90(np.fliplr(image) if number >= 4 else image, number % 4)

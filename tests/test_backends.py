@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from backend_outputs import ARMS, outputs
 
-from wagf_src.config import ROOT
+from wagf_src import paths
 from wagf_src.layers import SoftAttention
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra: dev)")
@@ -25,7 +25,7 @@ def start(script, *arguments):
     environment = os.environ | {
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(paths.ROOT),
         # Tiny models: compiling takes longer than computing.
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }

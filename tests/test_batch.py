@@ -5,8 +5,11 @@ import dataclasses
 import pytest
 from test_training import FROZEN
 
-from wagf_src import batch, dataset, pipeline, results, training
-from wagf_src.config import UserError
+from wagf_src.data import dataset
+from wagf_src.errors import UserError
+from wagf_src.report import staleness
+from wagf_src.runs import Run
+from wagf_src.train import sweep, trainer
 
 pytestmark = pytest.mark.usefixtures("own_results")
 
@@ -15,46 +18,50 @@ GRID = dataclasses.replace(FROZEN, name="grid", arms=ARMS, seeds=(0, 1), epochs=
 
 
 def test_what_can_share_a_network_comes_together():
-    assert batch.order(GRID.runs()) == [
-        "mobilenetv2-base-seed0", "mobilenetv2-base-lr0.01-seed0", "mobilenetv2-base-seed1", "mobilenetv2-base-lr0.01-seed1",
-        "mobilenetv2-sa-described-seed0", "mobilenetv2-sa-described-seed1",
-    ]  # fmt: skip
+    assert sweep.order(GRID.runs()) == [
+        "mobilenetv2-base-seed0",
+        "mobilenetv2-base-lr0.01-seed0",
+        "mobilenetv2-base-seed1",
+        "mobilenetv2-base-lr0.01-seed1",
+        "mobilenetv2-sa-described-seed0",
+        "mobilenetv2-sa-described-seed1",
+    ]
 
 
 def test_a_budget_stops_between_epochs_and_the_same_command_goes_on(own_results, capsys):
     runs = ["mobilenetv2-base-seed0", "mobilenetv2-base-lr0.01-seed0"]
-    assert batch.train_all(GRID, runs, seconds=0.0) == runs  # no time at all: nothing begun, nothing half done
+    assert sweep.train_all(GRID, runs, seconds=0.0) == runs  # no time at all: nothing begun, nothing half done
     assert not (own_results / "grid" / "runs").exists()
 
-    check = training._check_budget
+    check = trainer._check_budget
 
     def after_one_epoch(profile, epoch, started, state):
         check(dataclasses.replace(profile, time_budget_seconds=1e-9 if epoch == 2 else None), epoch, started, state)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_check_budget", after_one_epoch)
-        assert batch.train_all(GRID, runs, seconds=1000.0) == runs
+        patch.setattr(trainer, "_check_budget", after_one_epoch)
+        assert sweep.train_all(GRID, runs, seconds=1000.0) == runs
     told = capsys.readouterr()
     assert "after epoch 1 of 2" in told.err and "0 runs finished, 2 left" in told.out
-    assert batch.train_all(GRID, runs) == []
+    assert sweep.train_all(GRID, runs) == []
     assert "resumed after epoch 1" in capsys.readouterr().out
     for run in runs:
         folder = own_results / "grid" / "runs" / run
-        assert results.Run(folder).info["run"] == run and not (folder / "train.ipynb").exists()
+        assert Run(folder).info["run"] == run and not (folder / "train.ipynb").exists()
 
 
 def test_finished_runs_are_left_alone(own_results, capsys):
     kept = own_results / "grid" / "runs" / "mobilenetv2-base-seed0" / "run.json"
     before = kept.stat().st_mtime_ns
-    assert batch.train_all(GRID) == []
+    assert sweep.train_all(GRID) == []
     assert "4 of 6 runs to do" in capsys.readouterr().out and kept.stat().st_mtime_ns == before
-    assert pipeline.stale_runs(GRID, dataset.load(GRID)) == []
+    assert staleness.stale_runs(GRID, dataset.load(GRID)) == []
     assert not any((own_results / "grid" / ".work").glob("*/staging"))
 
 
 def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
     wild = dataclasses.replace(GRID, name="wild", arms=("mobilenetv2-base", "mobilenetv2-sa-described"), seeds=(0,))
-    train = training.train
+    train = trainer.train
 
     def failing(profile, run):
         if "base" in run:
@@ -62,13 +69,13 @@ def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
         return train(profile, run)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "train", failing)
-        assert batch.train_all(wild) == ["mobilenetv2-base-seed0"]
+        patch.setattr(trainer, "train", failing)
+        assert sweep.train_all(wild) == ["mobilenetv2-base-seed0"]
     assert "error: mobilenetv2-base-seed0: out of luck" in capsys.readouterr().err
     with pytest.raises(UserError, match="no run x-seed0"):
-        batch.train_all(wild, ["x-seed0"])
+        sweep.train_all(wild, ["x-seed0"])
 
 
 def test_a_wrong_profile_is_one_line_and_an_exit_code(capsys):
-    assert batch.main(["nowhere"]) == 2
+    assert sweep.main(["nowhere"]) == 2
     assert capsys.readouterr().err.startswith("error: no profile 'nowhere'")

@@ -18,9 +18,10 @@ from bs4 import BeautifulSoup
 from nbformat import v4
 from PIL import Image
 
-from wagf_src.config import PROFILES_DIR, ROOT, load_profile
+from wagf_src import paths
+from wagf_src.profile import load_profile
 
-BOOK = ROOT / "book"
+BOOK = paths.ROOT / "book"
 TOC = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
 ENTRIES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 CHAPTERS = [Path(entry).name for entry in ENTRIES if entry.startswith("chapters/")]
@@ -73,10 +74,23 @@ def html(tmp_path_factory) -> Path:
         if not file.is_file():
             nbformat.write(placeholder(name), file)
     done = subprocess.run(
-        [Path(sys.executable).with_name("jupyter-book"), "build", source, "--config", ROOT / "_config.yml",
-         "--path-output", folder, "-n", "-W", "--keep-going", "-q"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            Path(sys.executable).with_name("jupyter-book"),
+            "build",
+            source,
+            "--config",
+            paths.ROOT / "_config.yml",
+            "--path-output",
+            folder,
+            "-n",
+            "-W",
+            "--keep-going",
+            "-q",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "Traceback" not in said
@@ -96,9 +110,11 @@ def article_of(page: Path):
 
 def test_every_page_has_a_source_and_every_notebook_is_in_the_book():
     missing = [e for e in ENTRIES if not e.startswith("chapters/") and not (BOOK / f"{e}.md").is_file()]
-    missing += [f"notebooks/{name}.ipynb" for name in CHAPTERS if not (ROOT / "notebooks" / f"{name}.ipynb").is_file()]
+    missing += [
+        f"notebooks/{name}.ipynb" for name in CHAPTERS if not (paths.ROOT / "notebooks" / f"{name}.ipynb").is_file()
+    ]
     assert not missing
-    assert {p.stem for p in (ROOT / "notebooks").glob("*.ipynb")} - {"train"} == set(CHAPTERS)
+    assert {p.stem for p in (paths.ROOT / "notebooks").glob("*.ipynb")} - {"train"} == set(CHAPTERS)
     assert {p.stem for p in PROSE} == {e for e in ENTRIES if not e.startswith("chapters/")}
 
 
@@ -113,13 +129,13 @@ def test_committed_chapter_was_executed_from_its_source(path):
         if cell.cell_type == "code" and cell.source.strip():
             assert cell.execution_count is not None, cell.source
             assert not [o for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"], cell.source
-    source = nbformat.read(ROOT / "notebooks" / path.name, as_version=4)
+    source = nbformat.read(paths.ROOT / "notebooks" / path.name, as_version=4)
     shown = [c.source for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     assert shown == [c.source for c in source.cells], "the notebook has changed since: run `make publish` again"
 
 
 def test_the_published_table_of_all_results_is_that_of_the_committed_predictions():
-    reference = ROOT / "results" / "reference"
+    reference = paths.ROOT / "results" / "reference"
     right = defaultdict(list)
     for file in sorted(reference.glob("*/runs/*/predictions.csv")):
         predictions = pd.read_csv(file)
@@ -139,7 +155,7 @@ def test_nothing_that_is_published_names_a_folder_of_a_machine():
     texts = [
         *PROSE,
         *COMMITTED,
-        *(ROOT / name for name in ("README.md", "_config.yml", "environment.yml", "CITATION.cff")),
+        *(paths.ROOT / name for name in ("README.md", "_config.yml", "environment.yml", "CITATION.cff")),
     ]
     path = re.compile(r"(?<![\w.-])/(?:home/\w+|Users/\w+|root|work|tmp|farm|mnt)/")
     # In a notebook's JSON, a line begins after a backslash and an n.
@@ -152,7 +168,7 @@ def test_the_profiles_are_described_as_they_are():
         r"^\| `([\w-]+)` \| (\w+) \| (\d+) \| (\d+) \|", (BOOK / "reproduce.md").read_text(encoding="utf-8"), re.M
     )
     described = {name: (data.lower(), int(size), int(epochs)) for name, data, size, epochs in rows}
-    profiles = [load_profile(p.stem) for p in PROFILES_DIR.glob("*.yaml")]
+    profiles = [load_profile(p.stem) for p in paths.PROFILES_DIR.glob("*.yaml")]
     assert described == {p.name: (p.data, p.image_size, p.epochs) for p in profiles}
 
 
@@ -164,25 +180,27 @@ def test_every_reference_is_cited_and_every_citation_has_its_reference():
 
 
 def test_readme_has_the_place_for_results_and_links_to_what_exists():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     assert text.count("<!-- results:begin -->") == text.count("<!-- results:end -->") == 1
     assert text.index("<!-- results:begin -->") < text.index("<!-- results:end -->")
     targets = [t for t in re.findall(r"\]\(([^)\s]+)\)", text) if "//" not in t]
     assert targets
-    assert not [t for t in targets if not (ROOT / t.split("#")[0]).exists()]
+    assert not [t for t in targets if not (paths.ROOT / t.split("#")[0]).exists()]
 
 
 def test_citation_file_names_licence_and_authors():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((paths.ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= set(citation)  # what the format requires
-    assert citation["license"] == "MIT" and (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+    assert citation["license"] == "MIT" and (paths.ROOT / "LICENSE").read_text(encoding="utf-8").startswith(
+        "MIT License"
+    )
 
 
 def test_conda_users_get_the_same_lock():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    environment = yaml.safe_load((paths.ROOT / "environment.yml").read_text(encoding="utf-8"))
     (pip,) = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
     assert pip == ["-r requirements/run.txt"]
-    lock = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
+    lock = (paths.ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
     assert "--hash=sha256:" in lock and "--index-url" not in lock
 
 
@@ -279,10 +297,21 @@ addEventListener("load", async () => {
 
 def chromium(page: Path, profile: Path, *words: str) -> str:
     command = [
-        shutil.which("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-        "--allow-file-access-from-files", f"--user-data-dir={profile}", *words, page.as_uri(),
-    ]  # fmt: skip
+        shutil.which("chromium"),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+        "--allow-file-access-from-files",
+        f"--user-data-dir={profile}",
+        *words,
+        page.as_uri(),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 

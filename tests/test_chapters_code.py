@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from wagf_src import released
-from wagf_src.config import ROOT
+from wagf_src import paths
+from wagf_src.paper import released
+from wagf_src.paper.released import CHANNELS
 
 
 def window_by_scipy(x, kernel, first):
@@ -64,7 +65,7 @@ def test_jax_takes_the_definition_literally():
     by_rule = released.scores(x, kernel)
     np.testing.assert_allclose(released.jax_scores(x, kernel), by_rule, atol=1e-4)
     # The two definitions are told apart by the probe, or the chapter's table would say nothing.
-    assert np.abs(by_rule - released.scores(x, kernel, released.middle_channel(released.CHANNELS))).max() > 1
+    assert np.abs(by_rule - released.scores(x, kernel, released.middle_channel(CHANNELS))).max() > 1
 
 
 def test_tensorflow_without_onednn_reads_the_middle_and_blames_the_first():
@@ -72,7 +73,7 @@ def test_tensorflow_without_onednn_reads_the_middle_and_blames_the_first():
     pytest.importorskip("tensorflow")
     x, kernel = released.probe()
     answer = released.tensorflow_build(onednn=False)
-    middle = released.middle_channel(released.CHANNELS)
+    middle = released.middle_channel(CHANNELS)
     assert np.flatnonzero(answer["influence"]).tolist() == [middle, middle + 1, middle + 2]
     np.testing.assert_allclose(answer["scores"], released.scores(x, kernel, middle), atol=1e-4)
     np.testing.assert_allclose(answer["compiled"], released.scores(x, kernel), atol=1e-4)
@@ -91,7 +92,9 @@ def test_a_failing_tensorflow_is_reported(monkeypatch):
 @pytest.mark.parametrize("name", ["released_code", "equation1"])
 def test_chapters_fix_the_backend_before_keras_is_imported(name):
     """A reader's KERAS_BACKEND=jax, or a GPU, must not change or stop chapters that use TensorFlow's tape."""
-    cells = ["".join(c["source"]) for c in json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]]
+    cells = [
+        "".join(c["source"]) for c in json.loads((paths.ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+    ]
     sets = next(
         i for i, text in enumerate(cells) if '"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"' in text
     )

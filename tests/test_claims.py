@@ -8,16 +8,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wagf_src import attention, claims, config, published, results
-from wagf_src.config import CLASSES
-from wagf_src.results import PROBABILITY_COLUMNS
+from wagf_src import paths
+from wagf_src.classes import CLASSES
+from wagf_src.paper import claims, equation1, published
+from wagf_src.profile import load_profile
+from wagf_src.report import output
+from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, load_runs
+from wagf_src.stats import attention
 
 Y = np.repeat(np.arange(7), list(published.TEST_SUPPORTS.values()))
 STEPS = ["soft-attention", "fusion", "safa"]
 CHAPTERS = {
-    "protocol", "published_numbers", "table1", "ablation", "table2", "heatmaps", "confusion_features", "calibration",
-    "training_curves", "released_code", "equation1",
-}  # fmt: skip
+    "protocol",
+    "published_numbers",
+    "table1",
+    "ablation",
+    "table2",
+    "heatmaps",
+    "confusion_features",
+    "calibration",
+    "training_curves",
+    "released_code",
+    "equation1",
+}
 DENSENET = ["densenet121-base", "densenet121-sa-described", "densenet121-sa-gf-described", "densenet121-wagf-described"]
 
 pytestmark = pytest.mark.usefixtures("results_dir")
@@ -32,12 +45,22 @@ def write_run(folder, arm, seed, wrong, profile="paper", name="HAM10000", images
     )
     frame[PROBABILITY_COLUMNS] = 0.9 * np.eye(7)[answer] + 0.1 / 7
     info = {
-        "schema_version": results.SCHEMA_VERSION, "run": f"{arm}-seed{seed}", "arm": arm, "seed": seed,
-        "profile": profile, "settings": config.load_profile("paper").settings() | settings,
-        "data": {"name": name, "images": images, "n_test": len(y)}, "environment": {"device": "a test"}, "git": {},
-        "wall_seconds": 1, "train_images_per_second": {}, "parameters": {}, "best_epoch": 1, "test_metrics": {},
+        "schema_version": SCHEMA_VERSION,
+        "run": f"{arm}-seed{seed}",
+        "arm": arm,
+        "seed": seed,
+        "profile": profile,
+        "settings": load_profile("paper").settings() | settings,
+        "data": {"name": name, "images": images, "n_test": len(y)},
+        "environment": {"device": "a test"},
+        "git": {},
+        "wall_seconds": 1,
+        "train_images_per_second": {},
+        "parameters": {},
+        "best_epoch": 1,
+        "test_metrics": {},
         "inputs_digest": "0",
-    }  # fmt: skip
+    }
     path = folder / profile / "runs" / f"{arm}-seed{seed}"
     path.mkdir(parents=True, exist_ok=True)
     frame.to_csv(path / "predictions.csv", index=False)
@@ -56,16 +79,17 @@ def write_ladder(folder, mistakes, seeds=(0, 1), **options):
 def judge(claim_id, profile="paper"):
     """What one claim's test finds; the whole ledger takes longer."""
     (claim,) = (c for c in claims.LEDGER if c.id == claim_id)
-    return claim.test(claims.Material(profile, results.load_runs(profile, required=False)))
+    return claim.test(claims.Material(profile, load_runs(profile, required=False)))
 
 
 def write_counts(folder, profile="paper", provenance="HAM10000", **changes):
     """protocol_counts.csv as HAM10000 gives it (numbers from the recovered protocol), with changes by quantity."""
     classes = {
-        "images": [327, 514, 1099, 115, 1113, 6705, 142], "test images": list(published.TEST_SUPPORTS.values()),
+        "images": [327, 514, 1099, 115, 1113, 6705, 142],
+        "test images": list(published.TEST_SUPPORTS.values()),
         "images left": [297, 479, 1011, 107, 1067, 5822, 129],
         "augmented files": [7972, 7714, 7777, 5771, 7819, 8022, 6937],
-    }  # fmt: skip
+    }
     classes["validation files"] = [math.floor(0.3 * n) for n in classes["augmented files"]]
     pairs = zip(classes["augmented files"], classes["validation files"])
     classes["training files"] = [n - v for n, v in pairs]
@@ -74,7 +98,7 @@ def write_counts(folder, profile="paper", provenance="HAM10000", **changes):
         lines += [(quantity, c, v) for c, v in zip(CLASSES, values)]
         lines.append((quantity, "total", changes.get(quantity.replace(" ", "_"), sum(values))))
     frame = pd.DataFrame(lines, columns=["quantity", "class", "count"])
-    results.write_table(frame, "protocol_counts", profile, provenance)
+    output.write_table(frame, "protocol_counts", profile, provenance)
 
 
 def write_attention(
@@ -93,7 +117,7 @@ def write_attention(
     columns += [f"diff_{control}{end}" for control in ("area", "gauss") for end in ("", "_low", "_high")]
     # Soft attention's map beside it, on the lesion in full: the claim is not about it.
     lines += [(arm, "soft_attention", c, seeds, 1, 0.2, 0.2, 1, 1, *[0.8] * 6) for c in (*CLASSES, "all")]
-    results.write_table(pd.DataFrame(lines, columns=columns), "attention_maps", "paper", provenance)
+    output.write_table(pd.DataFrame(lines, columns=columns), "attention_maps", "paper", provenance)
 
 
 # --- the ledger itself ---------------------------------------------------------------------------------------
@@ -134,9 +158,15 @@ def test_without_results_only_mathematics_is_decided():
 
 @pytest.mark.parametrize(
     "low, high, verdict",
-    [(0.1, 0.5, claims.REPRODUCED), (0.1, 9, claims.REPRODUCED), (-1, 0.5, claims.NOT_REPRODUCED),
-     (-3, -1, claims.NOT_REPRODUCED), (-1, 2, claims.NOT_TESTABLE), (0, 0.5, claims.NOT_REPRODUCED)],
-)  # fmt: skip
+    [
+        (0.1, 0.5, claims.REPRODUCED),
+        (0.1, 9, claims.REPRODUCED),
+        (-1, 0.5, claims.NOT_REPRODUCED),
+        (-3, -1, claims.NOT_REPRODUCED),
+        (-1, 2, claims.NOT_TESTABLE),
+        (0, 0.5, claims.NOT_REPRODUCED),
+    ],
+)
 def test_direction_is_judged_by_the_interval(low, high, verdict):
     assert claims.direction(low, high, claimed=1.3) == verdict
 
@@ -178,10 +208,10 @@ def test_counts_of_a_rehearsal_are_not_judged(results_dir):
 
 
 def test_committed_tables_are_read_only_beside_committed_runs(results_dir, monkeypatch):
-    monkeypatch.setattr(results, "RESULTS_DIR", results_dir / "reference")
+    monkeypatch.setattr(paths, "RESULTS_DIR", results_dir / "reference")
     write_counts(results_dir)
     write_run(results_dir / "reference", "densenet121-base", 0, [])
-    monkeypatch.setattr(results, "RESULTS_DIR", results_dir)
+    monkeypatch.setattr(paths, "RESULTS_DIR", results_dir)
     assert judge("images").verdict == claims.REPRODUCED
     write_run(results_dir, "densenet121-base", 0, [])
     assert judge("images").verdict == claims.NOT_TESTABLE
@@ -321,9 +351,12 @@ def test_best_backbone_must_beat_both(results_dir, rival):
 @pytest.mark.parametrize(
     "mistakes, accuracy, others",
     # 90.75% is 102 mistakes. At 117 the difference is inside both margins, at 200 outside; better is never worse.
-    [(117, claims.REPRODUCED, claims.NOT_TESTABLE),
-     (200, claims.NOT_REPRODUCED, claims.NOT_REPRODUCED), (20, claims.REPRODUCED, claims.REPRODUCED)],
-)  # fmt: skip
+    [
+        (117, claims.REPRODUCED, claims.NOT_TESTABLE),
+        (200, claims.NOT_REPRODUCED, claims.NOT_REPRODUCED),
+        (20, claims.REPRODUCED, claims.REPRODUCED),
+    ],
+)
 def test_headline_is_judged_within_both_margins(results_dir, mistakes, accuracy, others):
     write_ladder(results_dir, {"densenet121-wagf-released": mistakes}, seeds=(0,))
     assert judge("accuracy-released").verdict == accuracy
@@ -333,11 +366,17 @@ def test_headline_is_judged_within_both_margins(results_dir, mistakes, accuracy,
 
 @pytest.mark.parametrize(
     "change, named",
-    [({"name": "HAM10000 (200 x 150 copies)"}, "200 x 150"), ({"epochs": 10}, "epochs 10 for 25"),
-     ({"learning_rate": 0.001}, "learning_rate"), ({"test_views": 8}, "test_views 8 for 1"),
-     ({"label_smoothing": 0.1}, "label_smoothing"), ({"schedule": "cosine"}, "schedule cosine"),
-     ({"images": 168}, "rehearsal"), ({"weights": "none"}, "weights")],
-)  # fmt: skip
+    [
+        ({"name": "HAM10000 (200 x 150 copies)"}, "200 x 150"),
+        ({"epochs": 10}, "epochs 10 for 25"),
+        ({"learning_rate": 0.001}, "learning_rate"),
+        ({"test_views": 8}, "test_views 8 for 1"),
+        ({"label_smoothing": 0.1}, "label_smoothing"),
+        ({"schedule": "cosine"}, "schedule cosine"),
+        ({"images": 168}, "rehearsal"),
+        ({"weights": "none"}, "weights"),
+    ],
+)
 def test_levels_need_the_papers_conditions(results_dir, change, named):
     write_run(results_dir, "densenet121-wagf-described", 0, np.arange(400), **change)
     found = judge("accuracy-described")
@@ -347,7 +386,7 @@ def test_levels_need_the_papers_conditions(results_dir, change, named):
 
 def test_paper_profile_meets_the_papers_conditions(results_dir):
     write_run(results_dir, "densenet121-wagf-described", 0, [])
-    assert claims.departures(results.load_runs("paper")[0]) == []
+    assert claims.departures(load_runs("paper")[0]) == []
 
 
 def test_every_class_counts(results_dir):
@@ -421,7 +460,7 @@ def test_heatmaps_read_what_the_chapter_writes():
     for maps, on_lesion in ((masks + 0.01, True), (np.ones(masks.shape), False)):
         table = attention.summary([attention.shares(maps, masks)] * 2, dx)
         table = table.assign(arm="mobilenetv2-wagf-described", map="safa")
-        results.write_table(table, "attention_maps", "paper", "HAM10000")
+        output.write_table(table, "attention_maps", "paper", "HAM10000")
         assert (judge("heatmaps-described").verdict == claims.REPRODUCED) == on_lesion
 
 
@@ -431,23 +470,23 @@ def test_heatmaps_read_what_the_chapter_writes():
 @pytest.mark.parametrize("start", [0.0, 0.2, 0.5, 0.9])
 def test_equation_1_swaps_its_weights(start):
     """The short proof says g' = 1 - g; the orbit is computed by finite differences, which know nothing of it."""
-    orbit = claims.equation1_orbit(start, 5, seed=3)
+    orbit = equation1.equation1_orbit(start, 5, seed=3)
     assert orbit == pytest.approx([start, 1 - start] * 3, abs=1e-7)
 
 
 def test_equation_1_would_not_be_contradicted_if_it_adapted(monkeypatch):
-    monkeypatch.setattr(claims, "equation1_orbit", lambda start, steps, seed: start * 0.9 ** np.arange(steps + 1))
+    monkeypatch.setattr(equation1, "equation1_orbit", lambda start, steps, seed: start * 0.9 ** np.arange(steps + 1))
     assert judge("dynamic-fusion").verdict == claims.NOT_TESTABLE
 
 
 @pytest.mark.parametrize("size", [(8, 8, 4, 3), (5, 7, 2, 5), (3, 3, 1, 1)])
 def test_haar_and_mixing_is_a_strided_convolution(size):
-    assert claims.haar_as_convolution(*size) < 1e-12
+    assert equation1.haar_as_convolution(*size) < 1e-12
 
 
 def test_a_longer_wavelet_is_no_2x2_convolution(monkeypatch):
     """db2 looks beyond the 2 x 2 patch, so the same check must fail."""
-    real = claims.pywt.dwt2
+    real = equation1.pywt.dwt2
 
     def db2(image, name, **options):
         if image.shape[:2] == (2, 2):
@@ -455,6 +494,6 @@ def test_a_longer_wavelet_is_no_2x2_convolution(monkeypatch):
         low, high = real(image, "db2", **options)
         return low[1:, 1:], tuple(band[1:, 1:] for band in high)
 
-    monkeypatch.setattr(claims.pywt, "dwt2", db2)
-    assert claims.haar_as_convolution(8, 8, 4, 3) > 0.1
+    monkeypatch.setattr(equation1.pywt, "dwt2", db2)
+    assert equation1.haar_as_convolution(8, 8, 4, 3) > 0.1
     assert judge("wavelet").verdict == claims.NOT_TESTABLE

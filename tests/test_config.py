@@ -3,15 +3,12 @@
 import pytest
 import yaml
 
-from wagf_src import config
-from wagf_src.config import UserError, load_profile, parse_arm
+from wagf_src import paths
+from wagf_src.arms import parse_arm
+from wagf_src.errors import UserError
+from wagf_src.profile import load_profile, resolve
 
-GOOD = {
-    "description": "for tests",
-    "data": "ham10000",
-    "image_size": 64,
-    "arms": ["mobilenetv2-base"],
-}
+GOOD = {"description": "for tests", "data": "ham10000", "image_size": 64, "arms": ["mobilenetv2-base"]}
 
 
 def write(tmp_path, values, text=None):
@@ -20,7 +17,7 @@ def write(tmp_path, values, text=None):
     return str(file)
 
 
-@pytest.mark.parametrize("name", [p.stem for p in config.PROFILES_DIR.glob("*.yaml")])
+@pytest.mark.parametrize("name", [p.stem for p in paths.PROFILES_DIR.glob("*.yaml")])
 def test_every_profile_loads_and_so_does_its_trial(name):
     profile, trial = load_profile(name), load_profile(name + "-trial")
     probes = sum(arm.endswith("-probe") for arm in profile.arms)
@@ -31,16 +28,20 @@ def test_every_profile_loads_and_so_does_its_trial(name):
 
 
 def test_the_profiles_of_the_design_exist():
-    assert {"demo", "frozen", "lite", "reduced", "released", "paper"} <= {p.stem for p in config.PROFILES_DIR.glob("*.yaml")}
+    assert {"demo", "frozen", "lite", "reduced", "released", "paper"} <= {
+        p.stem for p in paths.PROFILES_DIR.glob("*.yaml")
+    }
 
 
 def test_released_random_has_the_networks_of_released_and_needs_no_weights_but_mobilenets():
     released, random = load_profile("released"), load_profile("released-random")
     assert {arm.replace("-random", "") for arm in random.arms} == set(released.arms)
-    needs = {arm for arm in random.arms if config.resolve(random, f"{arm}-seed0").weights == "imagenet"}
+    needs = {arm for arm in random.arms if resolve(random, f"{arm}-seed0").weights == "imagenet"}
     assert needs == {"mobilenetv2-base", "mobilenetv2-base-lr0.01"}
     same = {"name", "description", "arms"}
-    assert {k: v for k, v in vars(random).items() if k not in same} == {k: v for k, v in vars(released).items() if k not in same}
+    assert {k: v for k, v in vars(random).items() if k not in same} == {
+        k: v for k, v in vars(released).items() if k not in same
+    }
 
 
 def test_paper_profile_states_the_papers_setup():
@@ -133,7 +134,8 @@ def test_arms_are_read_from_their_names(name, expected):
 
 
 @pytest.mark.parametrize(
-    "name", ["densenet121", "densenet121-sa", "densenet121-base-described", "densenet121-sa-described-conv", "x-base-lr1.2.3"]
+    "name",
+    ["densenet121", "densenet121-sa", "densenet121-base-described", "densenet121-sa-described-conv", "x-base-lr1.2.3"],
 )
 def test_impossible_arms(name):
     with pytest.raises(UserError, match="allowed"):
@@ -142,6 +144,6 @@ def test_impossible_arms(name):
 
 def test_arms_own_weights_and_rate_go_before_the_profiles():
     profile = load_profile("reduced")
-    assert config.resolve(profile, "mobilenetv2-base-random-seed0").weights == "none"
-    assert config.resolve(profile, "mobilenetv2-base-seed0").weights == "imagenet"
-    assert config.resolve(profile, "mobilenetv2-base-lr0.01-seed3").learning_rate == 0.01
+    assert resolve(profile, "mobilenetv2-base-random-seed0").weights == "none"
+    assert resolve(profile, "mobilenetv2-base-seed0").weights == "imagenet"
+    assert resolve(profile, "mobilenetv2-base-lr0.01-seed3").learning_rate == 0.01

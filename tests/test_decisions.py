@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from wagf_src import decisions
-from wagf_src.evaluation import MEL
+from wagf_src.classes import MEL
+from wagf_src.stats import calibration
+from wagf_src.stats.calibration import STRENGTHS
 
 
 def made_up(n=400, seed=0):
@@ -19,20 +20,20 @@ def test_the_full_correction_is_bayes_rule():
     density = np.array([[0.2, 0.6], [0.5, 0.1], [0.3, 0.3]])  # p(x | class) of three images
     posterior = density * mix / (density * mix).sum(axis=1, keepdims=True)
     fair = density / density.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(decisions.corrected(posterior, mix, 1.0), fair)
-    np.testing.assert_allclose(decisions.corrected(posterior, mix, 0.0), posterior)
+    np.testing.assert_allclose(calibration.corrected(posterior, mix, 1.0), fair)
+    np.testing.assert_allclose(calibration.corrected(posterior, mix, 0.0), posterior)
 
 
 def test_the_best_strength_beats_every_other():
     y, p = made_up()
     frequencies = np.bincount(y, minlength=7) / len(y)
-    chosen = decisions.best_strength(y, p, frequencies, "balanced_accuracy")
+    chosen = calibration.best_strength(y, p, frequencies, "balanced_accuracy")
 
     def recall(strength):
         called = (p / frequencies**strength).argmax(axis=1)
         return np.mean([(called[y == c] == c).mean() for c in range(7)])
 
-    assert recall(chosen) == max(recall(s) for s in decisions.STRENGTHS)
+    assert recall(chosen) == max(recall(s) for s in STRENGTHS)
 
 
 @pytest.mark.parametrize("wanted", [0.3, 0.6, 0.95, 1.0])
@@ -40,18 +41,18 @@ def test_the_melanoma_factor_is_the_smallest_that_does(wanted):
     y, p = made_up(seed=3)
     p[:, MEL] *= 0.3
     p /= p.sum(axis=1, keepdims=True)
-    factor = decisions.melanoma_factor(y, p, wanted)
+    factor = calibration.melanoma_factor(y, p, wanted)
 
     def sensitivity(f):
-        return (decisions.favour_melanoma(p, f).argmax(axis=1)[y == MEL] == MEL).mean()
+        return (calibration.favour_melanoma(p, f).argmax(axis=1)[y == MEL] == MEL).mean()
 
     assert sensitivity(factor) >= wanted
     if factor > 1:
         assert sensitivity(factor * 0.999) < wanted or sensitivity(factor * 0.999) == sensitivity(factor) > wanted
-    np.testing.assert_allclose(decisions.favour_melanoma(p, factor).sum(axis=1), 1)
+    np.testing.assert_allclose(calibration.favour_melanoma(p, factor).sum(axis=1), 1)
 
 
 def test_without_melanomas_no_factor():
     y, p = made_up()
     with pytest.raises(ValueError, match="no melanoma"):
-        decisions.melanoma_factor(np.full_like(y, 5), p, 0.6)
+        calibration.melanoma_factor(np.full_like(y, 5), p, 0.6)

@@ -8,11 +8,14 @@ import pandas as pd
 import pytest
 import scipy.stats
 import sklearn.metrics as sk
-from fabricate import FROZEN, LADDER, fabricate, splits
+from fabricate import FROZEN, LADDER, fabricate, made_up_splits
 
-from wagf_src import evaluation
-from wagf_src.config import CLASSES, UserError
-from wagf_src.results import PROBABILITY_COLUMNS, Run
+from wagf_src.classes import CLASSES
+from wagf_src.errors import UserError
+from wagf_src.paper import comparisons
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, of_arm, truth_and_probabilities, validation_predictions
+from wagf_src.stats import bootstrap, calibration, metrics, paired, proportions, separability, splits
+from wagf_src.stats.metrics import METRICS
 
 RNG = np.random.default_rng(0)
 
@@ -39,7 +42,7 @@ def one(tmp_path):
 
 
 def test_truth_and_probabilities_are_the_file(one):
-    y, p = evaluation.truth_and_probabilities(one)
+    y, p = truth_and_probabilities(one)
     frame = one.predictions()
     assert [CLASSES[k] for k in y] == frame["dx"].tolist()
     np.testing.assert_allclose(p, frame[PROBABILITY_COLUMNS], atol=1e-5)
@@ -61,24 +64,24 @@ def test_truth_and_probabilities_are_the_file(one):
 def test_spoiled_predictions_are_named(one, spoil, message):
     spoil(one.predictions()).to_csv(one.path / "predictions.csv", index=False)
     with pytest.raises(UserError, match=rf"mobilenetv2-base-seed0/predictions\.csv: .*{message}"):
-        evaluation.truth_and_probabilities(one)
+        truth_and_probabilities(one)
 
 
 def test_missing_predictions_are_named(one):
     (one.path / "predictions.csv").unlink()
     with pytest.raises(UserError, match="mobilenetv2-base-seed0/predictions.csv"):
-        evaluation.truth_and_probabilities(one)
+        truth_and_probabilities(one)
 
 
 def test_validation_predictions_may_be_absent_and_may_repeat_images(one):
-    y, p = evaluation.validation_predictions(one)
+    y, p = validation_predictions(one)
     assert p.shape == (len(y), 7) and len(y) == 100
     file = one.path / "validation_predictions.csv"
     frame = pd.read_csv(file)
     pd.concat([frame, frame]).to_csv(file, index=False)  # offline copies of one image share its id
-    assert len(evaluation.validation_predictions(one)[0]) == 200
+    assert len(validation_predictions(one)[0]) == 200
     file.unlink()
-    assert evaluation.validation_predictions(one) is None
+    assert validation_predictions(one) is None
 
 
 # --- arms ----------------------------------------------------------------------------------------------------
@@ -86,36 +89,42 @@ def test_validation_predictions_may_be_absent_and_may_repeat_images(one):
 
 def test_arms_come_in_the_order_of_table_1(tmp_path):
     runs = fabricate(tmp_path, LADDER[::-1], seeds=(1, 0))
-    arms = evaluation.by_arm(runs)
+    arms = by_arm(runs)
     assert list(arms) == [*LADDER[:4], "densenet121-sa-released", *LADDER[4:6], "densenet121-wagf-released"]
     assert [r.seed for r in arms["resnet50-base"]] == [0, 1]
-    assert evaluation.of_arm(runs, "densenet121-base") == arms["densenet121-base"]
-    assert evaluation.of_arm(runs, "mobilenetv2-probe") == []
+    assert of_arm(runs, "densenet121-base") == arms["densenet121-base"]
+    assert of_arm(runs, "mobilenetv2-probe") == []
 
 
 def test_table_1_rows_name_what_differs():
-    rows = evaluation.table1_rows(list(FROZEN))
+    rows = comparisons.table1_rows(list(FROZEN))
     assert rows[0] == ("MobileNet-v2", "mobilenetv2-base", "MobileNet-v2")
     assert ("DenseNet-121", None, "DenseNet-121") in rows and ("(iii)", None, "(iii)") in rows
     assert ("(iii), on MobileNetV2", "mobilenetv2-wagf-described", "(iii)") in rows
     assert rows[-1] == ("linear probe on MobileNetV2", "mobilenetv2-probe", None)
 
-    rows = evaluation.table1_rows(
-        ["densenet121-base-random", "densenet121-wagf-described-random", "mobilenetv2-base-random", "mobilenetv2-base",
-         "densenet121-wagf-released-random", "densenet121-wagf-described-saliency-random"]
-    )  # fmt: skip
+    rows = comparisons.table1_rows(
+        [
+            "densenet121-base-random",
+            "densenet121-wagf-described-random",
+            "mobilenetv2-base-random",
+            "mobilenetv2-base",
+            "densenet121-wagf-released-random",
+            "densenet121-wagf-described-saliency-random",
+        ]
+    )
     assert ("MobileNet-v2", "mobilenetv2-base-random", "MobileNet-v2") in rows
     assert ("MobileNet-v2, the profile's initialisation", "mobilenetv2-base", "MobileNet-v2") in rows
     assert ("(iii), as released", "densenet121-wagf-released-random", "(iii)") in rows
     assert rows[-1][1:] == ("densenet121-wagf-described-saliency-random", None)
 
-    rows = evaluation.table1_rows(["densenet121-base", "densenet121-base-lr0.01"])
+    rows = comparisons.table1_rows(["densenet121-base", "densenet121-base-lr0.01"])
     assert ("DenseNet-121", "densenet121-base", "DenseNet-121") in rows
     assert "learning rate 0.01" in rows[3][0] and rows[3][1] == "densenet121-base-lr0.01"
 
 
 def test_comparisons_differ_in_one_thing():
-    found = evaluation.comparisons(list(LADDER))
+    found = comparisons.comparisons(list(LADDER))
     ladder = [c[1:] for c in found if c[0] == "ladder"]
     d = "densenet121-"
     assert ladder[:4] == [
@@ -131,25 +140,35 @@ def test_comparisons_differ_in_one_thing():
         ("all modules together (as released)", f"{d}wagf-released", f"{d}base"),
     ]
     assert [c[2:] for c in found if c[0] == "backbone"] == [
-        ("resnet50-base", "mobilenetv2-base"), (f"{d}base", "mobilenetv2-base"), (f"{d}base", "resnet50-base"),
-    ]  # fmt: skip
+        ("resnet50-base", "mobilenetv2-base"),
+        (f"{d}base", "mobilenetv2-base"),
+        (f"{d}base", "resnet50-base"),
+    ]
     assert [c[2:] for c in found if c[0] == "reading"] == [
-        (f"{d}sa-described", f"{d}sa-released"), (f"{d}wagf-described", f"{d}wagf-released"),
-    ]  # fmt: skip
+        (f"{d}sa-described", f"{d}sa-released"),
+        (f"{d}wagf-described", f"{d}wagf-released"),
+    ]
     assert {c[0] for c in found} == {"ladder", "backbone", "reading"}
 
     variants = [
-        "mobilenetv2-probe", "mobilenetv2-base", "mobilenetv2-base-random", "mobilenetv2-base-lr0.01",
-        "mobilenetv2-sa-gf-described", "mobilenetv2-sa-gf-described-saliency", "mobilenetv2-sa-gf-described-conv",
-    ]  # fmt: skip
-    found = [(kind, a.removeprefix("mobilenetv2-"), b.removeprefix("mobilenetv2-")) for kind, _, a, b in
-             evaluation.comparisons(variants)]  # fmt: skip
+        "mobilenetv2-probe",
+        "mobilenetv2-base",
+        "mobilenetv2-base-random",
+        "mobilenetv2-base-lr0.01",
+        "mobilenetv2-sa-gf-described",
+        "mobilenetv2-sa-gf-described-saliency",
+        "mobilenetv2-sa-gf-described-conv",
+    ]
+    found = [
+        (kind, a.removeprefix("mobilenetv2-"), b.removeprefix("mobilenetv2-"))
+        for kind, _, a, b in comparisons.comparisons(variants)
+    ]
     assert ("fusion", "sa-gf-described-saliency", "sa-gf-described") in found
     assert ("branch", "sa-gf-described-conv", "sa-gf-described") in found
     assert ("training", "base-random", "base") in found and ("training", "base-lr0.01", "base") in found
     assert ("probe", "base", "probe") in found and ("ladder", "sa-gf-described", "base") in found
     assert len(found) == 6
-    assert evaluation.comparisons(["mobilenetv2-base"]) == []
+    assert comparisons.comparisons(["mobilenetv2-base"]) == []
 
 
 # --- metrics -------------------------------------------------------------------------------------------------
@@ -161,7 +180,7 @@ def test_metrics_on_a_hand_computed_case():
     predicted = np.array([4, 4, 4, 5, 5, 5, 5, 5, 4, 4])
     p = np.full((10, 7), 0.02)
     p[np.arange(10), predicted] = 0.88
-    found = evaluation.metrics(y, p)
+    found = metrics.metrics(y, p)
     assert found["accuracy"] == pytest.approx(7 / 10)
     assert found["recall_mel"] == found["melanoma_sensitivity"] == pytest.approx(3 / 4)
     assert found["recall_nv"] == pytest.approx(4 / 6)
@@ -173,7 +192,7 @@ def test_metrics_on_a_hand_computed_case():
     assert found["recall_weighted"] == found["accuracy"]
     assert found["log_loss"] == pytest.approx(-(7 * math.log(0.88) + 3 * math.log(0.02)) / 10)
     assert found["auc_melanoma"] == pytest.approx((3 * 4 + 0.5 * (3 * 2 + 1 * 4) + 0) / 24)
-    assert found["recall_df"] is None and set(found) == set(evaluation.METRICS)
+    assert found["recall_df"] is None and set(found) == set(METRICS)
 
 
 def test_metrics_agree_with_scikit_learn_and_are_plain_floats():
@@ -181,7 +200,7 @@ def test_metrics_agree_with_scikit_learn_and_are_plain_floats():
     report = sk.classification_report(
         y, p.argmax(1), labels=range(7), target_names=CLASSES, output_dict=True, zero_division=0
     )
-    found = evaluation.metrics(y, p)
+    found = metrics.metrics(y, p)
     for average in ("macro", "weighted"):
         for name, key in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
             assert found[f"{name}_{average}"] == pytest.approx(report[f"{average} avg"][key])
@@ -194,8 +213,8 @@ def test_metrics_agree_with_scikit_learn_and_are_plain_floats():
 
 def test_undefined_metrics_are_none():
     y, p = random_predictions()
-    assert evaluation.metrics(y[y != 4], p[y != 4])["auc_melanoma"] is None
-    assert evaluation.metrics(y[y == 4], p[y == 4])["auc_melanoma"] is None
+    assert metrics.metrics(y[y != 4], p[y != 4])["auc_melanoma"] is None
+    assert metrics.metrics(y[y == 4], p[y == 4])["auc_melanoma"] is None
 
 
 def test_ece_by_hand():
@@ -203,20 +222,20 @@ def test_ece_by_hand():
     p = np.zeros((4, 7))
     p[:2, 0], p[:2, 1] = 0.95, 0.05
     p[2:, 2], p[2:, 3] = 0.55, 0.45
-    assert evaluation.ece(np.array([0, 1, 2, 2]), p, bins=10) == pytest.approx(0.45)
+    assert metrics.ece(np.array([0, 1, 2, 2]), p, bins=10) == pytest.approx(0.45)
     # In one and the same bin the errors cancel: |0.75 - 0.75| = 0.
-    assert evaluation.ece(np.array([0, 1, 2, 2]), p, bins=1) == pytest.approx(0, abs=1e-12)
+    assert metrics.ece(np.array([0, 1, 2, 2]), p, bins=1) == pytest.approx(0, abs=1e-12)
     certain = np.eye(7)
-    assert evaluation.ece(np.arange(7), certain) == 0
-    assert evaluation.ece((np.arange(7) + 1) % 7, certain) == 1
+    assert metrics.ece(np.arange(7), certain) == 0
+    assert metrics.ece((np.arange(7) + 1) % 7, certain) == 1
 
 
 def test_brier_by_hand():
     p = np.array([[0.7, 0.3, 0, 0, 0, 0, 0], [0.2, 0.8, 0, 0, 0, 0, 0.0]])
     # (0.3^2 + 0.3^2 + 0.8^2 + 0.8^2) / 2
-    assert evaluation.brier(np.array([0, 0]), p) == pytest.approx((0.09 + 0.09 + 0.64 + 0.64) / 2)
-    assert evaluation.brier(np.array([2, 2]), np.eye(7)[[3, 3]]) == pytest.approx(2)
-    assert evaluation.brier(np.arange(7), np.full((7, 7), 1 / 7)) == pytest.approx(6 / 7)
+    assert metrics.brier(np.array([0, 0]), p) == pytest.approx((0.09 + 0.09 + 0.64 + 0.64) / 2)
+    assert metrics.brier(np.array([2, 2]), np.eye(7)[[3, 3]]) == pytest.approx(2)
+    assert metrics.brier(np.arange(7), np.full((7, 7), 1 / 7)) == pytest.approx(6 / 7)
 
 
 def test_batch_f1_can_exceed_what_precision_and_recall_allow():
@@ -224,21 +243,21 @@ def test_batch_f1_can_exceed_what_precision_and_recall_allow():
     y = np.array([0, 1, 2, 3])
     p = np.full((4, 7), 0.1)
     p[0, 0] = p[1, 1] = 0.9
-    assert evaluation.batch_f1(y[1:], p[1:], batch=3) == pytest.approx(2 * 1 / (1 + 3))
-    assert evaluation.batch_f1(np.array([1, 2, 3, 0]), p[[1, 2, 3, 0]], batch=3) == pytest.approx((0.5 + 1) / 2)
-    assert evaluation.batch_f1(y, p, batch=4) == pytest.approx(2 * 2 / (2 + 4))
+    assert metrics.batch_f1(y[1:], p[1:], batch=3) == pytest.approx(2 * 1 / (1 + 3))
+    assert metrics.batch_f1(np.array([1, 2, 3, 0]), p[[1, 2, 3, 0]], batch=3) == pytest.approx((0.5 + 1) / 2)
+    assert metrics.batch_f1(y, p, batch=4) == pytest.approx(2 * 2 / (2 + 4))
     # Rows (i) to (iii) of the paper break F1 <= (P + R) / 2; a batch average may: here P = R = 21/40, F1 = 0.575 > 0.525.
     y = np.array([0] * 36 + [1] * 4)
     p = np.eye(7)[[0] * 18 + [6] * 18 + [1] * 3 + [6]]
-    whole = evaluation.averages(y, p).set_index("average").loc["as released"]
+    whole = metrics.averages(y, p).set_index("average").loc["as released"]
     assert whole["precision"] == whole["recall"] == 21 / 40
-    assert evaluation.batch_f1(y, p, batch=36) == pytest.approx((18 / 36 + 3 / 4) / 2)
-    assert evaluation.batch_f1(y, p, batch=36) > (whole["precision"] + whole["recall"]) / 2
+    assert metrics.batch_f1(y, p, batch=36) == pytest.approx((18 / 36 + 3 / 4) / 2)
+    assert metrics.batch_f1(y, p, batch=36) > (whole["precision"] + whole["recall"]) / 2
 
 
 def test_averages_agree_with_scikit_learn():
     y, p = random_predictions()
-    table = evaluation.averages(y, p).set_index("average")
+    table = metrics.averages(y, p).set_index("average")
     assert list(table.index) == ["micro", "macro", "weighted", "as released"]
     for average in ("micro", "macro", "weighted"):
         expected = sk.precision_recall_fscore_support(y, p.argmax(1), average=average, zero_division=0)[:3]
@@ -255,7 +274,7 @@ def test_coverage_accuracy_by_hand():
     p[0, 0], p[1, 1], p[2, 2] = 0.6, 0.9, 0.5
     p[:, 6] = 1 - p.sum(axis=1)
     p[2, 6] = 0.4
-    kept, accuracy = evaluation.coverage_accuracy(np.array([0, 3, 2]), p)
+    kept, accuracy = metrics.coverage_accuracy(np.array([0, 3, 2]), p)
     np.testing.assert_allclose(kept, [1 / 3, 2 / 3, 1])
     np.testing.assert_allclose(accuracy, [0, 1 / 2, 2 / 3])  # the surest is wrong, then one right, then another
 
@@ -263,14 +282,14 @@ def test_coverage_accuracy_by_hand():
 @pytest.mark.parametrize("specificity", [0.5, 0.8, 0.9, 0.95, 1.0])
 def test_melanoma_threshold_keeps_the_specificity_and_no_lower_one_does(specificity):
     y, p = random_predictions()
-    threshold = evaluation.melanoma_threshold(y, p, specificity)
-    rates = evaluation.melanoma_rates(y, p, threshold)
+    threshold = calibration.melanoma_threshold(y, p, specificity)
+    rates = calibration.melanoma_rates(y, p, threshold)
     assert rates["true_negative"] / rates["others"] >= specificity
-    lower = evaluation.melanoma_rates(y, p, np.nextafter(threshold, 0))
+    lower = calibration.melanoma_rates(y, p, np.nextafter(threshold, 0))
     assert lower["true_negative"] / lower["others"] < specificity
     assert rates["melanoma"] + rates["others"] == len(y)
     with pytest.raises(UserError, match="other classes"):
-        evaluation.melanoma_threshold(np.array([4]), p[:1], 0.9)
+        calibration.melanoma_threshold(np.array([4]), p[:1], 0.9)
 
 
 # --- intervals -----------------------------------------------------------------------------------------------
@@ -278,42 +297,42 @@ def test_melanoma_threshold_keeps_the_specificity_and_no_lower_one_does(specific
 
 def test_wilson_textbook_values():
     # Agresti & Coull (1998): none of 10, upper limit z^2 / (n + z^2); Newcombe (1998), Table I: 81 of 263 and 15 of 148.
-    assert evaluation.wilson(0, 10) == pytest.approx((0, 3.841459 / 13.841459), abs=1e-6)
-    assert evaluation.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert evaluation.wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert proportions.wilson(0, 10) == pytest.approx((0, 3.841459 / 13.841459), abs=1e-6)
+    assert proportions.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert proportions.wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
     # FINDINGS, section 6: 90.75% of 1,103 is [88.9, 92.3].
-    assert evaluation.wilson(1001, 1103) == pytest.approx((0.889, 0.923), abs=5e-4)
+    assert proportions.wilson(1001, 1103) == pytest.approx((0.889, 0.923), abs=5e-4)
     for k, n in ((-1, 5), (6, 5), (0, 0)):
         with pytest.raises(UserError):
-            evaluation.wilson(k, n)
+            proportions.wilson(k, n)
 
 
-@pytest.mark.parametrize("metric", evaluation.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 def test_resampled_metrics_are_the_metrics_of_the_resamples(metric):
     """Weights on images must give what scikit-learn gives on the repeated images."""
     y, p = random_predictions()
-    draws = evaluation._image_draws(y, 5, seed=3)
+    draws = bootstrap._image_draws(y, 5, seed=3)
     assert (draws.sum(axis=1) == len(y)).all() and draws.max() > 1
     for c in range(7):  # stratified: the class counts stay
         assert (draws[:, y == c].sum(axis=1) == (y == c).sum()).all()
-    weighted = evaluation._weighted_metric(y, p, metric, draws)
+    weighted = bootstrap._weighted_metric(y, p, metric, draws)
     for draw, value in zip(draws.astype(int), weighted, strict=True):
         again = np.repeat(np.arange(len(y)), draw)
-        assert value == pytest.approx(evaluation.metrics(y[again], p[again])[metric], rel=1e-5)
+        assert value == pytest.approx(metrics.metrics(y[again], p[again])[metric], rel=1e-5)
 
 
 def test_interval_of_an_accuracy_has_the_binomial_width(tmp_path):
     run = fabricate(tmp_path, LADDER[:1])[0]
-    mean, low, high = evaluation.interval([run], "accuracy")
-    y, p = evaluation.truth_and_probabilities(run)
+    mean, low, high = bootstrap.interval([run], "accuracy")
+    y, p = truth_and_probabilities(run)
     right = p.argmax(1) == y
     assert mean == right.mean()
     variance = sum(right[y == c].var() * (y == c).sum() for c in range(7)) / len(y) ** 2  # stratified sampling
     assert (high - low) / 2 == pytest.approx(1.96 * math.sqrt(variance), rel=0.1)
     assert low < mean < high
-    narrow = evaluation.interval([run], "accuracy", level=0.5)
+    narrow = bootstrap.interval([run], "accuracy", level=0.5)
     assert narrow[2] - narrow[1] < 0.5 * (high - low)
-    assert evaluation.interval([run], "recall_weighted") == pytest.approx((mean, low, high))
+    assert bootstrap.interval([run], "recall_weighted") == pytest.approx((mean, low, high))
 
 
 def test_intervals_cover_as_often_as_they_say():
@@ -325,8 +344,8 @@ def test_intervals_cover_as_often_as_they_say():
     for k in range(200):
         right = rng.random(len(y)) < accuracy_by_class[y]
         predicted = np.where(right, y, (y + rng.integers(1, 7, len(y))) % 7)
-        values = evaluation._weighted_metric(y, np.eye(7)[predicted], "accuracy", evaluation._image_draws(y, 400, k))
-        low, high = evaluation._percentiles(values, right.mean(), 0.95)
+        values = bootstrap._weighted_metric(y, np.eye(7)[predicted], "accuracy", bootstrap._image_draws(y, 400, k))
+        low, high = bootstrap._percentiles(values, right.mean(), 0.95)
         covered += low <= accuracy_by_class.mean() <= high
     assert 0.90 <= covered / 200 <= 0.99
 
@@ -337,48 +356,48 @@ def test_seeds_widen_an_interval_by_their_own_spread(tmp_path):
         *fabricate(tmp_path / "b", LADDER[:1], seeds=(0,), skill=0.5),
         *fabricate(tmp_path / "c", LADDER[:1], seeds=(1,), skill=4.0),
     ]
-    values = [evaluation.metrics(*evaluation.truth_and_probabilities(r))["accuracy"] for r in apart]
-    mean, low, high = evaluation.interval(apart, "accuracy")
+    values = [metrics.metrics(*truth_and_probabilities(r))["accuracy"] for r in apart]
+    mean, low, high = bootstrap.interval(apart, "accuracy")
     assert mean == pytest.approx(np.mean(values))
     assert low < min(values) + 0.05 and high > max(values) - 0.05 and values[1] - values[0] > 0.3
-    assert high - low > 2 * np.diff(evaluation.interval(same, "accuracy")[1:])[0]
+    assert high - low > 2 * np.diff(bootstrap.interval(same, "accuracy")[1:])[0]
 
 
 def test_coverage_interval_agrees_with_accuracy_and_with_the_curve(runs):
-    of_arm = evaluation.of_arm(runs, LADDER[3])
-    assert evaluation.coverage_interval(of_arm, 1.0) == pytest.approx(evaluation.interval(of_arm, "accuracy"), abs=1e-6)
-    mean, low, high = evaluation.coverage_interval(of_arm, 0.5)
-    curves = [evaluation.coverage_accuracy(*evaluation.truth_and_probabilities(r))[1][99] for r in of_arm]
+    chosen = of_arm(runs, LADDER[3])
+    assert bootstrap.coverage_interval(chosen, 1.0) == pytest.approx(bootstrap.interval(chosen, "accuracy"), abs=1e-6)
+    mean, low, high = bootstrap.coverage_interval(chosen, 0.5)
+    curves = [metrics.coverage_accuracy(*truth_and_probabilities(r))[1][99] for r in chosen]
     assert mean == pytest.approx(np.mean(curves)) and low < mean < high
     for wrong in (0, 1.1, float("nan")):
         with pytest.raises(UserError, match="coverage"):
-            evaluation.coverage_interval(of_arm, wrong)
+            bootstrap.coverage_interval(chosen, wrong)
 
 
 def test_class_recall_takes_wilson(tmp_path):
     run = fabricate(tmp_path, LADDER[:1])[0]
-    y, p = evaluation.truth_and_probabilities(run)
+    y, p = truth_and_probabilities(run)
     k, n = int((p.argmax(1) == 3)[y == 3].sum()), int((y == 3).sum())
-    assert evaluation.interval([run], "recall_df") == pytest.approx((k / n, *evaluation.wilson(k, n)))
-    assert evaluation.interval([run], "melanoma_sensitivity") == evaluation.interval([run], "recall_mel")
+    assert bootstrap.interval([run], "recall_df") == pytest.approx((k / n, *proportions.wilson(k, n)))
+    assert bootstrap.interval([run], "melanoma_sensitivity") == bootstrap.interval([run], "recall_mel")
 
 
 def test_all_right_is_no_certainty(tmp_path):
     runs = fabricate(tmp_path, LADDER[:1], seeds=(0, 1), skill=50.0)
-    assert evaluation.interval(runs, "accuracy") == pytest.approx((1, *evaluation.wilson(200, 200)))
-    assert evaluation.interval(runs, "recall_df") == pytest.approx((1, *evaluation.wilson(5, 5)))
+    assert bootstrap.interval(runs, "accuracy") == pytest.approx((1, *proportions.wilson(200, 200)))
+    assert bootstrap.interval(runs, "recall_df") == pytest.approx((1, *proportions.wilson(5, 5)))
 
 
 def test_undefined_intervals_are_nan(tmp_path):
     runs = fabricate(tmp_path, LADDER[:1], counts={"nv": 30, "bcc": 10})
     for metric in ("auc_melanoma", "recall_mel", "melanoma_sensitivity"):
-        assert np.isnan(evaluation.interval(runs, metric)).all()
-    assert np.isfinite(evaluation.interval(runs, "f1_macro")).all()
+        assert np.isnan(bootstrap.interval(runs, metric)).all()
+    assert np.isfinite(bootstrap.interval(runs, "f1_macro")).all()
 
 
 def test_intervals_hold_their_estimate_and_stay_in_range(runs):
-    for metric in evaluation.METRICS:
-        mean, low, high = evaluation.interval(evaluation.of_arm(runs, LADDER[3]), metric, resamples=300)
+    for metric in METRICS:
+        mean, low, high = bootstrap.interval(of_arm(runs, LADDER[3]), metric, resamples=300)
         assert 0 <= low <= mean <= high, metric
         assert high <= 1 or metric in ("log_loss", "brier"), metric
 
@@ -388,32 +407,32 @@ def test_bias_of_resampling_is_taken_out():
     rng = np.random.default_rng(4)
     p = rng.dirichlet(np.ones(7), 2000)
     y = np.array([rng.choice(7, p=row) for row in p])
-    estimate = evaluation.ece(y, p)
-    values = evaluation._weighted_metric(y, p, "ece", evaluation._image_draws(y, 500, 0))
+    estimate = metrics.ece(y, p)
+    values = bootstrap._weighted_metric(y, p, "ece", bootstrap._image_draws(y, 500, 0))
     assert np.quantile(values, 0.2) > estimate
-    low, high = evaluation._percentiles(values, estimate, 0.95)
+    low, high = bootstrap._percentiles(values, estimate, 0.95)
     assert abs((low + high) / 2 - estimate) < 0.1 * (high - low)
 
 
 def test_bad_requests_are_named(runs, tmp_path):
     with pytest.raises(UserError, match="unknown metric 'f1'"):
-        evaluation.interval(runs, "f1")
+        bootstrap.interval(runs, "f1")
     with pytest.raises(UserError, match="at least one run"):
-        evaluation.interval([], "accuracy")
+        bootstrap.interval([], "accuracy")
     with pytest.raises(UserError, match="at least one run of each"):
-        evaluation.paired_difference(runs, [], "accuracy")
+        bootstrap.paired_difference(runs, [], "accuracy")
     other = fabricate(tmp_path, LADDER[:1], counts={"nv": 30, "bcc": 10})
     with pytest.raises(UserError, match="different images"):
-        evaluation.paired_difference(runs[:1], other, "accuracy")
+        bootstrap.paired_difference(runs[:1], other, "accuracy")
 
 
 def test_two_thousand_resamples_of_the_paper_size_are_quick(tmp_path):
     counts = {"akiec": 30, "bcc": 35, "bkl": 88, "df": 8, "mel": 46, "nv": 883, "vasc": 13}
     runs = fabricate(tmp_path, LADDER[:1], seeds=(0,), counts=counts)
-    evaluation.truth_and_probabilities(runs[0])
-    evaluation._draws.cache_clear()
+    truth_and_probabilities(runs[0])
+    bootstrap._draws.cache_clear()
     started = time.process_time()
-    evaluation.interval(runs, "f1_macro", resamples=2000)
+    bootstrap.interval(runs, "f1_macro", resamples=2000)
     assert time.process_time() - started < 1.0
 
 
@@ -421,26 +440,26 @@ def test_two_thousand_resamples_of_the_paper_size_are_quick(tmp_path):
 
 
 def test_a_paired_difference_is_narrower_than_two_intervals(runs):
-    a, b = (evaluation.of_arm(runs, arm)[:1] for arm in (LADDER[5], LADDER[2]))
-    difference, low, high = evaluation.paired_difference(a, b, "accuracy")
-    right_a, right_b = evaluation.correct(a), evaluation.correct(b)
+    a, b = (of_arm(runs, arm)[:1] for arm in (LADDER[5], LADDER[2]))
+    difference, low, high = bootstrap.paired_difference(a, b, "accuracy")
+    right_a, right_b = paired.correct(a), paired.correct(b)
     assert difference == pytest.approx(right_a.mean() - right_b.mean())
-    y = evaluation.truth_and_probabilities(a[0])[0]
+    y = truth_and_probabilities(a[0])[0]
     gap = right_a.astype(float) - right_b
     variance = sum(gap[y == c].var() * (y == c).sum() for c in range(7)) / len(y) ** 2
     assert (high - low) / 2 == pytest.approx(1.96 * math.sqrt(variance), rel=0.12)
-    opposite = evaluation.paired_difference(b, a, "accuracy")
+    opposite = bootstrap.paired_difference(b, a, "accuracy")
     assert opposite == pytest.approx((-difference, -high, -low), abs=0.006)
-    assert evaluation.paired_difference(a, a, "f1_macro") == (0, 0, 0)
+    assert bootstrap.paired_difference(a, a, "f1_macro") == (0, 0, 0)
 
 
 def test_order_of_images_does_not_matter(tmp_path):
     a = fabricate(tmp_path / "a", LADDER[:1])
     b = fabricate(tmp_path / "b", LADDER[1:2])
-    before = evaluation.paired_difference(a, b, "accuracy")
+    before = bootstrap.paired_difference(a, b, "accuracy")
     frame = b[0].predictions()
     frame.sample(frac=1, random_state=1).to_csv(b[0].path / "predictions.csv", index=False)
-    assert evaluation.paired_difference(a, [Run(b[0].path)], "accuracy") == before
+    assert bootstrap.paired_difference(a, [Run(b[0].path)], "accuracy") == before
 
 
 def test_equal_seeds_are_drawn_as_pairs(tmp_path):
@@ -451,7 +470,7 @@ def test_equal_seeds_are_drawn_as_pairs(tmp_path):
     a, b = two_seeds("a", LADDER[0], (0, 1)), two_seeds("b", LADDER[1], (0, 1))
     apart = two_seeds("c", LADDER[1], (2, 3))
     # Seed 0 is poor and seed 1 good in both arms: in pairs that cancels, each arm on its own it does not.
-    widths = [np.diff(evaluation.paired_difference(a, other, "accuracy")[1:])[0] for other in (b, apart)]
+    widths = [np.diff(bootstrap.paired_difference(a, other, "accuracy")[1:])[0] for other in (b, apart)]
     assert widths[0] < 0.5 * widths[1]
 
 
@@ -459,54 +478,54 @@ def test_mcnemar_textbook():
     # Agresti, Categorical Data Analysis, ratings of the prime minister: 794 / 150 / 86 / 570 of 1,600.
     a = np.repeat([1, 1, 0, 0], [794, 150, 86, 570])
     b = np.repeat([1, 0, 1, 0], [794, 150, 86, 570])
-    only_a, only_b, p = evaluation.mcnemar(a, b)
+    only_a, only_b, p = paired.mcnemar(a, b)
     assert (only_a, only_b) == (150, 86)
     # The exact test is a binomial test of 86 out of 236; Agresti's z is 4.17 (z squared 17.36), p below 0.0001.
     assert p == pytest.approx(scipy.stats.binomtest(86, 236).pvalue, rel=1e-9)
     assert p == pytest.approx(3.72e-5, rel=0.01)
     # By hand: 1 against 6 discordant images, 2 (1 + 7) / 2^7 = 0.125.
-    assert evaluation.mcnemar([1] + [0] * 6 + [1], [0] + [1] * 6 + [1]) == (1, 6, pytest.approx(0.125))
-    assert evaluation.mcnemar([1, 0], [1, 0]) == (0, 0, 1.0)
+    assert paired.mcnemar([1] + [0] * 6 + [1], [0] + [1] * 6 + [1]) == (1, 6, pytest.approx(0.125))
+    assert paired.mcnemar([1, 0], [1, 0]) == (0, 0, 1.0)
     with pytest.raises(UserError, match="same images"):
-        evaluation.mcnemar([1, 0], [1])
+        paired.mcnemar([1, 0], [1])
 
 
 def test_holm_by_hand():
     # Sorted 0.01, 0.02, 0.03, 0.4: times 4, 3, 2, 1 and never falling: 0.04, 0.06, 0.06, 0.4.
-    np.testing.assert_allclose(evaluation.holm([0.03, 0.01, 0.4, 0.02]), [0.06, 0.04, 0.4, 0.06])
-    np.testing.assert_allclose(evaluation.holm([0.6, 0.7]), [1, 1])
-    assert evaluation.holm([]).shape == (0,)
+    np.testing.assert_allclose(paired.holm([0.03, 0.01, 0.4, 0.02]), [0.06, 0.04, 0.4, 0.06])
+    np.testing.assert_allclose(paired.holm([0.6, 0.7]), [1, 1])
+    assert paired.holm([]).shape == (0,)
 
 
 def test_seeds_answer_together_in_mcnemar(runs):
-    a = evaluation.of_arm(runs, LADDER[3])
+    a = of_arm(runs, LADDER[3])
     frames = [r.predictions() for r in a]
     mean = np.mean([f[PROBABILITY_COLUMNS].to_numpy() for f in frames], axis=0)
     expected = np.array(CLASSES)[mean.argmax(1)] == frames[0]["dx"]
-    np.testing.assert_array_equal(evaluation.correct(a), expected)
+    np.testing.assert_array_equal(paired.correct(a), expected)
 
 
 def test_verdict_counts_the_noise_on_both_sides():
     nan = float("nan")
     # 90.75% of 1,103 reaches up by 1.57 points; ours down by 2: together 2.54.
-    assert evaluation.verdict(90.75, 1103, 93.2, 91.2, 95.0) == "agrees within noise"
-    assert evaluation.verdict(90.75, 1103, 93.4, 91.4, 95.2) == "ours is higher"
-    assert evaluation.verdict(90.75, 1103, 86.0, 84.0, 88.0) == "ours is lower"
-    assert evaluation.verdict(90.75, 1103, 90.0, 88.0, 92.0) == "agrees within noise"
-    assert evaluation.verdict(90.75, 1103, nan, nan, nan) == "not run"
-    assert evaluation.verdict(nan, 1103, 90.0, 88.0, 92.0) == "not in the paper"
+    assert paired.verdict(90.75, 1103, 93.2, 91.2, 95.0) == "agrees within noise"
+    assert paired.verdict(90.75, 1103, 93.4, 91.4, 95.2) == "ours is higher"
+    assert paired.verdict(90.75, 1103, 86.0, 84.0, 88.0) == "ours is lower"
+    assert paired.verdict(90.75, 1103, 90.0, 88.0, 92.0) == "agrees within noise"
+    assert paired.verdict(90.75, 1103, nan, nan, nan) == "not run"
+    assert paired.verdict(nan, 1103, 90.0, 88.0, 92.0) == "not in the paper"
 
 
 def test_share_interval_by_hand():
     # One seed: Wilson on the images. Two seeds that agree on every image know no more than one.
     hits = np.array([1] * 15 + [0] * 133, bool)
-    assert evaluation.share_interval(hits[None]) == pytest.approx((15 / 148, 0.0624, 0.1605), abs=5e-5)
-    assert evaluation.share_interval(np.stack([hits, hits])) == pytest.approx(evaluation.share_interval(hits[None]))
+    assert proportions.share_interval(hits[None]) == pytest.approx((15 / 148, 0.0624, 0.1605), abs=5e-5)
+    assert proportions.share_interval(np.stack([hits, hits])) == pytest.approx(proportions.share_interval(hits[None]))
     # Seeds that disagree on half of the images: 0.5 between them, variance 0.25 / 2 from two seeds alone, so n is 1 or 2.
-    mean, low, high = evaluation.share_interval(np.array([[1] * 50, [0] * 50]))
+    mean, low, high = proportions.share_interval(np.array([[1] * 50, [0] * 50]))
     effective = 0.25 / (0.5 / 2)
-    assert (mean, low, high) == pytest.approx((0.5, *evaluation.wilson(0.5 * effective, effective)))
-    assert np.isnan(evaluation.share_interval(np.zeros((2, 0)))).all()
+    assert (mean, low, high) == pytest.approx((0.5, *proportions.wilson(0.5 * effective, effective)))
+    assert np.isnan(proportions.share_interval(np.zeros((2, 0)))).all()
 
 
 # --- features ------------------------------------------------------------------------------------------------
@@ -516,47 +535,47 @@ def test_separability_of_far_and_of_shuffled_classes():
     rng = np.random.default_rng(2)
     y = np.repeat(np.arange(7), 20)
     features = 100 * np.eye(7)[y] + rng.normal(size=(140, 7))
-    far = evaluation.separability(features, y)
+    far = separability.separability(features, y)
     assert far["knn_accuracy"][0] == pytest.approx(1) and far["knn_balanced_accuracy"][0] == pytest.approx(1)
     assert far["silhouette"][0] == pytest.approx(sk.silhouette_score(features, y)) and far["silhouette"][0] > 0.9
-    mixed = evaluation.separability(features, rng.permutation(y))
+    mixed = separability.separability(features, rng.permutation(y))
     assert mixed["knn_accuracy"][0] < 0.3 and mixed["silhouette"][0] < 0
     for value, low, high in [*far.values(), *mixed.values()]:
         assert low - 1e-9 <= value <= high + 1e-9
     with pytest.raises(UserError, match="two classes"):
-        evaluation.separability(features[:20], y[:20])
+        separability.separability(features[:20], y[:20])
 
 
 def test_neighbours_leave_the_image_itself_out():
     # Classes alternate along a line: every image is its own nearest neighbour, and all next ones are of the other class.
     features, y = np.arange(8.0)[:, None], np.arange(8) % 2
-    assert evaluation.separability(features, y, neighbours=1)["knn_accuracy"][0] == 0
+    assert separability.separability(features, y, neighbours=1)["knn_accuracy"][0] == 0
 
 
 def test_balanced_means_weigh_classes_alike():
     y = np.array([0] * 9 + [1])
     values = np.array([1.0] * 9 + [0.0])
-    assert evaluation.resampled_mean(values, y)[0] == pytest.approx(0.9)
-    assert evaluation.resampled_mean(values, y, balanced=True)[0] == pytest.approx(0.5)
+    assert bootstrap.resampled_mean(values, y)[0] == pytest.approx(0.9)
+    assert bootstrap.resampled_mean(values, y, balanced=True)[0] == pytest.approx(0.5)
     # All right, each class weighing one half: nine images and one know as much as 1 / (9 / 18^2 + 1 / 2^2) alike ones.
-    certain = evaluation.resampled_mean(np.ones(10), y, balanced=True)
-    assert certain == pytest.approx((1, *evaluation.wilson(3.6, 3.6)))
+    certain = bootstrap.resampled_mean(np.ones(10), y, balanced=True)
+    assert certain == pytest.approx((1, *proportions.wilson(3.6, 3.6)))
 
 
 def test_repeats_interval_is_students():
     """The textbook example of Student himself: extra hours of sleep of ten patients, mean 1.58, t = 4.06 (1908)."""
     sleep = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
-    mean, low, high = evaluation.repeats_interval(sleep)
+    mean, low, high = proportions.repeats_interval(sleep)
     assert mean == pytest.approx(1.58) and (low, high) == pytest.approx((0.70, 2.46), abs=0.005)
     # Nadeau and Bengio: the variance grows from 1/n to 1/n + test/training.
-    _, wide, _ = evaluation.repeats_interval(sleep, ratio=0.25)
+    _, wide, _ = proportions.repeats_interval(sleep, ratio=0.25)
     assert (mean - wide) / (mean - low) == pytest.approx(np.sqrt((0.1 + 0.25) / 0.1))
-    assert np.isnan(evaluation.repeats_interval([0.5])[1:]).all()
+    assert np.isnan(proportions.repeats_interval([0.5])[1:]).all()
 
 
 def test_split_effects_are_paired_differences():
-    frame = splits(repeats=6)
-    found = evaluation.split_effects(frame).set_index(["classifier", "kind", "name", "metric"])
+    frame = made_up_splits(repeats=6)
+    found = splits.split_effects(frame).set_index(["classifier", "kind", "name", "metric"])
     one = frame[frame["classifier"] == "nearest"].set_index(["split", "subset", "repeat"])["accuracy"].sort_index()
     difference = one.loc["image", "all"] - one.loc["lesion", "all"]
     row = found.loc[("nearest", "difference", "leakage", "accuracy")]
@@ -565,18 +584,20 @@ def test_split_effects_are_paired_differences():
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((test.low, test.high)) and row["repeats"] == 6
     # What the experiment was fabricated with: leakage 0.1 and 0.02, population 0.08, none on lesions photographed once.
     for name, classifier, truth in (
-        ("leakage", "nearest", 0.1), ("leakage", "logistic", 0.02), ("population", "logistic", 0.08),
+        ("leakage", "nearest", 0.1),
+        ("leakage", "logistic", 0.02),
+        ("population", "logistic", 0.08),
         ("leakage, lesions photographed once", "nearest", 0.0),
-    ):  # fmt: skip
+    ):
         assert found.loc[(classifier, "difference", name, "accuracy"), "value"] == pytest.approx(truth, abs=0.02)
 
 
 def test_a_damaged_split_file_is_one_line():
-    frame = splits(repeats=2)
+    frame = made_up_splits(repeats=2)
     with pytest.raises(UserError, match="no column n_test"):
-        evaluation.split_effects(frame.drop(columns="n_test"))
+        splits.split_effects(frame.drop(columns="n_test"))
     with pytest.raises(UserError, match="twice"):
-        evaluation.split_effects(pd.concat([frame, frame.head(1)]))
+        splits.split_effects(pd.concat([frame, frame.head(1)]))
 
 
 def test_features_beyond_half_precision_are_the_largest_value(tmp_path):

@@ -7,11 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import splits
+from fabricate import made_up_splits
 from matplotlib.colors import to_rgb
 
-from wagf_src import evaluation, figures
-from wagf_src.config import CLASSES
+from wagf_src.classes import CLASSES
+from wagf_src.report import figures
+from wagf_src.stats import metrics, splits
 
 REAL = "HAM10000; 96 px; DenseNet-121 / MobileNetV2; ImageNet weights; end to end, 10 epochs; 3 seeds; CPU, 2 cores"
 
@@ -45,31 +46,44 @@ LADDER = pd.DataFrame(
     }
 )
 DIFFERENCES = pd.DataFrame(
-    {"label": ["soft attention", LONG], "difference": [1.0, -3.0], "low": [-1.0, -5.0], "high": [3.0, -1.0],
-     "p": [0.4, 0.0001], "paper": [1.32, np.nan]}
-)  # fmt: skip
+    {
+        "label": ["soft attention", LONG],
+        "difference": [1.0, -3.0],
+        "low": [-1.0, -5.0],
+        "high": [3.0, -1.0],
+        "p": [0.4, 0.0001],
+        "paper": [1.32, np.nan],
+    }
+)
 RECALL = pd.DataFrame(
     [(label, c, 10, 50.0, 20.0, 80.0) for label in ("(i)", LONG) for c in CLASSES],
     columns=["label", "class", "n_test", "recall", "ci_low", "ci_high"],
 )
-SELECTION = pd.DataFrame({"label": ["a", LONG], "kept": [80.0, 81], "last": [79.0, 81], "best": [82.0, 81], "low": 78.0, "high": 83.0})
+SELECTION = pd.DataFrame(
+    {"label": ["a", LONG], "kept": [80.0, 81], "last": [79.0, 81], "best": [82.0, 81], "low": 78.0, "high": 83.0}
+)
 Y, P = predictions()
 POINTS = np.random.default_rng(1).normal(size=(len(Y), 3))
 ARMS = {"DenseNet-121": predictions(), LONG: predictions(1), "linear probe": predictions(2)}
-OFFICIAL = {"ISIC-2018 best entry (external data), 88.5%": 88.5, "ISIC-2018 best without external data (ensemble), 84.5%": 84.5}
+OFFICIAL = {
+    "ISIC-2018 best entry (external data), 88.5%": 88.5,
+    "ISIC-2018 best without external data (ensemble), 84.5%": 84.5,
+}
 
 EVERY_FIGURE = {
     "accuracy_ladder": lambda: figures.accuracy_ladder(LADDER, OFFICIAL),
     "differences": lambda: figures.differences(DIFFERENCES),
     "class_recall": lambda: figures.class_recall(RECALL),
     "confusion": lambda: figures.confusion(np.arange(49).reshape(7, 7)),
-    "feature_scatter": lambda: figures.feature_scatter(POINTS, Y, ["component 1 (27%)", "component 2 (11%)", "component 3 (8%)"]),
+    "feature_scatter": lambda: figures.feature_scatter(
+        POINTS, Y, ["component 1 (27%)", "component 2 (11%)", "component 3 (8%)"]
+    ),
     "projections": lambda: figures.projections([("once", POINTS[:, :2], "x", "y")] * 3, Y),
     "training_curves": lambda: figures.training_curves({LONG: [(history(), 3)], "short": [(history(1), 1)] * 2}),
     "selection": lambda: figures.selection(SELECTION),
     "reliability": lambda: figures.reliability(ARMS),
     "roc_pr": lambda: figures.roc_pr(ARMS),
-    "coverage": lambda: figures.coverage({name: evaluation.coverage_accuracy(*yp) for name, yp in ARMS.items()}),
+    "coverage": lambda: figures.coverage({name: metrics.coverage_accuracy(*yp) for name, yp in ARMS.items()}),
 }
 
 
@@ -190,7 +204,7 @@ def test_roc_by_hand():
 
 
 def test_interactive_scatter_is_self_contained_and_holds_every_image():
-    notes = [f"ISIC_{i:07d}: </script> & \"quoted\"" for i in range(len(Y))]
+    notes = [f'ISIC_{i:07d}: </script> & "quoted"' for i in range(len(Y))]
     page = figures.interactive_scatter(POINTS, Y, notes, ["a", "b", "c"], "SYNTHETIC; <64 px>", "turn-1")
     assert not re.search(r"https?:|src=|import ", page)
     assert page.count("</script>") == 1  # a note cannot end the script
@@ -206,15 +220,20 @@ def test_tables_and_percent():
     assert "<td>–</td>" in figures.table(frame).data and "<td>(i)</td>" in figures.table(frame).data
     intervals = pd.DataFrame({"value": ["85.9 [83.7, 87.8]", "-15.1 [-16.9, -13.8]"]})
     assert [line for line in figures.table(intervals).data.split() if "&nbsp;" in line] == [
-        "[83.7,&nbsp;87.8]</td>", "[-16.9,&nbsp;-13.8]</td>"
-    ]  # fmt: skip
+        "[83.7,&nbsp;87.8]</td>",
+        "[-16.9,&nbsp;-13.8]</td>",
+    ]
     assert figures.percent(0.85949, 0.8371, 0.8780) == "85.9 [83.7, 87.8]"
     assert figures.percent(np.nan, np.nan, np.nan) == "–" and figures.percent(0.5, decimals=0) == "50"
 
 
 def test_decision_curve_runs_through_the_means_and_marks_every_rule():
     strengths = [0.0, 0.5, 1.0]
-    values = {"accuracy": [0.9, 0.85, 0.8], "balanced_accuracy": [0.6, 0.7, 0.75], "melanoma_sensitivity": [0.4, 0.6, 0.7]}
+    values = {
+        "accuracy": [0.9, 0.85, 0.8],
+        "balanced_accuracy": [0.6, 0.7, 0.75],
+        "melanoma_sensitivity": [0.4, 0.6, 0.7],
+    }
     curve = pd.concat([pd.DataFrame({"seed": s, "strength": strengths, **values}) for s in (0, 1)])
     curve.loc[curve["seed"] == 1, "accuracy"] += 0.02
     rules = pd.DataFrame(values, index=["a", "b", "c"])
@@ -227,12 +246,14 @@ def test_decision_curve_runs_through_the_means_and_marks_every_rule():
 
 
 def test_split_levels_shows_every_repeat_and_the_mean():
-    repeats = splits(repeats=4)
+    repeats = made_up_splits(repeats=4)
     repeats["name"] = repeats["split"] + "/" + repeats["subset"]
-    levels = evaluation.split_effects(repeats)
+    levels = splits.split_effects(repeats)
     rows = {"image/all": "image-level", "lesion/all": "lesion-grouped"}
     metrics = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
-    figure = figures.split_levels(levels[levels["kind"] == "level"], repeats, metrics, rows, {"nearest": "nearest image"})
+    figure = figures.split_levels(
+        levels[levels["kind"] == "level"], repeats, metrics, rows, {"nearest": "nearest image"}
+    )
     assert len(figure.axes) == 2
     ticks, mean = figure.axes[0].lines[0], figure.axes[0].lines[1]
     of = repeats[(repeats["classifier"] == "nearest") & repeats["name"].isin(rows)]
@@ -242,7 +263,13 @@ def test_split_levels_shows_every_repeat_and_the_mean():
 
 
 def test_p_values_for_tables_and_sentences():
-    assert [figures.p_value(p) for p in (0.0123, 0.001, 0.0009, 1.0, np.nan)] == ["0.012", "0.001", "< 0.001", "1.000", "–"]
+    assert [figures.p_value(p) for p in (0.0123, 0.001, 0.0009, 1.0, np.nan)] == [
+        "0.012",
+        "0.001",
+        "< 0.001",
+        "1.000",
+        "–",
+    ]
     assert figures.p_value(0.0123, "p = ") == "p = 0.012" and figures.p_value(0.0001, "p = ") == "p < 0.001"
 
 
@@ -259,7 +286,16 @@ def test_many_arms_share_lines_and_every_arm_has_both_panels(arms, across):
 
 
 def test_selection_puts_every_run_on_its_own_line_in_its_arm():
-    frame = pd.DataFrame({"label": ["a", "a", "b", "b", "b"], "kept": [80.0, 81, 82, 83, 84], "last": 80.0, "best": 85.0, "low": 79.0, "high": 86.0})
+    frame = pd.DataFrame(
+        {
+            "label": ["a", "a", "b", "b", "b"],
+            "kept": [80.0, 81, 82, 83, 84],
+            "last": 80.0,
+            "best": 85.0,
+            "low": 79.0,
+            "high": 86.0,
+        }
+    )
     ax = figures.selection(frame).axes[0]
     arm = {t.get_text(): y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
     (kept,) = [line for line in ax.lines if line.get_label().startswith("epoch kept")]

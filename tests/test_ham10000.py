@@ -11,7 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from wagf_src import config, ham10000
+from wagf_src import paths
+from wagf_src.classes import CLASSES
+from wagf_src.data import download, ham10000, store
+from wagf_src.errors import UserError
+from wagf_src.paths import data_dir
 
 REAL = os.environ.get("HAM10000_DIR")
 needs_real_data = pytest.mark.skipif(not REAL, reason="HAM10000_DIR is not set")
@@ -30,15 +34,7 @@ def picture(seed, width=40, height=30):
 
 def metadata_rows():
     rows = [
-        [
-            f"HAM_{i // 2:07d}",
-            image_id,
-            config.CLASSES[i // 2],
-            "histo",
-            "" if i == 2 else f"{30 + i}.0",
-            "unknown",
-            "back",
-        ]
+        [f"HAM_{i // 2:07d}", image_id, CLASSES[i // 2], "histo", "" if i == 2 else f"{30 + i}.0", "unknown", "back"]
         for i, image_id in enumerate(IDS)
     ]
     return pd.DataFrame(rows, columns=ham10000.COLUMNS)
@@ -98,7 +94,7 @@ def spoilt(column, row, value):
 )
 def test_bad_metadata_are_refused_in_one_line(tmp_path, frame, says):
     write_metadata(tmp_path, frame)
-    with pytest.raises(config.UserError) as error:
+    with pytest.raises(UserError) as error:
         ham10000.load_metadata(tmp_path)
     assert says in str(error.value) and "HAM10000_metadata.csv" in str(error.value)
     assert "\n" not in str(error.value)
@@ -106,10 +102,10 @@ def test_bad_metadata_are_refused_in_one_line(tmp_path, frame, says):
 
 def test_missing_folder_and_file_name_both_ways(tmp_path):
     for folder in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(config.UserError, match="make data.*DATA="):
+        with pytest.raises(UserError, match="make data.*DATA="):
             ham10000.load_metadata(folder)
     (tmp_path / "HAM10000_metadata.csv").write_bytes(b"\xff\xfe\x00broken")
-    with pytest.raises(config.UserError, match="not a readable CSV"):
+    with pytest.raises(UserError, match="not a readable CSV"):
         ham10000.load_metadata(tmp_path)
 
 
@@ -134,9 +130,9 @@ def test_images_are_found_in_any_layout_in_the_order_asked(tmp_path):
 
 
 def test_missing_images_are_counted_and_the_first_is_named(data):
-    with pytest.raises(config.UserError, match=r"2 of 9 images are missing .* first is ISIC_0000042"):
+    with pytest.raises(UserError, match=r"2 of 9 images are missing .* first is ISIC_0000042"):
         ham10000.find_images(data, [*IDS, "ISIC_0000042", "ISIC_0000041"])
-    with pytest.raises(config.UserError, match="no folder"):
+    with pytest.raises(UserError, match="no folder"):
         ham10000.find_images(data / "nowhere", IDS)
 
 
@@ -145,7 +141,7 @@ def test_missing_images_are_counted_and_the_first_is_named(data):
 )
 def test_masks(data, place):
     assert ham10000.find_masks(data, IDS) is None
-    assert ham10000.load_masks(data, IDS, 8) is None
+    assert store.load_masks(data, IDS, 8) is None
     (data / "figure.png").touch()  # any other picture is no mask
     assert ham10000.find_masks(data, IDS) is None
     full = np.random.default_rng(0).random((len(IDS), 24, 32)) < 0.5
@@ -153,14 +149,14 @@ def test_masks(data, place):
         path = data / place.format(image_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask).save(path)
-    loaded = ham10000.load_masks(data, IDS[::-1], 8)
+    loaded = store.load_masks(data, IDS[::-1], 8)
     share = full[::-1].reshape(len(IDS), 8, 3, 8, 4).mean(axis=(2, 4))  # of the 3 x 4 pixels under each of the 8 x 8
     assert loaded.shape == (7, 8, 8) and loaded.dtype == bool
     clear = np.abs(share - 0.5) > 0.01
     assert clear.mean() > 0.7
     assert (loaded == (share > 0.5))[clear].all()
     path.unlink()
-    with pytest.raises(config.UserError, match="1 of 7 lesion masks are missing"):
+    with pytest.raises(UserError, match="1 of 7 lesion masks are missing"):
         ham10000.find_masks(data, IDS)
 
 
@@ -172,7 +168,7 @@ def test_masks(data, place):
 )
 def test_store_equals_pillow_and_is_made_once(data, monkeypatch, resize, method):
     metadata = ham10000.load_metadata(data)
-    images, digest = ham10000.image_store(data, metadata, 32, resize)
+    images, digest = store.image_store(data, metadata, 32, resize)
     expected = []
     for image_id in IDS:
         with Image.open(next(data.rglob(f"{image_id}.jpg"))) as image:
@@ -183,33 +179,33 @@ def test_store_equals_pillow_and_is_made_once(data, monkeypatch, resize, method)
     assert digest == hashlib.sha256(expected.tobytes()).hexdigest()
 
     monkeypatch.setattr(Image, "open", lambda *args: pytest.fail("decoded a second time"))
-    again, same = ham10000.image_store(data, metadata, 32, resize)
+    again, same = store.image_store(data, metadata, 32, resize)
     assert same == digest and isinstance(again, np.memmap)
     np.testing.assert_array_equal(again, expected)
 
 
 def test_store_depends_on_images_order_size_and_method(data):
     metadata = ham10000.load_metadata(data)
-    _, digest = ham10000.image_store(data, metadata, 16)
-    reversed_images, other = ham10000.image_store(data, metadata.iloc[::-1], 16)
-    assert other != digest and len({digest, ham10000.image_store(data, metadata, 16, "nearest")[1]}) == 2
+    _, digest = store.image_store(data, metadata, 16)
+    reversed_images, other = store.image_store(data, metadata.iloc[::-1], 16)
+    assert other != digest and len({digest, store.image_store(data, metadata, 16, "nearest")[1]}) == 2
     picture(99).save(next(data.rglob(f"{IDS[0]}.jpg")))
-    replaced, new = ham10000.image_store(data, metadata, 16)
+    replaced, new = store.image_store(data, metadata, 16)
     assert new != digest
     np.testing.assert_array_equal(replaced[1:], reversed_images[::-1][1:])
     assert (replaced[0] != reversed_images[-1]).any()
-    with pytest.raises(config.UserError, match="antialias or nearest"):
-        ham10000.image_store(data, metadata, 16, "area")
+    with pytest.raises(UserError, match="antialias or nearest"):
+        store.image_store(data, metadata, 16, "area")
 
 
 def test_cut_short_store_is_made_again(data, tmp_path):
     metadata = ham10000.load_metadata(data)
-    images, digest = ham10000.image_store(data, metadata, 16)
+    images, digest = store.image_store(data, metadata, 16)
     expected = np.array(images)
-    (store,) = (tmp_path / "cache").glob("*.npy")
+    (file,) = (tmp_path / "cache").glob("*.npy")
     del images
-    store.write_bytes(store.read_bytes()[:1000])
-    images, again = ham10000.image_store(data, metadata, 16)
+    file.write_bytes(file.read_bytes()[:1000])
+    images, again = store.image_store(data, metadata, 16)
     assert again == digest
     np.testing.assert_array_equal(images, expected)
 
@@ -219,10 +215,10 @@ def test_antialias_averages_what_nearest_would_alias(data):
     for image_id in IDS:
         Image.fromarray(board.astype(np.uint8)).save(next(data.rglob(f"{image_id}.jpg")), quality=100)  # grey, too
     metadata = ham10000.load_metadata(data)
-    smooth, _ = ham10000.image_store(data, metadata, 32, "antialias")
+    smooth, _ = store.image_store(data, metadata, 32, "antialias")
     assert smooth.shape == (7, 32, 32, 3)
     assert abs(smooth.mean() - 127.5) < 2 and smooth.std() < 5
-    aliased, _ = ham10000.image_store(data, metadata, 32, "nearest")
+    aliased, _ = store.image_store(data, metadata, 32, "nearest")
     assert aliased.std() > 100
 
 
@@ -231,7 +227,7 @@ def test_large_sources_come_out_as_if_decoded_in_full(data, size):
     """Originals (600 x 450) are decoded at a fraction of their size where that is enough; it must not be seen."""
     for i, image_id in enumerate(IDS):
         picture(i, 600, 450).save(next(data.rglob(f"{image_id}.jpg")), quality=95)
-    images, _ = ham10000.image_store(data, ham10000.load_metadata(data), size)
+    images, _ = store.image_store(data, ham10000.load_metadata(data), size)
     for image_id, image in zip(IDS, images, strict=True):
         with Image.open(next(data.rglob(f"{image_id}.jpg"))) as full:
             expected = np.asarray(full.resize((size, size), Image.Resampling.BILINEAR), float)
@@ -245,12 +241,12 @@ def test_damaged_image_is_named_and_nothing_is_left(data, tmp_path, damage):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     metadata = ham10000.load_metadata(data)
-    with pytest.raises(config.UserError) as error:
-        ham10000.image_store(data, metadata, 32)
+    with pytest.raises(UserError) as error:
+        store.image_store(data, metadata, 32)
     assert f"HAM10000_images_part_1/{IDS[4]}.jpg" in str(error.value) and "\n" not in str(error.value)
     assert not list((tmp_path / "cache").iterdir())
     path.write_bytes(whole)
-    images, _ = ham10000.image_store(data, metadata, 32)
+    images, _ = store.image_store(data, metadata, 32)
     assert len(images) == 7
 
 
@@ -268,43 +264,43 @@ def test_dataset_name(data, tmp_path):
 
 def test_check(data):
     md5 = hashlib.md5((data / "HAM10000_metadata.csv").read_bytes()).hexdigest()
-    said = ham10000.check(data, md5, 7)
+    said = download.check(data, md5, 7)
     assert "7 images of 4 lesions" in said and "40 x 30" in said and md5 in said
-    with pytest.raises(config.UserError, match=ham10000.METADATA_MD5):
-        ham10000.check(data)
-    with pytest.raises(config.UserError, match="lists 7 images, not 10,015"):
-        ham10000.check(data, md5)
+    with pytest.raises(UserError, match=ham10000.METADATA_MD5):
+        download.check(data)
+    with pytest.raises(UserError, match="lists 7 images, not 10,015"):
+        download.check(data, md5)
     path = next(data.rglob(f"{IDS[3]}.jpg"))
     whole = path.read_bytes()
     path.write_bytes(whole[:-200])
-    with pytest.raises(config.UserError, match=f"{IDS[3]}.jpg .* not a readable image"):
-        ham10000.check(data, md5, 7)
+    with pytest.raises(UserError, match=f"{IDS[3]}.jpg .* not a readable image"):
+        download.check(data, md5, 7)
     picture(3, 44, 30).save(path)
-    with pytest.raises(config.UserError, match=f"{IDS[3]}.jpg .* is 44 x 30 pixels, but the first image is 40 x 30"):
-        ham10000.check(data, md5, 7)
+    with pytest.raises(UserError, match=f"{IDS[3]}.jpg .* is 44 x 30 pixels, but the first image is 40 x 30"):
+        download.check(data, md5, 7)
 
 
 def test_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("HAM10000_DIR", str(tmp_path / "nowhere"))  # DATA= is the default folder
-    command = [sys.executable, "-m", "wagf_src.ham10000", "check"]
-    done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-m", "wagf_src", "check"]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("error: no folder") and "nowhere" in done.stderr and done.stderr.count("\n") == 1
-    monkeypatch.setattr(ham10000, "download", lambda folder: print(f"to {folder.name}"))
-    assert ham10000.main(["download", str(tmp_path / "here")]) == 0
+    monkeypatch.setattr(download, "download", lambda folder: print(f"to {folder.name}"))
+    assert download.main(["download", str(tmp_path / "here")]) == 0
     assert capsys.readouterr().out == "to here\n"
 
     def interrupted(folder):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ham10000, "download", interrupted)
-    assert ham10000.main(["download"]) == 130
+    monkeypatch.setattr(download, "download", interrupted)
+    assert download.main(["download"]) == 130
     assert capsys.readouterr().err.startswith("error: interrupted")
 
 
 def test_importing_needs_no_tensorflow():
     code = "import sys, wagf_src.ham10000; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'kaggle')))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=config.ROOT, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=False).returncode == 0
 
 
 # --- the real data, where they are ---------------------------------------------------------------------------
@@ -312,13 +308,19 @@ def test_importing_needs_no_tensorflow():
 
 @needs_real_data
 def test_real_metadata_and_files():
-    folder = config.data_dir()
+    folder = data_dir()
     assert hashlib.md5(ham10000.find_metadata(folder).read_bytes()).hexdigest() == ham10000.METADATA_MD5
     metadata = ham10000.load_metadata(folder)
     assert len(metadata) == 10_015 and metadata["lesion_id"].nunique() == 7_470 and metadata["age"].isna().sum() == 57
     assert metadata["dx"].value_counts().to_dict() == {
-        "nv": 6705, "mel": 1113, "bkl": 1099, "bcc": 514, "akiec": 327, "vasc": 142, "df": 115,
-    }  # fmt: skip
+        "nv": 6705,
+        "mel": 1113,
+        "bkl": 1099,
+        "bcc": 514,
+        "akiec": 327,
+        "vasc": 142,
+        "df": 115,
+    }
     paths = ham10000.find_images(folder, metadata["image_id"])
     assert len(set(paths)) == 10_015
     # The released data hold two pairs of byte-identical files.
@@ -329,9 +331,9 @@ def test_real_metadata_and_files():
 @needs_real_data
 def test_real_images_decode_as_pillow_does(tmp_path, monkeypatch):
     monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
-    folder = config.data_dir()
+    folder = data_dir()
     metadata = ham10000.load_metadata(folder).iloc[::500]
-    images, _ = ham10000.image_store(folder, metadata, 128)
+    images, _ = store.image_store(folder, metadata, 128)
     assert len(images) == 21
     for image, path in zip(images, ham10000.find_images(folder, metadata["image_id"]), strict=True):
         with Image.open(io.BytesIO(path.read_bytes())) as full:

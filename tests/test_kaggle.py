@@ -16,7 +16,10 @@ import pytest
 from kaggle_server import STORAGE, KaggleServer
 from PIL import Image
 
-from wagf_src import config, ham10000
+from wagf_src import paths
+from wagf_src.classes import CLASSES
+from wagf_src.data import download, ham10000
+from wagf_src.errors import UserError
 
 N = 12
 ARCHIVE = Path(".download") / "skin-cancer-mnist-ham10000.zip"
@@ -32,7 +35,7 @@ def kaggle(tmp_path_factory):
         file = folder / "image.jpg"
         Image.fromarray(rng.integers(0, 256, (45, 60, 3), np.uint8)).save(file)
         images[f"ISIC_{i:07d}"] = file.read_bytes()
-        rows.append(f"HAM_{i:07d},ISIC_{i:07d},{config.CLASSES[i % 7]},histo,{40 + i}.0,female,back")
+        rows.append(f"HAM_{i:07d},ISIC_{i:07d},{CLASSES[i % 7]},histo,{40 + i}.0,female,back")
     metadata = "\n".join(rows).encode() + b"\n"
     archive = folder / "archive.zip"
     with zipfile.ZipFile(archive, "w") as members:
@@ -69,12 +72,12 @@ def server(kaggle, home, monkeypatch):
 
 
 def fetch(folder, metadata):
-    ham10000.download(folder, hashlib.md5(metadata).hexdigest(), N)
+    download.download(folder, hashlib.md5(metadata).hexdigest(), N)
 
 
 def refusal(folder, metadata):
     """The one line that a failing download ends with."""
-    with pytest.raises(config.UserError) as error:
+    with pytest.raises(UserError) as error:
         fetch(folder, metadata)
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -121,15 +124,15 @@ def test_complete_folder_from_elsewhere_needs_no_kaggle(kaggle, home, tmp_path, 
     for image_id, data in images.items():
         (tmp_path / "mine" / f"{image_id}.JPG").write_bytes(data)
     (tmp_path / "HAM10000_metadata.csv").write_bytes(metadata)
-    monkeypatch.setattr(ham10000, "_fetch", lambda archive: pytest.fail("went to Kaggle"))
+    monkeypatch.setattr(download, "_fetch", lambda archive: pytest.fail("went to Kaggle"))
     fetch(tmp_path, metadata)
     assert "nothing to do" in capsys.readouterr().out
 
 
 def test_no_token_is_one_line_and_writes_nothing(home, tmp_path):
     folder = tmp_path / "data"
-    command = [sys.executable, "-m", "wagf_src.ham10000", "download", str(folder)]
-    done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-m", "wagf_src", "download", str(folder)]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: no Kaggle token") and done.stderr.count("\n") == 1
@@ -154,8 +157,8 @@ def test_killed_download_goes_on_at_the_next_call(kaggle, server, home, tmp_path
     (home / ".kaggle" / "kaggle.json").write_text(json.dumps({"username": "somebody", "key": "good-key"}))
     (home / ".kaggle" / "kaggle.json").chmod(0o600)
     server.stall = 5 << 19
-    command = [sys.executable, "-m", "wagf_src.ham10000", "download", str(folder)]
-    process = subprocess.Popen(command, cwd=config.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "wagf_src", "download", str(folder)]
+    process = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         assert server.stalled.wait(60)
         deadline = time.monotonic() + 10
@@ -166,7 +169,7 @@ def test_killed_download_goes_on_at_the_next_call(kaggle, server, home, tmp_path
         process.wait()
     part = (folder / ARCHIVE).stat().st_size
     assert 0 < part < archive.stat().st_size
-    with pytest.raises(config.UserError, match="HAM10000_metadata.csv"):  # nothing there that could be taken as data
+    with pytest.raises(UserError, match="HAM10000_metadata.csv"):  # nothing there that could be taken as data
         ham10000.load_metadata(folder)
 
     fetch(folder, metadata)
@@ -223,8 +226,8 @@ def test_damaged_archive_is_deleted_and_fetched_anew(kaggle, server, tmp_path):
 
 def test_unexpected_metadata_are_refused(kaggle, home, tmp_path):
     put_archive(kaggle[0], tmp_path)
-    with pytest.raises(config.UserError, match="has md5 .* the dataset has changed"):
-        ham10000.download(tmp_path, "0" * 32, N)
+    with pytest.raises(UserError, match="has md5 .* the dataset has changed"):
+        download.download(tmp_path, "0" * 32, N)
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".csv", ".jpg", ".zip")]
 
 

@@ -7,7 +7,6 @@ import pywt
 from keras import ops
 from sklearn.metrics.pairwise import cosine_similarity
 
-from wagf_src.config import UserError
 from wagf_src.layers import DWT2D, GradientFusion, SoftAttention, SymmetryAwareFeatureAttention
 from wagf_src.layers.dwt2d import conv_to_haar, haar_to_conv
 
@@ -41,7 +40,7 @@ def test_dwt_is_pywavelets(wavelet, size):
 
 
 def test_dwt_names_an_unknown_wavelet():
-    with pytest.raises(UserError, match="haaar.*wavelist"):
+    with pytest.raises(ValueError, match="haaar.*wavelist"):
         DWT2D("haaar")
 
 
@@ -234,7 +233,7 @@ def test_safa_survives_an_empty_map(reading):
 
 
 def test_safa_refuses_a_map_that_is_not_square():
-    with pytest.raises(UserError, match="4 x 3.*square"):
+    with pytest.raises(ValueError, match="4 x 3.*square"):
         SymmetryAwareFeatureAttention()(normal(1, 4, 3, 2))
 
 

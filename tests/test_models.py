@@ -6,9 +6,21 @@ import numpy as np
 import pytest
 from keras import ops
 
-from wagf_src import models
-from wagf_src.config import UserError, parse_arm
+from wagf_src.arms import parse_arm
+from wagf_src.errors import UserError
 from wagf_src.layers.dwt2d import haar_to_conv
+from wagf_src.models.backbones import _IMAGENET_MODE, ImagePreprocessing, build_backbone
+from wagf_src.models.classifier import (
+    Classifier,
+    build_head,
+    build_model,
+    explain,
+    fused_gradient,
+    gradient_weights,
+    parameter_counts,
+    with_inputs,
+)
+from wagf_src.models.weights import BUILDERS, _local_weights
 
 tf = pytest.importorskip("tensorflow")
 
@@ -40,7 +52,7 @@ def maps(n, size=4, channels=12, seed=0):
 
 def head(modules, size=4, channels=12, seed=1):
     keras.utils.set_random_seed(seed)
-    return models.build_head(arm(modules), (size, size, channels))
+    return build_head(arm(modules), (size, size, channels))
 
 
 def compiled(model, rate=0.05):
@@ -63,14 +75,14 @@ def compiled(model, rate=0.05):
     ],
 )
 def test_released_parameter_totals(name, size, total, trainable):
-    model = models.build_model(parse_arm(name), size, "none")
-    assert models.parameter_counts(model) == {"total": total, "trainable": trainable}
+    model = build_model(parse_arm(name), size, "none")
+    assert parameter_counts(model) == {"total": total, "trainable": trainable}
     assert model.count_params() == total
 
 
 def test_the_described_readings_have_the_released_soft_attention_size():
     described, released = head("sa-described"), head("sa-released")
-    assert models.parameter_counts(described) == models.parameter_counts(released)
+    assert parameter_counts(described) == parameter_counts(released)
 
 
 @pytest.mark.parametrize("modules", MODULES)
@@ -94,12 +106,12 @@ def test_every_arm_on_odd_and_tiny_maps(modules):
 )
 def test_backbones_give_odd_maps_that_every_module_takes(backbone, size, side, channels, parameters):
     """DenseNet-121 with 1,024 channels is built whole above; all three have one head."""
-    network = models.build_backbone(backbone, size, "none")
+    network = build_backbone(backbone, size, "none")
     assert network.output_shape == (None, side, side, channels)
-    assert models.parameter_counts(network)["total"] == parameters
+    assert parameter_counts(network)["total"] == parameters
     x, _ = maps(2, size=side, channels=channels)
     for modules in ("wagf-described", "wagf-released"):
-        out = models.build_head(arm(modules, backbone), (side, side, channels))(x)
+        out = build_head(arm(modules, backbone), (side, side, channels))(x)
         np.testing.assert_allclose(np.sum(out["probabilities"], axis=1), 1, rtol=1e-5)
         assert list(out["wavelet"].shape) == list(out["soft"].shape) == [2, -(-side // 2), -(-side // 2), channels]
 
@@ -144,7 +156,7 @@ def test_the_described_proposal_is_its_parts():
     out = model(x)
     np.testing.assert_allclose(out["soft"], soft, atol=1e-6)
     pooled = np.maximum(np.concatenate([safa, 0.7 * out["wavelet"].numpy() + 0.3 * soft], axis=-1), 0).mean(axis=(1, 2))
-    np.testing.assert_allclose(models.explain(model)(x)["features"], pooled, atol=1e-5)
+    np.testing.assert_allclose(explain(model)(x)["features"], pooled, atol=1e-5)
     kernel, bias = model.get_layer("probabilities").get_weights()
     e = np.exp(pooled @ kernel + bias)
     np.testing.assert_allclose(out["probabilities"], e / e.sum(axis=1, keepdims=True), rtol=1e-4)
@@ -171,7 +183,7 @@ def test_closed_form_gradient_is_automatic_differentiation(modules, weighted):
             z = layer([model.get_layer("safa")(x)[0], z]) if name == "concatenate" else layer(z)
         loss = keras.losses.SparseCategoricalCrossentropy()(y, z, sample_weight=weight)
     expected = tape.gradient(loss, fused)
-    found = models.fused_gradient(fused, model.get_layer("probabilities").kernel, out["probabilities"], y, weight)
+    found = fused_gradient(fused, model.get_layer("probabilities").kernel, out["probabilities"], y, weight)
     assert np.abs(expected).max() > 1e-4
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
 
@@ -198,7 +210,7 @@ def test_equation_1_stays_at_one_half_in_training():
     before = model.get_layer("wavelet").get_weights()[0]
     log = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history
     assert np.abs(model.get_layer("wavelet").get_weights()[0] - before).max() > 1e-4
-    np.testing.assert_allclose(models.gradient_weights(model), (0.5, 0.5), rtol=1e-6)
+    np.testing.assert_allclose(gradient_weights(model), (0.5, 0.5), rtol=1e-6)
     assert set(log) == {"loss", "accuracy"} and log["loss"][1] < log["loss"][0]
 
 
@@ -217,29 +229,29 @@ def test_equation_1_measures_what_automatic_differentiation_does():
         loss = keras.losses.SparseCategoricalCrossentropy()(y, z)
     sizes = np.array([np.abs(g).mean() for g in tape.gradient(loss, [f_w, f_sa])])
     model.train_on_batch(x, y)
-    np.testing.assert_allclose(models.gradient_weights(model), sizes / sizes.sum(), rtol=1e-4)
-    np.testing.assert_allclose(models.gradient_weights(model), (0.2, 0.8), rtol=1e-4)
+    np.testing.assert_allclose(gradient_weights(model), sizes / sizes.sum(), rtol=1e-4)
+    np.testing.assert_allclose(gradient_weights(model), (0.2, 0.8), rtol=1e-4)
 
 
 def test_measured_weights_move_in_training_only():
     model = compiled(head("wagf-described-saliency"))
     x, y = maps(16)
     model.evaluate(x, y, verbose=0)
-    assert models.gradient_weights(model) == (0.5, 0.5)
+    assert gradient_weights(model) == (0.5, 0.5)
     model.train_on_batch(x, y)
-    moved = models.gradient_weights(model)
+    moved = gradient_weights(model)
     assert abs(moved[0] - 0.5) > 1e-3 and sum(moved) == pytest.approx(1)
     probabilities = model(x)["probabilities"]
     model.evaluate(x, y, verbose=0)
     model.predict(x, verbose=0)
-    assert models.gradient_weights(model) == moved
+    assert gradient_weights(model) == moved
     np.testing.assert_array_equal(model(x)["probabilities"], probabilities)
 
 
 def test_gradient_weights_of_the_other_arms():
-    assert models.gradient_weights(head("sa-released")) is None
-    assert models.gradient_weights(head("sa-gf-released")) == pytest.approx((2 / 3, 1 / 2))
-    assert models.gradient_weights(head("sa-gf-described-learned")) == pytest.approx((0.5, 0.5))
+    assert gradient_weights(head("sa-released")) is None
+    assert gradient_weights(head("sa-gf-released")) == pytest.approx((2 / 3, 1 / 2))
+    assert gradient_weights(head("sa-gf-described-learned")) == pytest.approx((0.5, 0.5))
 
 
 # --- whole models --------------------------------------------------------------------------------------------
@@ -249,7 +261,7 @@ def test_gradient_weights_of_the_other_arms():
 def whole():
     """The smallest model that has everything: 64 px gives 2 x 2 maps."""
     keras.utils.set_random_seed(3)
-    return models.build_model(arm("wagf-described-saliency"), 64, "none", batch_norm_momentum=0.8)
+    return build_model(arm("wagf-described-saliency"), 64, "none", batch_norm_momentum=0.8)
 
 
 def images(n, size=64, seed=0):
@@ -260,11 +272,11 @@ def test_a_whole_model_comes_back_from_a_file(whole, tmp_path):
     whole.get_layer("fusion").average.assign([0.4, 0.6])
     whole.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert isinstance(loaded, models.Classifier)
-    assert models.gradient_weights(loaded) == models.gradient_weights(whole)
+    assert isinstance(loaded, Classifier)
+    assert gradient_weights(loaded) == gradient_weights(whole)
     norms = [layer for layer in loaded._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     assert len(norms) == 52 and {layer.momentum for layer in norms} == {0.8}
-    found, expected = models.explain(loaded)(images(2)), models.explain(whole)(images(2))
+    found, expected = explain(loaded)(images(2)), explain(whole)(images(2))
     for key in expected:
         np.testing.assert_allclose(found[key], expected[key], atol=1e-6)
 
@@ -274,17 +286,17 @@ def test_with_inputs_trains_the_same_model(whole):
     store, y = images(8), np.arange(8) % 7
     number = keras.Input((), dtype="int32", name="number")
     gather = keras.layers.Embedding(8, 64 * 64 * 3, trainable=False, name="store")
-    trainer = compiled(models.with_inputs(whole, number, keras.layers.Reshape((64, 64, 3))(gather(number))))
+    trainer = compiled(with_inputs(whole, number, keras.layers.Reshape((64, 64, 3))(gather(number))))
     gather.set_weights([store.reshape(8, -1).astype("float32")])
     rows = np.arange(8, dtype="int32")
-    expected = models.explain(whole)(store)["probabilities"]
+    expected = explain(whole)(store)["probabilities"]
     np.testing.assert_allclose(trainer(rows)["probabilities"], expected, atol=1e-5)
     whole.get_layer("fusion").average.assign([0.5, 0.5])
     before = whole.get_layer("probabilities").get_weights()[0]
     trainer.train_on_batch(rows, y)
     assert np.abs(whole.get_layer("probabilities").get_weights()[0] - before).max() > 1e-5
-    assert models.gradient_weights(whole) != (0.5, 0.5)
-    assert models.gradient_weights(trainer) == models.gradient_weights(whole)
+    assert gradient_weights(whole) != (0.5, 0.5)
+    assert gradient_weights(trainer) == gradient_weights(whole)
 
 
 def test_compiled_training_in_mixed_precision():
@@ -301,14 +313,14 @@ def test_compiled_training_in_mixed_precision():
     out = model(x)
     assert out["probabilities"].dtype == "float32" and out["wavelet"].dtype == "bfloat16"
     assert all(w.dtype == "float32" for w in model.weights)
-    assert abs(models.gradient_weights(model)[0] - 0.5) > 1e-3
+    assert abs(gradient_weights(model)[0] - 0.5) > 1e-3
 
 
 @pytest.mark.parametrize("modules", ["base", "sa-described", "sa-gf-released", "wagf-described", "wagf-released"])
 def test_explain_names_what_an_arm_has(modules):
     model = head(modules, size=5)
     x, _ = maps(3, size=5)
-    found = models.explain(model)(x)
+    found = explain(model)(x)
     expected = {"probabilities", "features"}
     expected |= {"soft_attention"} if "sa" in modules.split("-") or "wagf" in modules else set()
     expected |= {"safa"} if "wagf" in modules else set()
@@ -329,14 +341,14 @@ def test_preprocessing_is_the_backbones_own(backbone):
     own = {"densenet121": "densenet", "resnet50": "resnet50", "mobilenetv2": "mobilenet_v2"}[backbone]
     x = images(2, size=4).astype("float32")
     expected = getattr(keras.applications, own).preprocess_input(x.copy())
-    found = models.ImagePreprocessing(models._IMAGENET_MODE[backbone], dtype="bfloat16")(x)
+    found = ImagePreprocessing(_IMAGENET_MODE[backbone], dtype="bfloat16")(x)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(models.ImagePreprocessing("rescale")(x), x / 255, rtol=1e-6)
+    np.testing.assert_allclose(ImagePreprocessing("rescale")(x), x / 255, rtol=1e-6)
 
 
 def test_rescaling_and_the_default_momentum():
     keras.utils.set_random_seed(0)
-    model = models.build_backbone("mobilenetv2", 32, "none", "rescale")
+    model = build_backbone("mobilenetv2", 32, "none", "rescale")
     x = images(2, size=32)
     network = model.get_layer("mobilenetv2")
     np.testing.assert_allclose(model(x), network(x.astype("float32") / 255), atol=1e-5)
@@ -344,7 +356,7 @@ def test_rescaling_and_the_default_momentum():
     momenta = {layer.momentum for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)}
     assert momenta == {0.999}
     with pytest.raises(UserError, match="weights must be imagenet or none"):
-        models.build_backbone("mobilenetv2", 32, "noise")
+        build_backbone("mobilenetv2", 32, "noise")
 
 
 def test_a_probe_is_no_network():
@@ -369,7 +381,7 @@ def tiny_network(weights, input_shape, name=None, filters=4, **_):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("WAGF_WEIGHTS_DIR", str(tmp_path))
-    monkeypatch.setitem(models._BACKBONES, "mobilenetv2", tiny_network)
+    monkeypatch.setitem(BUILDERS, "mobilenetv2", tiny_network)
     return tmp_path
 
 
@@ -394,7 +406,7 @@ def test_local_weights_are_loaded(folder, name):
     save_as_published(source, folder / name)
 
     def first_weights(modules):
-        return models.build_model(arm(modules), 32, "imagenet").get_layer("backbone").get_weights()
+        return build_model(arm(modules), 32, "imagenet").get_layer("backbone").get_weights()
 
     for found, expected in zip(first_weights("base"), source.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -404,14 +416,14 @@ def test_local_weights_are_loaded(folder, name):
 def test_a_corrupt_file_is_named(folder):
     (folder / "mobilenetv2_imagenet_notop.h5").write_bytes(b"not a weights file")
     with pytest.raises(UserError, match="mobilenetv2_imagenet_notop.h5 in WAGF_WEIGHTS_DIR cannot be read") as error:
-        models.build_backbone("mobilenetv2", 32, "imagenet")
+        build_backbone("mobilenetv2", 32, "imagenet")
     assert "\n" not in str(error.value)
 
 
 def test_weights_of_another_network_are_refused(folder):
     save_as_published(tiny_network(None, (32, 32, 3), filters=5), folder / "mobilenetv2_notop.h5")
     with pytest.raises(UserError, match="mobilenetv2_notop.h5 .* cannot be read as mobilenetv2"):
-        models.build_backbone("mobilenetv2", 32, "imagenet")
+        build_backbone("mobilenetv2", 32, "imagenet")
 
 
 @pytest.mark.parametrize("with_folder", [True, False])
@@ -420,7 +432,7 @@ def test_missing_weights_name_every_way_out(with_folder, folder, monkeypatch):
     if not with_folder:
         monkeypatch.delenv("WAGF_WEIGHTS_DIR")
     with pytest.raises(UserError, match="could not download.*WAGF_WEIGHTS_DIR.*weights: none") as error:
-        models.build_backbone("mobilenetv2", 32, "imagenet")
+        build_backbone("mobilenetv2", 32, "imagenet")
     assert "\n" not in str(error.value)
 
 
@@ -428,12 +440,12 @@ def test_two_candidates_are_not_guessed_between(folder):
     for name in ("resnet50_a_notop.h5", "resnet50_b_notop.h5"):
         (folder / name).touch()
     with pytest.raises(UserError, match="resnet50_a_notop.h5, resnet50_b_notop.h5"):
-        models._local_weights("resnet50")
+        _local_weights("resnet50")
 
 
 def test_a_later_version_is_another_backbone(folder):
     (folder / "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5").touch()
-    assert models._local_weights("resnet50") is None
+    assert _local_weights("resnet50") is None
     kept = folder / "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
     kept.touch()
-    assert models._local_weights("resnet50") == kept
+    assert _local_weights("resnet50") == kept

@@ -9,9 +9,9 @@ import nbformat
 import papermill
 import pytest
 
-from wagf_src.config import ROOT
+from wagf_src import paths
 
-SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOURCES = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
@@ -25,7 +25,9 @@ def test_source_is_stripped_valid_and_parameterized(path):
     known = papermill.inspect_notebook(str(path))
     assert known["profile"]["default"] == '"demo"'
     assert set(known) >= ({"profile", "run"} if path.stem == "train" else {"profile"})
-    headings = [line for c in nb.cells if c.cell_type == "markdown" for line in c.source.splitlines() if line.startswith("# ")]
+    headings = [
+        line for c in nb.cells if c.cell_type == "markdown" for line in c.source.splitlines() if line.startswith("# ")
+    ]
     assert nb.cells[0].source.startswith("# ") and len(headings) == 1, "one first-level heading, at the top"
 
 
@@ -48,7 +50,9 @@ def test_no_relative_or_machine_path(path):
 
 def test_reports_need_no_tensorflow():
     """Everything that report notebooks import, with TensorFlow and Keras made unimportable."""
-    modules = "claims evaluation figures published results protocol ham10000 synthetic dataset attention pipeline".split()
+    modules = (
+        "claims evaluation figures published results protocol ham10000 synthetic dataset attention pipeline".split()
+    )
     program = "import sys\nfor m in ('tensorflow', 'keras', 'jax'): sys.modules[m] = None\n"
     program += "\n".join(f"import wagf_src.{m}" for m in modules)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -57,11 +61,11 @@ def test_reports_need_no_tensorflow():
 
 def test_committed_chapters_are_these_sources_executed():
     """What the book shows is what the notebooks say: same cells, all run, none failed."""
-    for path in sorted((ROOT / "book" / "chapters").glob("*.ipynb")):
+    for path in sorted((paths.ROOT / "book" / "chapters").glob("*.ipynb")):
         shown = json.loads(path.read_text())["cells"]
         code = [c for c in shown if c["cell_type"] == "code" and "".join(c["source"]).strip()]
         assert all(c["execution_count"] for c in code), path.name
         assert not any(o["output_type"] == "error" for c in code for o in c["outputs"]), path.name
-        source = json.loads((ROOT / "notebooks" / path.name).read_text())["cells"]
+        source = json.loads((paths.ROOT / "notebooks" / path.name).read_text())["cells"]
         text = ["".join(c["source"]) for c in shown if "injected-parameters" not in c["metadata"].get("tags", [])]
         assert text == ["".join(c["source"]) for c in source], f"{path.name}: publish again"

@@ -18,6 +18,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wagf_src import paths
+from wagf_src.arms import parse_arm
+from wagf_src.data import augmentation
+from wagf_src.models.classifier import build_model, gradient_weights, with_inputs
+from wagf_src.models.device import AffineTransform, DeviceArray
+from wagf_src.profile import Profile
+from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.train import trainer
+
 pytestmark = pytest.mark.timeout(900)
 ARM, SIZE, FILES, STEPS = "mobilenetv2-wagf-described-saliency", 64, 16, 4
 
@@ -26,18 +35,18 @@ def whole_arm():
     """As in training: look-up by number and affine map before the arm, a fusion whose weights are measured in it."""
     import keras
 
-    from wagf_src import models
-    from wagf_src.augmentation import AffineTransform, DeviceArray, affine_parameters
-    from wagf_src.config import Profile, parse_arm
+    pass
+    pass
+    pass
 
     profile = Profile(name="p", description="", data="synthetic", synthetic_lesions=140, image_size=SIZE, arms=(ARM,))
     images = np.random.default_rng(1).integers(0, 256, size=(FILES, SIZE, SIZE, 3), dtype=np.uint8)
-    arm = models.build_model(parse_arm(ARM), SIZE, "none", batch_norm_momentum=0.9)
+    arm = build_model(parse_arm(ARM), SIZE, "none", batch_norm_momentum=0.9)
     number, maps = keras.Input((), dtype="int32", name="number"), keras.Input((8,), name="map")
     pixels = AffineTransform()([DeviceArray(images)(number), maps])
     rows = np.arange(FILES)
-    x = {"number": rows.astype(np.int32), "map": affine_parameters(rows, rows + 1, 1, profile)}
-    model = models.with_inputs(arm, {"number": number, "map": maps}, pixels)
+    x = {"number": rows.astype(np.int32), "map": augmentation.affine_parameters(rows, rows + 1, 1, profile)}
+    model = with_inputs(arm, {"number": number, "map": maps}, pixels)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = keras.backend.backend() == "tensorflow"
@@ -48,7 +57,7 @@ def curve(rate, strategy=None) -> dict:
     """The loss at every step of one batch seen again and again, and on how many devices a weight then lives."""
     import keras
 
-    from wagf_src import models
+    pass
 
     rng = np.random.default_rng(0)
     with strategy.scope() if strategy else contextlib.nullcontext():
@@ -64,22 +73,29 @@ def curve(rate, strategy=None) -> dict:
         devices = len(strategy.experimental_local_results(value))
     else:
         devices = len(value.sharding.device_set) if hasattr(value, "sharding") else 1
-    return {"loss": history["loss"], "fusion": models.gradient_weights(model), "devices": devices}
+    return {"loss": history["loss"], "fusion": gradient_weights(model), "devices": devices}
 
 
 def finished_run(strategy) -> list[int]:
     """``training.train`` as it is, inside a strategy's scope: test images, and finite predictions of them."""
-    from wagf_src import pipeline, results, training
-    from wagf_src.config import Profile
-
-    results.RESULTS_DIR = pipeline.RESULTS_DIR = Path(os.environ["WAGF_CACHE_DIR"]) / "results"
+    paths.RESULTS_DIR = Path(os.environ["WAGF_CACHE_DIR"]) / "results"
     profile = Profile(
-        name="p", description="", data="synthetic", synthetic_lesions=140, image_size=32, arms=("mobilenetv2-base",),
-        weights="none", epochs=1, batch_size=16, images_per_epoch=40, batch_norm_momentum=0.5, learning_rate=0.001,
-    )  # fmt: skip
+        name="p",
+        description="",
+        data="synthetic",
+        synthetic_lesions=140,
+        image_size=32,
+        arms=("mobilenetv2-base",),
+        weights="none",
+        epochs=1,
+        batch_size=16,
+        images_per_epoch=40,
+        batch_norm_momentum=0.5,
+        learning_rate=0.001,
+    )
     with strategy.scope():
-        run = results.Run(training.train(profile, "mobilenetv2-base-seed0"))
-    finite = np.isfinite(run.predictions()[results.PROBABILITY_COLUMNS]).all(axis=1)
+        run = Run(trainer.train(profile, "mobilenetv2-base-seed0"))
+    finite = np.isfinite(run.predictions()[PROBABILITY_COLUMNS]).all(axis=1)
     return [run.info["data"]["n_test"], int(finite.sum())]
 
 

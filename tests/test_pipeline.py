@@ -13,66 +13,74 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wagf_src import config, pipeline, results
-from wagf_src.config import ROOT, UserError
+from wagf_src import atomic, paths
+from wagf_src.classes import CLASSES
+from wagf_src.digests import _TRAINING_CODE, code_digest, inputs_digest
+from wagf_src.errors import UserError
+from wagf_src.paths import work_dir
+from wagf_src.profile import load_profile
+from wagf_src.report import chapters, output, publish, staleness
+from wagf_src.runs import load_runs, provenance_line
+from wagf_src.train.finish import finish_run
 
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "RESULTS_DIR", tmp_path / "results")
-    monkeypatch.setattr(pipeline, "RESULTS_DIR", tmp_path / "results")
+    monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path / "results")
     return tmp_path / "results"
 
 
 def rendered(folder):
     """Chapters of a profile as if just rendered from what is there."""
     (folder / "chapters").mkdir()
-    for source in pipeline._chapter_sources():
+    for source in staleness.chapter_sources():
         (folder / "chapters" / source.name).write_text("{}")
-    (folder / "chapters" / "inputs_digest").write_text(pipeline._chapters_digest(folder.name))
+    (folder / "chapters" / "inputs_digest").write_text(staleness.chapters_digest(folder.name))
 
 
 def test_code_digest_follows_the_code_not_its_comments(tmp_path, monkeypatch):
-    shutil.copytree(ROOT / "wagf_src", tmp_path / "wagf_src")
-    monkeypatch.setattr(pipeline, "ROOT", tmp_path)
-    before = pipeline.code_digest()
-    file = tmp_path / "wagf_src" / "protocol.py"
+    shutil.copytree(paths.ROOT / "wagf_src", tmp_path / "wagf_src")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    before = code_digest()
+    file = tmp_path / "wagf_src" / "data" / "protocol.py"
     source = file.read_text()
     file.write_text("# a comment\n" + source.replace('"""Class numbers (n,)', '"""Other words. Class numbers (n,)'))
-    assert pipeline.code_digest() == before
+    assert code_digest() == before
     file.write_text(source.replace("TEST_FRACTION = 0.2", "TEST_FRACTION = 0.3"))
-    assert pipeline.code_digest() != before
+    assert code_digest() != before
     # A change of the reports' code leaves finished runs valid.
-    training = pipeline.code_digest(("models",))
+    training = code_digest(("models",))
     figures = tmp_path / "wagf_src" / "figures.py"
     figures.write_text(figures.read_text() + "\nx = 1\n")
-    assert pipeline.code_digest(("models",)) == training
+    assert code_digest(("models",)) == training
 
 
 def test_every_training_module_is_known():
-    names = {p.stem for p in (ROOT / "wagf_src").iterdir()}
-    assert set(pipeline._TRAINING_CODE) <= names
+    names = {p.stem for p in (paths.ROOT / "wagf_src").iterdir()}
+    assert set(_TRAINING_CODE) <= names
 
 
 class Data:
     name, metadata_md5, image_digest = "SYNTHETIC", "m", "d"
     # Twenty single-image lesions of every class, for demo's split.
     metadata = pd.DataFrame(
-        [(f"L{i}", f"ISIC_{i}", dx) for i, dx in enumerate(np.repeat(config.CLASSES, 20))],
+        [(f"L{i}", f"ISIC_{i}", dx) for i, dx in enumerate(np.repeat(CLASSES, 20))],
         columns=["lesion_id", "image_id", "dx"],
     )
 
 
 def test_inputs_digest_follows_what_matters():
-    demo = config.load_profile("demo")
-    digest = pipeline.inputs_digest(demo, "mobilenetv2-base-seed0", Data)
-    assert digest == pipeline.inputs_digest(dataclasses.replace(demo, seeds=(0, 1), description="x"), "mobilenetv2-base-seed0", Data)
+    demo = load_profile("demo")
+    digest = inputs_digest(demo, "mobilenetv2-base-seed0", Data)
+    assert digest == inputs_digest(
+        dataclasses.replace(demo, seeds=(0, 1), description="x"), "mobilenetv2-base-seed0", Data
+    )
     others = [
-        pipeline.inputs_digest(dataclasses.replace(demo, epochs=9), "mobilenetv2-base-seed0", Data),
-        pipeline.inputs_digest(demo, "mobilenetv2-base-seed1", Data),
-        pipeline.inputs_digest(demo, "resnet50-base-seed0", Data),
-        pipeline.inputs_digest(dataclasses.replace(demo, test_seed=13), "mobilenetv2-base-seed0", Data),
-        pipeline.inputs_digest(demo, "mobilenetv2-base-seed0", type("Other", (Data,), {"image_digest": "e"})),
+        inputs_digest(dataclasses.replace(demo, epochs=9), "mobilenetv2-base-seed0", Data),
+        inputs_digest(demo, "mobilenetv2-base-seed1", Data),
+        inputs_digest(demo, "resnet50-base-seed0", Data),
+        inputs_digest(dataclasses.replace(demo, test_seed=13), "mobilenetv2-base-seed0", Data),
+        inputs_digest(demo, "mobilenetv2-base-seed0", type("Other", (Data,), {"image_digest": "e"})),
     ]
     assert len({digest, *others}) == 6
 
@@ -81,8 +89,8 @@ def notebook(path, failed=False, run=True):
     cell = nbformat.v4.new_code_cell("1 + 1", execution_count=1 if run else None)
     if failed:
         cell["outputs"] = [nbformat.v4.new_output("error", ename="E", evalue="e", traceback=[])]
-    nb = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"input_path": str(ROOT)}})
-    cell["outputs"] += [nbformat.v4.new_output("stream", text=f"{ROOT}/results/x")]
+    nb = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"input_path": str(paths.ROOT)}})
+    cell["outputs"] += [nbformat.v4.new_output("stream", text=f"{paths.ROOT}/results/x")]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nb, path)
 
@@ -91,47 +99,52 @@ def notebook(path, failed=False, run=True):
 def test_a_notebook_that_failed_or_stopped_is_not_taken(tmp_path, state):
     notebook(tmp_path / "x.ipynb", **state)
     with pytest.raises(UserError, match="x.ipynb"):
-        pipeline._executed(tmp_path / "x.ipynb")
+        chapters.executed(tmp_path / "x.ipynb")
 
 
 def test_executed_notebooks_carry_no_machine_paths_or_times(tmp_path):
     notebook(tmp_path / "x.ipynb")
-    text = pipeline._executed(tmp_path / "x.ipynb")
-    assert str(ROOT) not in text and "papermill" not in text
+    text = chapters.executed(tmp_path / "x.ipynb")
+    assert str(paths.ROOT) not in text and "papermill" not in text
     nbformat.validate(json.loads(text))
 
 
 def test_a_run_appears_whole_or_not_at_all(folders):
-    profile = config.load_profile("demo")
+    profile = load_profile("demo")
     run = "mobilenetv2-base-seed0"
-    work = pipeline.work_dir("demo") / run
+    work = work_dir("demo") / run
     fabricate.fabricate(work, arms=["mobilenetv2-base"])
     os.replace(work / run, work / "staging")
     with pytest.raises(UserError, match="no executed notebook"):
-        pipeline.finish_run(profile, run)
+        finish_run(profile, run)
     notebook(work / "train.ipynb")
     lines = (work / "staging" / "predictions.csv").read_text().splitlines(keepends=True)
     (work / "staging" / "predictions.csv").write_text("".join(lines[:-1]))
     with pytest.raises(UserError, match="not complete"):
-        pipeline.finish_run(profile, run)
+        finish_run(profile, run)
     assert not (folders / "demo" / "runs").exists()
     (work / "staging" / "predictions.csv").write_text("".join(lines))
-    pipeline.finish_run(profile, run)
-    assert {"predictions.csv", "run.json", "train.ipynb"} <= {p.name for p in (folders / "demo" / "runs" / run).iterdir()}
-    assert not work.exists() and [r.name for r in results.load_runs("demo")] == [run]
+    finish_run(profile, run)
+    assert {"predictions.csv", "run.json", "train.ipynb"} <= {
+        p.name for p in (folders / "demo" / "runs" / run).iterdir()
+    }
+    assert not work.exists() and [r.name for r in load_runs("demo")] == [run]
 
 
 def test_chapters_follow_the_benchmark(folders):
     fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
     rendered(folders / "demo")
-    assert pipeline.stale_chapters("demo") == []
+    assert staleness.stale_chapters("demo") == []
     (folders / "bench").mkdir()
     (folders / "bench" / "arms.csv").write_text("case\n")
-    assert "speed" in pipeline.stale_chapters("demo")
+    assert "speed" in staleness.stale_chapters("demo")
 
 
 def chapter(path, code):
-    cells = [nbformat.v4.new_code_cell('profile = "none"', metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(code)]
+    cells = [
+        nbformat.v4.new_code_cell('profile = "none"', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(code),
+    ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
@@ -139,96 +152,112 @@ def chapter(path, code):
 def test_chapters_are_rendered_together_the_scorecard_last(folders, tmp_path, monkeypatch, capfd):
     notebooks, note = tmp_path / "notebooks", tmp_path / "note"
     notebooks.mkdir()
-    monkeypatch.setattr(pipeline, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(paths, "NOTEBOOKS", notebooks)
     wait = "import time; time.sleep(1)\n"
     chapter(notebooks / "z.ipynb", wait + f'import pathlib; pathlib.Path("{note}").write_text(profile)')
     chapter(notebooks / "scorecard.ipynb", f'print(open("{note}").read().upper(), 40 + 2)')
     (folders / "demo" / "tables").mkdir(parents=True)
     (folders / "demo" / "tables" / "old.csv").touch()
-    pipeline.render_chapters("demo")
+    chapters.render_chapters("demo")
     rendered = folders / "demo" / "chapters"
     assert "DEMO 42" in (rendered / "scorecard.ipynb").read_text(), "it read what the other chapter had written"
     assert not (folders / "demo" / "tables").exists(), "no table of an earlier time is left to be read"
     assert [line.split(",")[0] for line in capfd.readouterr().out.splitlines()] == ["chapter z", "chapter scorecard"]
     changed = (rendered / "z.ipynb").stat().st_mtime_ns
-    pipeline.render_chapters("demo")
+    chapters.render_chapters("demo")
     assert (rendered / "z.ipynb").stat().st_mtime_ns == changed, "nothing to do the second time"
 
     # One that fails: one line with its error and its log, the chapters of the last time stay.
     chapter(notebooks / "z.ipynb", 'print("kernel says"); raise ValueError("no such thing\\nat all")')
     with pytest.raises(UserError, match=r"^chapter z failed: ValueError: no such thing \(log: .*z\.log\)$"):
-        pipeline.render_chapters("demo")
-    assert "no such thing" in (pipeline.work_dir("demo") / "executed" / "z.log").read_text()
-    assert "DEMO 42" in (rendered / "scorecard.ipynb").read_text() and pipeline.stale_chapters("demo")
+        chapters.render_chapters("demo")
+    assert "no such thing" in (work_dir("demo") / "executed" / "z.log").read_text()
+    assert "DEMO 42" in (rendered / "scorecard.ipynb").read_text() and staleness.stale_chapters("demo")
     chapter(notebooks / "z.ipynb", "import os; os._exit(3)")
     with pytest.raises(UserError, match="chapter z failed: DeadKernelError"):
-        pipeline.render_chapters("demo")
+        chapters.render_chapters("demo")
     chapter(notebooks / "z.ipynb", "import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
     with pytest.raises(UserError, match="a chapter's process was killed"):
-        pipeline.render_chapters("demo")
+        chapters.render_chapters("demo")
 
 
 def test_synthetic_results_are_never_published(folders):
     fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
     rendered(folders / "demo")
     with pytest.raises(UserError, match="synthetic"):
-        pipeline.publish("demo")
+        publish.publish("demo")
 
 
 def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypatch):
     for name, place in (("BOOK", "book"), ("REFERENCE_DIR", "reference"), ("README", "README.md")):
-        monkeypatch.setattr(pipeline, name, tmp_path / place)
-    monkeypatch.setattr(results, "REFERENCE_DIR", tmp_path / "reference")
-    (tmp_path / "README.md").write_text("before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
+        monkeypatch.setattr(paths, name, tmp_path / place)
+    monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
+    (tmp_path / "README.md").write_text(
+        "before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
+    )
     arms = ["mobilenetv2-base", "mobilenetv2-sa-described", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"]
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
     rendered(folders / "frozen")
     table = pd.DataFrame(
         [
-            {"row": "MobileNet-v2", "arm": "mobilenetv2-base", "accuracy_paper": 79.03, "accuracy_ours": 81.237,
-             "accuracy_ci_low": 79.0, "accuracy_ci_high": 83.5, "f1_ours": 80.0, "n_seeds": 1},
+            {
+                "row": "MobileNet-v2",
+                "arm": "mobilenetv2-base",
+                "accuracy_paper": 79.03,
+                "accuracy_ours": 81.237,
+                "accuracy_ci_low": 79.0,
+                "accuracy_ci_high": 83.5,
+                "f1_ours": 80.0,
+                "n_seeds": 1,
+            },
             {"row": "ResNet50", "arm": "", "accuracy_paper": 84.66},
         ]
-    )  # fmt: skip
-    results.write_table(table, "table1", "frozen", "HAM10000; 160 px")
+    )
+    output.write_table(table, "table1", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
     for name in ("table1", "heatmaps"):
         (folders / "frozen" / "figures" / f"{name}.png").write_bytes(name.encode())
-    pipeline.publish("frozen")
+    publish.publish("frozen")
     (figure,) = (tmp_path / "reference" / "frozen" / "figures").iterdir()
     assert figure.read_bytes() == b"table1", "the README's; every figure is in its chapter"
     kept = {f.parent.name for f in (tmp_path / "reference" / "frozen" / "runs").glob("*/features.npz")}
-    assert kept == {"mobilenetv2-base-seed0", "mobilenetv2-wagf-described-seed0"}, "of the large files the first seed of two models"
+    assert kept == {"mobilenetv2-base-seed0", "mobilenetv2-wagf-described-seed0"}, (
+        "of the large files the first seed of two models"
+    )
     assert len(list((tmp_path / "reference" / "frozen" / "runs").glob("*/predictions.csv"))) == 8
     assert (tmp_path / "book" / "chapters" / "table1.ipynb").is_file()
     assert not (tmp_path / "book" / "chapters" / "inputs_digest").exists()
     assert (tmp_path / "reference" / "frozen" / "runs" / "mobilenetv2-base-seed0" / "run.json").is_file()
     readme = (tmp_path / "README.md").read_text()
     assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
-    assert "HAM10000; 160 px" in readme and "| MobileNet-v2 | mobilenetv2-base | 79.03 | 81.24 [79.00, 83.50] |" in readme
+    assert (
+        "HAM10000; 160 px" in readme and "| MobileNet-v2 | mobilenetv2-base | 79.03 | 81.24 [79.00, 83.50] |" in readme
+    )
     assert "ResNet50" not in readme and "(results/reference/frozen/figures/table1.png)" in readme
 
 
 def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
-    for module in (pipeline, results):
+    for module in (paths,):
         monkeypatch.setattr(module, "REFERENCE_DIR", folders / "reference")
     fabricate.fabricate(folders / "frozen" / "runs", arms=["mobilenetv2-base"], synthetic=False)
     fabricate.fabricate(folders / "mine" / "runs", arms=["mobilenetv2-base"], synthetic=False)
     rendered(folders / "frozen")
     with pytest.raises(UserError, match="make keep PROFILE=mine"):
-        pipeline.publish("frozen")
+        publish.publish("frozen")
     assert not (folders / "reference").exists()
-    pipeline.keep_runs("mine")
+    publish.keep_runs("mine")
     kept = folders / "reference" / "mine" / "runs" / "mobilenetv2-base-seed0"
-    assert (kept / "predictions.csv").is_file() and not (kept / "features.npz").exists(), "large, and no committed chapter draws them"
+    assert (kept / "predictions.csv").is_file() and not (kept / "features.npz").exists(), (
+        "large, and no committed chapter draws them"
+    )
     with pytest.raises(FileNotFoundError, match="tables"):  # past the check: these bare folders hold no tables
-        pipeline.publish("frozen")
+        publish.publish("frozen")
 
 
 def test_nothing_is_published_that_is_out_of_date(folders):
     with pytest.raises(UserError, match="make reproduce PROFILE=frozen"):
-        pipeline.publish("frozen")
+        publish.publish("frozen")
 
 
 def test_a_broken_run_json_is_one_line(folders):
@@ -237,15 +266,15 @@ def test_a_broken_run_json_is_one_line(folders):
     for text, word in (("{", "cannot be read"), ("{}", "schema")):
         (folder / "run.json").write_text(text)
         with pytest.raises(UserError, match=word) as error:
-            results.provenance(results.load_runs("demo"))
+            provenance_line(load_runs("demo"))
         assert "\n" not in str(error.value)
 
 
 def test_writing_is_atomic(tmp_path, monkeypatch):
-    results.write_text(tmp_path / "a.csv", "old")
+    atomic.write_text(tmp_path / "a.csv", "old")
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError):
-        results.write_text(tmp_path / "a.csv", "new")
+        atomic.write_text(tmp_path / "a.csv", "new")
     assert (tmp_path / "a.csv").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
@@ -259,7 +288,7 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
 )
 def test_errors_are_one_line_and_a_code(words, environment, expected):
     done = subprocess.run(
-        [sys.executable, "-m", "wagf_src.pipeline", *words], capture_output=True, text=True, env={**os.environ, **environment}
+        [sys.executable, "-m", "wagf_src", *words], capture_output=True, text=True, env={**os.environ, **environment}
     )
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert all(word in done.stderr for word in expected), done.stderr

@@ -5,8 +5,10 @@ import re
 import pytest
 from test_claims import write_ladder
 
-from wagf_src import plans, published, results
-from wagf_src.config import ROOT
+from wagf_src import paths
+from wagf_src.paper import plans, published
+from wagf_src.paper.plans import _ABOVE, _ALIKE
+from wagf_src.runs import load_runs
 
 SA, GF, WAGF = (f"mobilenetv2-{m}-described" for m in ("sa", "sa-gf", "wagf"))
 
@@ -16,7 +18,7 @@ def judged(folder, mistakes, profile="frozen", weight=0.5):
     write_ladder(folder, mistakes, profile=profile)
     for run in (folder / profile / "runs").iterdir():
         (run / "history.csv").write_text(f"epoch,g_w,g_sa\n1,0.5,0.5\n2,{weight},{1 - weight}\n")
-    table = plans.outcomes(profile, results.load_runs(profile))
+    table = plans.outcomes(profile, load_runs(profile))
     return {line["expected"].split(" ")[0]: line for line in table.to_dict("records")}
 
 
@@ -57,7 +59,9 @@ def test_far_above_is_five_points_above_each(results_dir):
     others = {"mobilenetv2-base-random": 400, "resnet50-base-random": 300}
     line = judged(results_dir, {"mobilenetv2-base": 100, **others}, profile="reduced")["the"]
     assert line["held"] and line["certain"]
-    assert [float(v) for v in re.findall(r" ([-+][.0-9]+) \[", line["measured"])] == pytest.approx([27.2, 18.1], abs=0.6)
+    assert [float(v) for v in re.findall(r" ([-+][.0-9]+) \[", line["measured"])] == pytest.approx(
+        [27.2, 18.1], abs=0.6
+    )
     line = judged(results_dir, {"densenet121-base-random": 120}, profile="reduced")["the"]
     assert not line["held"] and line["certain"], "two points above one of them: a clear miss"
     others = {"densenet121-base-random": 120, "densenet121-base-random-lr0.01": 0}
@@ -66,19 +70,22 @@ def test_far_above_is_five_points_above_each(results_dir):
 
 
 def test_limits_are_those_of_the_plan():
-    text = " ".join((ROOT / "book" / "plans.md").read_text(encoding="utf-8").split())
+    text = " ".join((paths.ROOT / "book" / "plans.md").read_text(encoding="utf-8").split())
     stated = re.search(r"\(([\d.]+), ([\d.]+) and ([\d.]+) points\)", text).groups()
     rows = [published.row(r).accuracy for r in ("DenseNet-121", "(i)", "(ii)", "(iii)")]
     assert [float(s) for s in stated] == pytest.approx([b - a for a, b in zip(rows, rows[1:])])
     assert "convolution differ by less than one point, in either direction; pooling by less than two" in text
     assert "full model differ by less than one point" in text and "with two points in the place of one" in text
     assert "within 0.00001" in text
-    assert "five points of accuracy or more above each other row" in text and plans._ABOVE == {"reduced": 5, "released-random": 0}
+    assert "five points of accuracy or more above each other row" in text and _ABOVE == {
+        "reduced": 5,
+        "released-random": 0,
+    }
     assert "the pretrained MobileNetV2 lies above every row from random weights" in text
-    limits = [points for *_, points in plans._ALIKE]
+    limits = [points for *_, points in _ALIKE]
     assert limits == [{"frozen": 1}, {"frozen": 2}, {"frozen": 1, "lite": 2}]
 
 
 def test_other_profiles_have_no_such_expectations(results_dir):
     write_ladder(results_dir, {SA: 10}, profile="ours")
-    assert plans.outcomes("ours", results.load_runs("ours")).empty
+    assert plans.outcomes("ours", load_runs("ours")).empty

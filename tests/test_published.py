@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
-from wagf_src import published
-from wagf_src.config import CLASSES, UserError
+from wagf_src.classes import CLASSES
+from wagf_src.errors import UserError
+from wagf_src.paper import audits, published
 
 
 def test_supports_are_the_papers_test_set():
     assert tuple(published.TEST_SUPPORTS) == CLASSES
     assert sum(published.TEST_SUPPORTS.values()) == published.N_TEST
     assert published.N_IMAGES - published.N_TEST == published.N_LEFT
-    assert published.majority_percent() == pytest.approx(80.05, abs=0.005)
+    assert audits.majority_percent() == pytest.approx(80.05, abs=0.005)
     # What the released loaders print divides the 52,012 files 70 to 30.
     files = published.TRAINING_FILES + published.VALIDATION_FILES
     assert files == 52_012 and round(100 * published.TRAINING_FILES / files) == published.TRAIN_PERCENT
@@ -30,12 +31,14 @@ def test_supports_are_the_papers_test_set():
         (89.48, (987, 987)),
         (90.75, (1001, 1001)),
         # The released notebooks' own accuracies, rounded.
-        *((v, (k, None if 100 * k / 1103 < v else k)) for v, k in
-          [(82.86, 914), (85.68, 945), (86.31, 952), (88.30, 974), (69.08, 762), (84.41, 931)]),
+        *(
+            (v, (k, None if 100 * k / 1103 < v else k))
+            for v, k in [(82.86, 914), (85.68, 945), (86.31, 952), (88.30, 974), (69.08, 762), (84.41, 931)]
+        ),
     ],
-)  # fmt: skip
+)
 def test_grim_finds_what_the_paper_allows(value, expected):
-    assert published.grim(value, published.N_TEST) == expected
+    assert audits.grim(value, published.N_TEST) == expected
 
 
 @pytest.mark.parametrize("n, decimals", [(7, 2), (46, 0), (46, 1), (333, 2), (1103, 2)])
@@ -45,7 +48,7 @@ def test_grim_agrees_with_printing_every_k(n, decimals):
     truncated = {math.floor(100 * k * unit / n): k for k in range(n, -1, -1)}
     # Some values of the grid (1 in 7 at two decimals), the ends included.
     for step in range(0, 100 * unit + 1, 7 if decimals == 2 else 1):
-        k_rounded, k_truncated = published.grim(step / unit, n, decimals)
+        k_rounded, k_truncated = audits.grim(step / unit, n, decimals)
         text = f"{step / unit:.{decimals}f}"
         if k_rounded is None:
             assert text not in rounded
@@ -58,17 +61,25 @@ def test_grim_agrees_with_printing_every_k(n, decimals):
 
 
 @pytest.mark.parametrize(
-    "value, n, named", [(101, 10, "value"), (-1, 10, "value"), (float("nan"), 10, "value"), (79.031, 10, "79.031"),
-                        (50, 0, "n is"), (50, 2.5, "n is"), (50, True, "n is")],
-)  # fmt: skip
+    "value, n, named",
+    [
+        (101, 10, "value"),
+        (-1, 10, "value"),
+        (float("nan"), 10, "value"),
+        (79.031, 10, "79.031"),
+        (50, 0, "n is"),
+        (50, 2.5, "n is"),
+        (50, True, "n is"),
+    ],
+)
 def test_grim_refuses_what_is_no_percentage(value, n, named):
     with pytest.raises(UserError, match=named) as error:
-        published.grim(value, n)
+        audits.grim(value, n)
     assert "\n" not in str(error.value)
 
 
 def test_grim_table_says_what_cannot_be_checked():
-    table = published.grim_table().set_index("row")
+    table = audits.grim_table().set_index("row")
     assert list(table.index[table["verdict"] == "not reachable"]) == ["MobileNet-v2", "ResNet50", "DenseNet-121"]
     assert list(table.index[table["verdict"] == "reachable only if truncated"]) == ["(i)"]
     others = table[table["place"] == "Table 2"]
@@ -86,15 +97,15 @@ def test_ways_out_of_an_unreachable_accuracy():
     def printable(n):
         return {f"{100 * k / n:.2f}" for k in range(n + 1)}
 
-    m = published.runs_averaged(values, published.N_TEST)
+    m = audits.runs_averaged(values, published.N_TEST)
     assert {f"{v:.2f}" for v in values} <= printable(m * published.N_TEST)
     assert not {f"{v:.2f}" for v in values} <= printable((m - 1) * published.N_TEST)
-    n = published.other_size(values)
+    n = audits.other_size(values)
     assert {f"{v:.2f}" for v in values} <= printable(n)
-    assert published.other_size(values, up_to=n - 1) is None
-    assert published.share_reachable(1103) == len(printable(1103)) / 10_001
+    assert audits.other_size(values, up_to=n - 1) is None
+    assert audits.share_reachable(1103) == len(printable(1103)) / 10_001
     # 17 batches of 64 and one of 15: any such mean is a multiple of the step, and so of 1/17280.
-    step = published.batch_average_step()
+    step = audits.batch_average_step()
     rng = np.random.default_rng(0)
     for _ in range(20):
         mean = 100 * np.mean([*(rng.integers(65, size=17) / 64), rng.integers(16) / 15])
@@ -112,11 +123,11 @@ def test_no_report_exceeds_the_f1_bound():
         guess = np.where(rng.random(200) < rng.random(), y, guess)
         for average in ("micro", "macro", "weighted"):
             p, r, f1, _ = precision_recall_fscore_support(y, guess, average=average, zero_division=0)
-            assert f1 <= published.f1_bound(p, r) + 1e-12
+            assert f1 <= audits.f1_bound(p, r) + 1e-12
 
 
 def test_f1_bound_is_violated_in_five_rows():
-    table = published.f1_bound_table().set_index("row")
+    table = audits.f1_bound_table().set_index("row")
     violated = table[table["violated"]]
     assert list(violated.index) == ["(i)", "(ii)", "(iii)", "Iqbal et al.", "Roy et al."]
     assert violated["bound"].tolist() == pytest.approx([87.235, 89.915, 90.79, 88.95, 70.4])
@@ -128,24 +139,27 @@ def test_f1_bound_is_violated_in_five_rows():
 
 
 def test_intervals_and_distances():
-    assert published.wilson(90.75, 1103) == pytest.approx((88.9, 92.3), abs=0.05)
-    low, high = published.wilson(85.89, 1103)
+    assert audits.wilson(90.75, 1103) == pytest.approx((88.9, 92.3), abs=0.05)
+    low, high = audits.wilson(85.89, 1103)
     assert (high - low) / 2 == pytest.approx(2.1, abs=0.06)
     # Wilson's formula, written out.
     p, n, z = 0.9075, 1103, 1.959964
     centre, half = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     expected = [100 * (centre + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
-    assert published.wilson(90.75, 1103) == pytest.approx(expected)
-    assert round(published.images_between(89.48, 90.75)) == 1001 - 987
-    table = published.interval_table().set_index("row")
+    assert audits.wilson(90.75, 1103) == pytest.approx(expected)
+    assert round(audits.images_between(89.48, 90.75)) == 1001 - 987
+    table = audits.interval_table().set_index("row")
     assert table.loc["MobileNet-v2", "above_majority"] < 0 < table.loc["ResNet50", "above_majority"]
     assert "Yao et al." not in table.index
 
 
 def test_released_results_name_rows_of_table_1():
     assert [published.row(s.table1).row for s in published.RELEASED if s.table1] == [
-        "MobileNet-v2", "ResNet50", "DenseNet-121", "(i)",
-    ]  # fmt: skip
+        "MobileNet-v2",
+        "ResNet50",
+        "DenseNet-121",
+        "(i)",
+    ]
     assert published.TABLE2[-1].metrics == published.row("(iii)").metrics
     with pytest.raises(UserError, match="known"):
         published.row("(iv)")
@@ -154,40 +168,40 @@ def test_released_results_name_rows_of_table_1():
 def test_discordance_is_what_a_two_by_two_table_says():
     p, q, phi = 0.9, 0.85, 0.4
     both = p * q + phi * math.sqrt(p * (1 - p) * q * (1 - q))
-    assert published.discordance(p, q, phi) == pytest.approx((p - both) + (q - both))
-    assert published.discordance(p, q, None) == pytest.approx(0.05)
+    assert audits.discordance(p, q, phi) == pytest.approx((p - both) + (q - both))
+    assert audits.discordance(p, q, None) == pytest.approx(0.05)
     with pytest.raises(UserError, match="cannot"):
-        published.discordance(0.9, 0.5, 0.9)
+        audits.discordance(0.9, 0.5, 0.9)
     with pytest.raises(UserError, match="between 0 and 1"):
-        published.discordance(1.0, 0.5, 0)
+        audits.discordance(1.0, 0.5, 0)
 
 
 @pytest.mark.parametrize("p, q, n, phi", [(0.9075, 0.8948, 1103, 0.5), (0.9, 0.85, 400, 0.0), (0.54, 0.28, 46, 0.5)])
 def test_mcnemar_power_against_simulation(p, q, n, phi):
-    share = published.discordance(p, q, phi)
+    share = audits.discordance(p, q, phi)
     cells = [(share + p - q) / 2, (share - p + q) / 2, 1 - share]
     draws = np.random.default_rng(1).multinomial(n, cells, size=3000)
     pairs, counts = np.unique(draws[:, :2], axis=0, return_counts=True)
     significant = [mcnemar([[0, b], [c, 0]], exact=True).pvalue <= 0.05 for b, c in pairs]
     simulated = counts @ np.array(significant) / len(draws)
-    assert published.mcnemar_power(p, q, n, phi) == pytest.approx(simulated, abs=4 * math.sqrt(0.25 / len(draws)))
+    assert audits.mcnemar_power(p, q, n, phi) == pytest.approx(simulated, abs=4 * math.sqrt(0.25 / len(draws)))
 
 
 def test_power_has_the_right_limits():
-    assert published.mcnemar_power(0.9, 0.9, 1103, 0.5) <= 0.05
-    assert published.mcnemar_power(0.9, 0.9, 1103, None) == 0
-    assert published.mcnemar_power(0.9, 0.5, 1103, 0.0) > 0.999
+    assert audits.mcnemar_power(0.9, 0.9, 1103, 0.5) <= 0.05
+    assert audits.mcnemar_power(0.9, 0.9, 1103, None) == 0
+    assert audits.mcnemar_power(0.9, 0.5, 1103, 0.0) > 0.999
     # Six discordant images, all one way, are the fewest that reach 5% (2/64).
-    assert published.mcnemar_power(0.999, 0.001, 5, None) == 0
-    assert published.mcnemar_power(0.999, 0.001, 6, None) == pytest.approx(0.998**6)
+    assert audits.mcnemar_power(0.999, 0.001, 5, None) == 0
+    assert audits.mcnemar_power(0.999, 0.001, 6, None) == pytest.approx(0.998**6)
     p, q, n = 0.9075, 0.8948, 1103
     z = abs(p - q) / math.sqrt((p * (1 - p) + q * (1 - q)) / n)
     normal = 0.5 * (1 + math.erf((z - 1.959964) / math.sqrt(2)))
-    assert published.unpaired_power(p, q, n) == pytest.approx(normal, abs=0.01)
+    assert audits.unpaired_power(p, q, n) == pytest.approx(normal, abs=0.01)
 
 
 def test_power_table_answers_for_every_claimed_step():
-    table = published.power_table().set_index("comparison")
+    table = audits.power_table().set_index("comparison")
     step = table.loc["(ii) to (iii)"]
     assert round(step["images"]) == 14 and step["power_assumed"] < 0.5
     assert table.loc["DenseNet-121 to (iii)", "power_assumed"] > 0.95

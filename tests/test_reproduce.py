@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wagf_src.config import RESULTS_DIR, ROOT
+from wagf_src import paths
 
 NAME = "tiny-for-tests"
 PROFILE = """
@@ -39,14 +39,20 @@ def make(*words, environment=None):
     inherited = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     done = subprocess.run(
         ["make", f"VENV={Path(sys.prefix)}", *words],
-        cwd=ROOT, capture_output=True, text=True, env={**inherited, **(environment or {})}, timeout=900,
-    )  # fmt: skip
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        env={**inherited, **(environment or {})},
+        timeout=900,
+    )
     return done, time.perf_counter() - started
 
 
 def status():
     try:
-        return subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            ["git", "status", "--porcelain"], cwd=paths.ROOT, capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -57,9 +63,9 @@ def profile(tmp_path_factory):
         (Path(sys.prefix) / marker).touch()
     file = tmp_path_factory.mktemp("profile") / f"{NAME}.yaml"
     file.write_text(PROFILE)
-    shutil.rmtree(RESULTS_DIR / NAME, ignore_errors=True)
+    shutil.rmtree(paths.RESULTS_DIR / NAME, ignore_errors=True)
     yield file
-    shutil.rmtree(RESULTS_DIR / NAME, ignore_errors=True)
+    shutil.rmtree(paths.RESULTS_DIR / NAME, ignore_errors=True)
 
 
 @pytest.mark.timeout(1200)
@@ -67,7 +73,7 @@ def test_from_nothing_to_a_finished_book_and_again(profile):
     before = status()
     done, _ = make("reproduce", f"PROFILE={profile}")
     assert done.returncode == 0, done.stdout + done.stderr
-    folder = RESULTS_DIR / NAME
+    folder = paths.RESULTS_DIR / NAME
     run = json.loads((folder / "runs" / "mobilenetv2-base-seed0" / "run.json").read_text())
     assert run["data"]["name"] == "SYNTHETIC" and (folder / "runs" / "mobilenetv2-base-seed0" / "train.ipynb").is_file()
     page = folder / "book" / "_build" / "html" / "chapters" / "table1.html"
@@ -95,7 +101,7 @@ def test_a_wrong_profile_stops_before_anything_runs(profile):
     wrong.write_text(PROFILE.replace("epochs: 1", "epoch: 1"))
     done, _ = make("reproduce", f"PROFILE={wrong}")
     assert done.returncode != 0 and "wrong.yaml: unknown key 'epoch'" in done.stderr
-    assert not (RESULTS_DIR / "wrong").exists()
+    assert not (paths.RESULTS_DIR / "wrong").exists()
 
 
 def test_a_failing_run_is_one_line_and_leaves_no_run(profile):
@@ -104,14 +110,18 @@ def test_a_failing_run_is_one_line_and_leaves_no_run(profile):
     try:
         done, _ = make("reproduce", f"PROFILE={wrong}")
         assert done.returncode != 0 and "loss is not finite" in done.stderr, done.stderr
-        assert not (RESULTS_DIR / "nan" / "runs").exists() and not (RESULTS_DIR / "nan" / "chapters").exists()
+        assert (
+            not (paths.RESULTS_DIR / "nan" / "runs").exists() and not (paths.RESULTS_DIR / "nan" / "chapters").exists()
+        )
     finally:
-        shutil.rmtree(RESULTS_DIR / "nan", ignore_errors=True)
+        shutil.rmtree(paths.RESULTS_DIR / "nan", ignore_errors=True)
 
 
 def test_a_run_that_is_killed_says_so(profile):
     done, _ = make("run.mobilenetv2-base-seed0", f"PROFILE={profile}", "LAUNCH=sh -c 'exit 143' --")
-    assert done.returncode != 0 and "ended with code 143" in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr
+    assert done.returncode != 0 and "ended with code 143" in done.stderr and len(done.stderr.splitlines()) <= 2, (
+        done.stderr
+    )
 
 
 def test_make_without_a_target_explains_itself():

@@ -7,8 +7,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
 from sklearn.preprocessing import StandardScaler
 
-from wagf_src import protocol, split_experiment
-from wagf_src.config import CLASSES, UserError
+from wagf_src.classes import CLASSES
+from wagf_src.data import protocol
+from wagf_src.data.protocol import NEAR_DUPLICATES
+from wagf_src.errors import UserError
+from wagf_src.train import split_experiment
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def test_each_split_is_what_it_says(metadata):
 
 
 def test_near_duplicates_stay_together(metadata):
-    first, second = protocol.NEAR_DUPLICATES[0]
+    first, second = NEAR_DUPLICATES[0]
     twins = metadata.copy()
     a, b = np.flatnonzero((metadata["dx"] == "nv") & ~metadata["lesion_id"].duplicated(keep=False))[:2]
     twins.loc[a, "image_id"], twins.loc[b, "image_id"] = first, second

@@ -15,8 +15,9 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from wagf_src import synthetic
-from wagf_src.config import CLASSES, UserError
+from wagf_src.classes import CLASSES
+from wagf_src.data import synthetic
+from wagf_src.errors import UserError
 
 LESIONS, SEED = 150, 4
 

@@ -11,36 +11,63 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from wagf_src import config, dataset, models, pipeline, protocol, results, training
-from wagf_src.config import CLASSES, Profile, UserError
+from wagf_src.classes import CLASSES
+from wagf_src.data import dataset, protocol
+from wagf_src.errors import UserError
+from wagf_src.models import classifier
+from wagf_src.paths import work_dir
+from wagf_src.profile import Profile, resolve
+from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.train import trainer
+from wagf_src.train.frozen_features import frozen_features
 
 pytestmark = pytest.mark.usefixtures("own_results")
 
 FROZEN = Profile(
-    name="tiny", description="", data="synthetic", synthetic_lesions=140, image_size=64,
+    name="tiny",
+    description="",
+    data="synthetic",
+    synthetic_lesions=140,
+    image_size=64,
     arms=("mobilenetv2-probe", "mobilenetv2-base", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"),
-    weights="none", train="frozen", augmentation="none", validation="lesions", validation_fraction=0.2,
-    epochs=3, batch_size=16, learning_rate=0.001,
-)  # fmt: skip
+    weights="none",
+    train="frozen",
+    augmentation="none",
+    validation="lesions",
+    validation_fraction=0.2,
+    epochs=3,
+    batch_size=16,
+    learning_rate=0.001,
+)
 END_TO_END = dataclasses.replace(
-    FROZEN, arms=("mobilenetv2-base",), train="end_to_end", augmentation="online", image_size=32, epochs=1,
-    images_per_epoch=48, balance=0.0, batch_norm_momentum=0.5, schedule="cosine", optimizer="adamw", weight_decay=1e-4,
-)  # fmt: skip
+    FROZEN,
+    arms=("mobilenetv2-base",),
+    train="end_to_end",
+    augmentation="online",
+    image_size=32,
+    epochs=1,
+    images_per_epoch=48,
+    balance=0.0,
+    batch_norm_momentum=0.5,
+    schedule="cosine",
+    optimizer="adamw",
+    weight_decay=1e-4,
+)
 
 
 def predictions(folder):
-    return results.Run(folder).predictions()
+    return Run(folder).predictions()
 
 
 def test_a_run_folder_is_complete():
-    folder = training.train(FROZEN, "mobilenetv2-wagf-described-seed1")
-    run = results.Run(folder)
+    folder = trainer.train(FROZEN, "mobilenetv2-wagf-described-seed1")
+    run = Run(folder)
     data = dataset.load(FROZEN)
     split = protocol.split(data.metadata, FROZEN)
     frame = run.predictions()
     assert list(frame.columns) == ["image_id", "lesion_id", "dx", *(f"p_{c}" for c in CLASSES)]
     assert frame["image_id"].tolist() == data.metadata["image_id"].iloc[split.test].tolist()
-    assert np.allclose(frame[results.PROBABILITY_COLUMNS].sum(axis=1), 1, atol=1e-4)
+    assert np.allclose(frame[PROBABILITY_COLUMNS].sum(axis=1), 1, atol=1e-4)
     assert pd.read_csv(folder / "validation_predictions.csv")["image_id"].tolist() == (
         data.metadata["image_id"].iloc[split.validation["row"]].tolist()
     )
@@ -50,7 +77,7 @@ def test_a_run_folder_is_complete():
     assert attention["safa"].shape == (len(frame), 2, 2) and attention["soft_attention"].shape == (len(frame), 2, 2)
     assert attention["safa"].dtype == np.float16
     info = run.info
-    accuracy = (frame[results.PROBABILITY_COLUMNS].to_numpy().argmax(1) == frame["dx"].map(CLASSES.index)).mean()
+    accuracy = (frame[PROBABILITY_COLUMNS].to_numpy().argmax(1) == frame["dx"].map(CLASSES.index)).mean()
     assert info["test_metrics"]["accuracy"] == pytest.approx(accuracy)
     assert info["data"]["name"] == "SYNTHETIC" and info["environment"]["backend"] == "tensorflow"
     assert info["data"]["n_test"] == len(split.test) and info["settings"]["epochs"] == 3
@@ -63,42 +90,42 @@ def test_a_run_folder_is_complete():
 
 
 def test_an_interrupted_run_goes_on_exactly(capsys):
-    whole = predictions(training.train(FROZEN, "mobilenetv2-base-seed0"))
-    whole_history = results.Run(pipeline.work_dir("tiny") / "mobilenetv2-base-seed0" / "staging").history()
-    (pipeline.work_dir("tiny") / "mobilenetv2-base-seed0" / "state.npz").unlink()
+    whole = predictions(trainer.train(FROZEN, "mobilenetv2-base-seed0"))
+    whole_history = Run(work_dir("tiny") / "mobilenetv2-base-seed0" / "staging").history()
+    (work_dir("tiny") / "mobilenetv2-base-seed0" / "state.npz").unlink()
 
     stopped = dataclasses.replace(FROZEN, time_budget_seconds=1e-9)
-    check = training._check_budget
+    check = trainer._check_budget
 
     def after_one_epoch(profile, epoch, started, state):
         if epoch > 1:
             check(profile, epoch, started, state)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_check_budget", after_one_epoch)
+        patch.setattr(trainer, "_check_budget", after_one_epoch)
         with pytest.raises(UserError, match="time budget.*after epoch 1 of 3.*goes on"):
-            training.train(stopped, "mobilenetv2-base-seed0")
+            trainer.train(stopped, "mobilenetv2-base-seed0")
     capsys.readouterr()
-    folder = training.train(FROZEN, "mobilenetv2-base-seed0")
+    folder = trainer.train(FROZEN, "mobilenetv2-base-seed0")
     assert "resumed after epoch 1" in capsys.readouterr().out
     pd.testing.assert_frame_equal(predictions(folder), whole)
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"]
-    pd.testing.assert_frame_equal(results.Run(folder).history()[columns], whole_history[columns])
+    pd.testing.assert_frame_equal(Run(folder).history()[columns], whole_history[columns])
 
 
 def test_runs_that_share_a_process_are_as_if_alone():
-    training._last_network = None
-    alone = predictions(training.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
+    trainer._last_network = None
+    alone = predictions(trainer.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
     for run in ("mobilenetv2-wagf-described-seed4", "mobilenetv2-wagf-described-lr0.01-seed4"):
-        shutil.rmtree(pipeline.work_dir("tiny") / run, ignore_errors=True)
-    first = training._last_network
-    other = predictions(training.train(FROZEN, "mobilenetv2-wagf-described-lr0.01-seed4"))
-    again = predictions(training.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
-    assert training._last_network is first, "one compiled network for seeds and rates of one arm"
+        shutil.rmtree(work_dir("tiny") / run, ignore_errors=True)
+    first = trainer._last_network
+    other = predictions(trainer.train(FROZEN, "mobilenetv2-wagf-described-lr0.01-seed4"))
+    again = predictions(trainer.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
+    assert trainer._last_network is first, "one compiled network for seeds and rates of one arm"
     pd.testing.assert_frame_equal(again, alone)
     assert not other.equals(alone)
-    training.train(FROZEN, "mobilenetv2-base-seed4")
-    assert training._last_network is not first
+    trainer.train(FROZEN, "mobilenetv2-base-seed4")
+    assert trainer._last_network is not first
 
 
 def test_frozen_views_are_those_of_the_turned_image(monkeypatch, tmp_path):
@@ -107,11 +134,11 @@ def test_frozen_views_are_those_of_the_turned_image(monkeypatch, tmp_path):
         return keras.Model(pixels, keras.layers.AveragePooling2D(size // 2)(pixels))
 
     monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(models, "build_backbone", averages)
+    monkeypatch.setattr(classifier, "build_backbone", averages)
     turned = dataclasses.replace(FROZEN, augmentation="dihedral", test_views=8)
     data = dataset.load(turned)
     n = len(data.images)
-    features = training.frozen_features(turned, data)
+    features = frozen_features(turned, data)
     for view in range(8):
         image = data.images[5].astype(float)
         image = np.rot90(np.fliplr(image) if view >= 4 else image, view % 4)
@@ -119,15 +146,15 @@ def test_frozen_views_are_those_of_the_turned_image(monkeypatch, tmp_path):
         np.testing.assert_allclose(features[view * n + 5], quarters, rtol=1e-3)
 
     train = pd.DataFrame({"row": np.arange(n), "copy": 0})
-    drawn = training.epoch_files(train, data.labels, turned, seed=0, epoch=1)
+    drawn = trainer.epoch_files(train, data.labels, turned, seed=0, epoch=1)
     assert sorted(drawn["row"]) == list(range(n)) and set(drawn["copy"]) == set(range(8))
 
-    folder = training.train(turned, "mobilenetv2-base-seed0")
-    kernel, bias = (np.array(w) for w in training._last_network[1].classifier.get_layer("probabilities").weights)
+    folder = trainer.train(turned, "mobilenetv2-base-seed0")
+    kernel, bias = (np.array(w) for w in trainer._last_network[1].classifier.get_layer("probabilities").weights)
     test = protocol.test_rows(data.metadata, 12)
     logits = features.reshape(8, n, 4, 3)[:, test].astype(float).mean(axis=2) @ kernel + bias
     expected = (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).mean(axis=0)
-    found = results.Run(folder).predictions()[results.PROBABILITY_COLUMNS]
+    found = Run(folder).predictions()[PROBABILITY_COLUMNS]
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
@@ -135,45 +162,45 @@ def test_smoothed_targets_are_numpys():
     y, p = np.array([0, 6, 4]), np.random.default_rng(0).dirichlet(np.ones(7), size=3)
     target = np.full((3, 7), 0.1 / 7)
     target[np.arange(3), y] += 0.9
-    loss = training._loss(dataclasses.replace(END_TO_END, label_smoothing=0.1))
+    loss = trainer._loss(dataclasses.replace(END_TO_END, label_smoothing=0.1))
     np.testing.assert_allclose(np.asarray(loss(y, p)), -(target * np.log(p)).sum(axis=1), rtol=1e-5)
 
 
 def test_a_state_of_other_inputs_is_not_taken_up(capsys):
-    training.train(FROZEN, "mobilenetv2-base-seed3")
+    trainer.train(FROZEN, "mobilenetv2-base-seed3")
     capsys.readouterr()
-    training.train(dataclasses.replace(FROZEN, learning_rate=0.002), "mobilenetv2-base-seed3")
+    trainer.train(dataclasses.replace(FROZEN, learning_rate=0.002), "mobilenetv2-base-seed3")
     assert "resumed" not in capsys.readouterr().out
-    (pipeline.work_dir("tiny") / "mobilenetv2-base-seed3" / "state.npz").write_bytes(b"not an archive")
-    training.train(FROZEN, "mobilenetv2-base-seed3")
+    (work_dir("tiny") / "mobilenetv2-base-seed3" / "state.npz").write_bytes(b"not an archive")
+    trainer.train(FROZEN, "mobilenetv2-base-seed3")
     assert "starts afresh" in capsys.readouterr().out
 
 
 def test_probe_is_scikit_learns():
-    folder = training.train(FROZEN, "mobilenetv2-probe-seed0")
+    folder = trainer.train(FROZEN, "mobilenetv2-probe-seed0")
     data = dataset.load(FROZEN)
     test = protocol.test_rows(data.metadata, 12)
-    pooled = np.asarray(training.frozen_features(FROZEN, data), np.float32).mean(axis=(1, 2))
+    pooled = np.asarray(frozen_features(FROZEN, data), np.float32).mean(axis=(1, 2))
     rest = np.setdiff1d(np.arange(len(data.metadata)), test)
     scale = StandardScaler().fit(pooled[rest])
     probe = LogisticRegression(C=0.01, max_iter=2000).fit(scale.transform(pooled[rest]), data.metadata["dx"].iloc[rest])
     assert list(probe.classes_) == list(CLASSES)
     expected = probe.predict_proba(scale.transform(pooled[test]))
-    assert np.allclose(predictions(folder)[results.PROBABILITY_COLUMNS], expected, atol=2e-4)
+    assert np.allclose(predictions(folder)[PROBABILITY_COLUMNS], expected, atol=2e-4)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run():
     wild = dataclasses.replace(FROZEN, learning_rate=3e38)
     with pytest.raises(UserError, match="loss is not finite in epoch"):
-        training.train(wild, "mobilenetv2-base-seed9")
-    assert not (pipeline.work_dir("tiny") / "mobilenetv2-base-seed9" / "staging").exists()
+        trainer.train(wild, "mobilenetv2-base-seed9")
+    assert not (work_dir("tiny") / "mobilenetv2-base-seed9" / "staging").exists()
 
 
 def test_epochs_draw_what_the_profile_says():
     y = np.repeat(np.arange(7), [10, 20, 30, 5, 40, 400, 8])
     train = pd.DataFrame({"row": np.arange(len(y)), "copy": 0})
     alike = dataclasses.replace(END_TO_END, images_per_epoch=700, balance=0.0)
-    drawn = training.epoch_files(train, y, alike, seed=0, epoch=1)
+    drawn = trainer.epoch_files(train, y, alike, seed=0, epoch=1)
     assert np.bincount(y[drawn["row"]]).tolist() == [100] * 7
     # Within a class, no image comes again before all have come.
     times = drawn.groupby("row").size()
@@ -181,27 +208,27 @@ def test_epochs_draw_what_the_profile_says():
         of_class = times.reindex(np.flatnonzero(y == number), fill_value=0)
         assert of_class.max() - of_class.min() <= 1
     natural = dataclasses.replace(END_TO_END, images_per_epoch=None, balance=1.0)
-    drawn = training.epoch_files(train, y, natural, seed=0, epoch=1)
+    drawn = trainer.epoch_files(train, y, natural, seed=0, epoch=1)
     assert sorted(drawn["row"]) == list(range(len(y)))
     # New copies for every epoch, the same ones for the same epoch.
-    other = training.epoch_files(train, y, natural, seed=0, epoch=2)
+    other = trainer.epoch_files(train, y, natural, seed=0, epoch=2)
     assert not set(zip(drawn["row"], drawn["copy"])) & set(zip(other["row"], other["copy"]))
-    assert drawn.equals(training.epoch_files(train, y, natural, seed=0, epoch=1))
+    assert drawn.equals(trainer.epoch_files(train, y, natural, seed=0, epoch=1))
     # Offline, every file of the folder once an epoch.
     offline = dataclasses.replace(END_TO_END, augmentation="offline", validation="copies")
-    assert sorted(training.epoch_files(train, y, offline, 0, 1)["row"]) == list(range(len(y)))
+    assert sorted(trainer.epoch_files(train, y, offline, 0, 1)["row"]) == list(range(len(y)))
 
 
 def test_no_weights_is_one_clear_line(monkeypatch, tmp_path):
     (tmp_path / "MobileNetV2_notop.h5").write_bytes(b"not a weights file")
     monkeypatch.setenv("WAGF_WEIGHTS_DIR", str(tmp_path))
     with pytest.raises(UserError, match="MobileNetV2_notop.h5") as error:
-        training.train(dataclasses.replace(END_TO_END, weights="imagenet"), "mobilenetv2-base-seed5")
+        trainer.train(dataclasses.replace(END_TO_END, weights="imagenet"), "mobilenetv2-base-seed5")
     assert "\n" not in str(error.value)
 
 
 def test_run_json_is_plain_json():
-    folder = pipeline.work_dir("tiny") / "mobilenetv2-probe-seed0" / "staging"
+    folder = work_dir("tiny") / "mobilenetv2-probe-seed0" / "staging"
     info = json.loads((folder / "run.json").read_text())
     assert info["parameters"] == {"total": 1280 * 7 + 7, "trainable": 1280 * 7 + 7}
-    assert info["settings"] == json.loads(json.dumps(config.resolve(FROZEN, info["run"]).settings()))
+    assert info["settings"] == json.loads(json.dumps(resolve(FROZEN, info["run"]).settings()))

@@ -35,12 +35,19 @@ def _with_one_kernel(plain):
     @functools.wraps(plain)
     def call(self, inputs, training=None, mask=None):
         maps = len(inputs.shape) == 4 and self.axis in (-1, 3) and inputs.dtype == "float32"
-        if not (maps and self.scale and self.center) or mask is not None or self.synchronized or getattr(self, "renorm", False):
+        if (
+            not (maps and self.scale and self.center)
+            or mask is not None
+            or self.synchronized
+            or getattr(self, "renorm", False)
+        ):
             return plain(self, inputs, training=training, mask=mask)
         same = {
-            "x": inputs, "scale": tf.convert_to_tensor(self.gamma), "offset": tf.convert_to_tensor(self.beta),
+            "x": inputs,
+            "scale": tf.convert_to_tensor(self.gamma),
+            "offset": tf.convert_to_tensor(self.beta),
             "epsilon": self.epsilon,
-        }  # fmt: skip
+        }
         if not training or not self.trainable:
             mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
             return tf.raw_ops.FusedBatchNormV3(mean=mean, variance=variance, is_training=False, **same).y

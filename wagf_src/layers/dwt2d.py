@@ -5,8 +5,6 @@ import numpy as np
 import pywt
 from keras import ops
 
-from wagf_src.config import UserError
-
 
 def analysis_matrix(wavelet: str, size: int) -> np.ndarray:
     """One level of the 1-D transform as a matrix, half-sample symmetric borders included.
@@ -48,13 +46,13 @@ class DWT2D(keras.layers.Layer):
         wavelet: name of a discrete PyWavelets wavelet.
 
     Raises:
-        UserError: if PyWavelets knows no such wavelet.
+        ValueError: if PyWavelets knows no such wavelet.
     """
 
     def __init__(self, wavelet="haar", **kwargs):
         super().__init__(**kwargs)
         if wavelet not in pywt.wavelist(kind="discrete"):
-            raise UserError(f"DWT2D: unknown wavelet {wavelet!r}; see pywt.wavelist(kind='discrete'), e.g. haar")
+            raise ValueError(f"DWT2D: unknown wavelet {wavelet!r}; see pywt.wavelist(kind='discrete'), e.g. haar")
         self.wavelet = wavelet
 
     def build(self, input_shape):

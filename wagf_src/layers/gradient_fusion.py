@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from wagf_src.config import FUSIONS
+FUSIONS = ("eq1", "released", "saliency", "learned")
 
 
 @keras.saving.register_keras_serializable(package="wagf")
@@ -97,9 +97,4 @@ class GradientFusion(keras.layers.Layer):
         return input_shape[0]
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "fusion": self.fusion,
-            "momentum": self.momentum,
-            "initial": self.initial,
-        }
+        return {**super().get_config(), "fusion": self.fusion, "momentum": self.momentum, "initial": self.initial}

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from wagf_src.config import READINGS
+from wagf_src.layers.readings import READINGS
 
 
 @keras.saving.register_keras_serializable(package="wagf")

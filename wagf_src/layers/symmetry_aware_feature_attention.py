@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from wagf_src.config import READINGS, UserError
+from wagf_src.layers.readings import READINGS
 
 
 @keras.saving.register_keras_serializable(package="wagf")
@@ -26,7 +26,7 @@ class SymmetryAwareFeatureAttention(keras.layers.Layer):
             The output is maxpool(F) * F_attn.
 
     Raises:
-        UserError: if the map is not square.
+        ValueError: if the map is not square.
     """
 
     def __init__(self, reading="described", **kwargs):
@@ -66,7 +66,7 @@ class SymmetryAwareFeatureAttention(keras.layers.Layer):
     def build(self, input_shape):
         batch, height, width, _ = input_shape
         if height != width:
-            raise UserError(
+            raise ValueError(
                 f"SymmetryAwareFeatureAttention: the map is {height} x {width}, but the similarity of its rows is "
                 "multiplied with it, so it must be square; use square images"
             )

@@ -1,0 +1,99 @@
+"""The one command line: ``python -m wagf_src STEP ...``. What fails is one line and exit code 2."""
+
+import argparse
+import os
+import sys
+import time
+
+from wagf_src.data import dataset
+from wagf_src.digests import stale_runs
+from wagf_src.errors import UserError
+from wagf_src.paths import work_dir
+from wagf_src.profile import Profile, load_profile
+from wagf_src.report import book, chapters, publish, staleness
+from wagf_src.report.summary import summary
+from wagf_src.train.finish import finish_run
+
+
+def prepare(profile: Profile) -> None:
+    """Check the profile, get the data ready and say what there is to do; nothing is left half done."""
+    data = dataset.load(profile)
+    stale = stale_runs(profile, data)
+    work = work_dir(profile.name)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "stale_runs").write_text(" ".join(stale))
+    if not stale and not staleness.stale_chapters(profile.name) and not staleness.book_is_stale(profile.name):
+        (work / "todo").unlink(missing_ok=True)
+        print(f"Nothing to do: every run, chapter and the book of profile {profile.name} are up to date.")
+        print(f"Book: {book.page(profile.name)}")
+        return
+    (work / "todo").touch()
+    (work / "started").write_text(str(time.time()))
+    print(
+        f"profile {profile.name}: {data.name}, {len(data.metadata)} images at {profile.image_size} px; "
+        f"{len(stale)} of {len(profile.runs())} runs to do",
+        flush=True,
+    )
+    if profile.train == "frozen" and stale:
+        from wagf_src import fast  # imports TensorFlow, hence only where it is needed
+        from wagf_src.train.frozen_features import frozen_features
+
+        fast.enable()
+        frozen_features(profile, data)
+
+
+def main(words=None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m wagf_src", description=__doc__.splitlines()[0])
+    steps = parser.add_subparsers(dest="step", required=True)
+    for name in ("prepare", "chapters", "book", "keep", "publish", "summary"):
+        steps.add_parser(name).add_argument("profile")
+    step = steps.add_parser("finish-run")
+    step.add_argument("profile")
+    step.add_argument("run")
+    step = steps.add_parser("sweep", help="train the missing runs of a profile in this process")
+    step.add_argument("profile")
+    step.add_argument("runs", nargs="*", metavar="RUN", help="<arm>-seed<k>; default: every run of the profile")
+    step.add_argument("--seconds", type=float, help="time budget for all runs together")
+    for name in ("download", "check"):
+        steps.add_parser(name, help=f"{name} HAM10000").add_argument("folder", nargs="?")
+    arguments = parser.parse_args(words)
+    try:
+        return _step(arguments) or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _step(arguments) -> int | None:
+    if arguments.step in ("download", "check"):
+        from wagf_src.data import download
+
+        return download.main(arguments.step, arguments.folder)
+    profile = load_profile(arguments.profile)
+    name = profile.name
+    if arguments.step == "prepare":
+        prepare(profile)
+    elif arguments.step == "finish-run":
+        finish_run(profile, arguments.run)
+    elif arguments.step == "sweep":
+        from wagf_src.train import sweep
+
+        return 1 if sweep.train_all(profile, arguments.runs or None, arguments.seconds) else 0
+    elif arguments.step == "chapters":
+        chapters.render_chapters(name)
+    elif arguments.step == "book":
+        if staleness.book_is_stale(name):
+            book.build_book(name)
+    elif arguments.step == "keep":
+        publish.keep_runs(name)
+    elif arguments.step == "publish":
+        publish.publish(name)
+    elif arguments.step == "summary":
+        print(summary(name))
+    return None
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""The two readings of the paper's modules: its text, and its released code."""
+
+READINGS = ("described", "released")

@@ -1,0 +1,211 @@
+"""Backbones, arms and the classifier that measures Equation 1's gradients while it trains.
+
+How to train any arm: ``model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])`` and
+``model.fit(x, y)`` with whole-number labels. The classifier hands loss and metrics the probabilities alone, so
+they are given as for a model with one output, whatever else the model returns.
+"""
+
+import keras
+from keras import ops
+
+from wagf_src.arms import Arm
+from wagf_src.classes import CLASSES
+from wagf_src.errors import UserError
+from wagf_src.layers import DWT2D, GradientFusion, SoftAttention, SymmetryAwareFeatureAttention
+from wagf_src.models.backbones import build_backbone
+
+
+@keras.saving.register_keras_serializable(package="wagf")
+class Classifier(keras.Model):
+    """A functional model with output ``probabilities`` (B, classes), in fusion arms also the branches (F_w, F_sa).
+
+    In training, each batch also moves the gradient weights of its :class:`GradientFusion`. dL/dF_fuse has a closed
+    form at this head (:func:`fused_gradient`), so no second backward pass is needed, on any backend.
+    """
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        fusion = _find(self, "fusion")
+        if training and fusion is not None and fusion.measured:
+            f_w, f_sa = ops.stop_gradient(y_pred["wavelet"]), ops.stop_gradient(y_pred["soft"])
+            d_fuse = fused_gradient(
+                fused=fusion([f_w, f_sa]),
+                kernel=ops.convert_to_tensor(_find(self, "probabilities").kernel),
+                probabilities=ops.stop_gradient(y_pred["probabilities"]),
+                labels=y,
+                sample_weight=sample_weight,
+            )
+            fusion.update(d_fuse, f_w, f_sa)
+        return super().compute_loss(x, y, y_pred["probabilities"], sample_weight, training=training)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, y_pred["probabilities"], sample_weight)
+
+
+def fused_gradient(fused, kernel, probabilities, labels, sample_weight=None):
+    """dL/dF_fuse in closed form: mean cross-entropy, softmax, Dense, global average pooling, ReLU mask.
+
+    Args:
+        fused: F_fuse before the ReLU, (B, H, W, C).
+        kernel: of the last Dense, (D, classes); F_fuse is its last C inputs (SaFA, where present, comes first).
+        probabilities: (B, classes).
+        labels: (B,) or (B, 1) whole numbers.
+        sample_weight: (B,) or None.
+
+    Returns:
+        (B, H, W, C), float32.
+    """
+    _, height, width, channels = fused.shape
+    probabilities = ops.cast(probabilities, "float32")
+    labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+    d_logits = probabilities - ops.one_hot(labels, probabilities.shape[-1], dtype="float32")
+    if sample_weight is not None:
+        d_logits = d_logits * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+    d_logits = d_logits / ops.cast(ops.shape(labels)[0] * height * width, "float32")
+    d_pooled = ops.matmul(d_logits, ops.transpose(ops.cast(kernel, "float32")[-channels:]))
+    return ops.cast(fused > 0, "float32") * d_pooled[:, None, None, :]
+
+
+def build_model(
+    arm: Arm,
+    image_size: int,
+    weights: str,
+    preprocessing: str = "imagenet",
+    batch_norm_momentum: float | None = None,
+    num_classes: int = len(CLASSES),
+) -> keras.Model:
+    """An arm from pixels to probabilities.
+
+    Args:
+        arm: see :class:`wagf_src.arms.Arm`; its own ``weights``, if given, go before the argument.
+        image_size: S, side in pixels, 32 or more.
+        weights, preprocessing, batch_norm_momentum: see :func:`build_backbone`.
+        num_classes: width of the softmax.
+
+    Returns:
+        A :class:`Classifier`: ``image`` (B, S, S, 3) with values 0 to 255 -> {"probabilities": (B, num_classes)
+        float32} and, in fusion arms, the branch maps "wavelet" and "soft" (B, h, h, C). ``predict`` would collect
+        these too: use :func:`explain` to predict.
+    """
+    backbone = build_backbone(arm.backbone, image_size, arm.weights or weights, preprocessing, batch_norm_momentum)
+    image = keras.Input((image_size, image_size, 3), name="image")
+    return _classifier(arm, image, backbone(image), num_classes)
+
+
+def build_head(arm: Arm, feature_shape: tuple[int, int, int], num_classes: int = len(CLASSES)) -> keras.Model:
+    """What an arm puts on a backbone: ``features`` (B, H, W, C) to the outputs of :func:`build_model`."""
+    features = keras.Input(feature_shape, name="features")
+    return _classifier(arm, features, features, num_classes)
+
+
+def _classifier(arm, inputs, features, num_classes):
+    """The head of an arm, functional, with the layer names that the rest of this module looks up."""
+    if arm.modules == "probe":
+        raise UserError(f"{arm.name}: a probe is a logistic regression on pooled features, not a Keras model")
+    channels = features.shape[-1]
+    extra = {}
+
+    def soft_attention():
+        """F_sa at half size, (B, H/2, W/2, C), as the released code pools it."""
+        attended, _ = SoftAttention(reading=arm.reading, name="soft_attention")(features)
+        return keras.layers.MaxPooling2D(2, padding="same", name="soft_pool")(attended)
+
+    if arm.modules == "base":
+        x = features
+    elif arm.modules == "sa":
+        pooled = keras.layers.MaxPooling2D(2, padding="same", name="feature_pool")(features)
+        x = keras.layers.Concatenate(name="concatenate")([pooled, soft_attention()])
+    else:
+        f_w, f_sa = _wavelet_branch(arm.branch, features, channels), soft_attention()
+        extra = {"wavelet": f_w, "soft": f_sa}
+        x = GradientFusion(arm.fusion, name="fusion")([f_w, f_sa])
+        if arm.modules == "wagf":
+            safa, _ = SymmetryAwareFeatureAttention(reading=arm.reading, name="safa")(features)
+            x = keras.layers.Concatenate(name="concatenate")([safa, x])
+    if arm.modules != "base":
+        x = keras.layers.Activation("relu", name="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pooled")(x)
+    x = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    return Classifier(inputs, {"probabilities": x, **extra}, name="classifier")
+
+
+def _wavelet_branch(branch, features, channels):
+    """F_w, (B, H/2, W/2, C) with odd sizes rounded up: the Haar branch, or one of its two controls (section 2.1).
+
+    Every branch ends in a 1 x 1 convolution, written as Dense: the same function, but its backward pass takes a third
+    of the time on a CPU (TensorFlow 2.21, 64 maps of 6 x 6 x 1280).
+    """
+    height, width = features.shape[1:3]
+    if branch == "haar":
+        x = DWT2D("haar", name="dwt")(features)
+        x = keras.layers.DepthwiseConv2D(1, use_bias=False, name="wavelet_scale")(x)
+    elif branch == "pool":
+        x = keras.layers.AveragePooling2D(2, padding="same", name="average_pool")(features)
+    else:
+        # A 2 x 2, stride-2 convolution: each patch as one vector, then Dense. Odd maps are extended as the transform
+        # does, by their last row and column; zeros would make it another function there.
+        if height % 2 or width % 2:
+            features = ops.pad(features, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="symmetric")
+        h, w = -(-height // 2), -(-width // 2)
+        x = ops.transpose(ops.reshape(features, (-1, h, 2, w, 2, channels)), (0, 1, 3, 2, 4, 5))
+        x = ops.reshape(x, (-1, h, w, 4 * channels))
+    return keras.layers.Dense(channels, name="wavelet")(x)
+
+
+def _find(model, name):
+    """The layer of this name in a model or in the models nested in it, or None."""
+    for layer in model.layers:
+        if layer.name == name:
+            return layer
+        if isinstance(layer, keras.Model) and (found := _find(layer, name)) is not None:
+            return found
+    return None
+
+
+def with_inputs(model: keras.Model, inputs, image) -> keras.Model:
+    """A model that trains like ``model``, with its weights, behind other input layers.
+
+    Args:
+        model: from :func:`build_model` or :func:`build_head`.
+        inputs: the new input or inputs (``keras.Input``).
+        image: a symbolic tensor computed from them, in the place of the model's own input.
+    """
+    return Classifier(inputs, model(image), name="with_inputs")
+
+
+def explain(model: keras.Model) -> keras.Model:
+    """What to keep of a prediction; weights are shared.
+
+    Args:
+        model: from :func:`build_model` or :func:`build_head` (for :func:`with_inputs`, the model given to it).
+
+    Returns:
+        A model of the same input with outputs "probabilities" (B, classes), "features" (B, D) (the pooled vector before
+        the last Dense) and, where the arm has them, "safa" (B, h, w) and "soft_attention" (B, H, W).
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    outputs = {"probabilities": layers["probabilities"].output, "features": layers["pooled"].output}
+    for name in ("safa", "soft_attention"):
+        if name in layers:
+            outputs[name] = layers[name].output[1]
+    return keras.Model(model.inputs[0], outputs, name="explain")
+
+
+def gradient_weights(model: keras.Model) -> tuple[float, float] | None:
+    """(g_w, g_sa) now in force in a model with fusion, in any wrapping; None for other arms."""
+    fusion = _find(model, "fusion")
+    if fusion is None:
+        return None
+    g_w, g_sa = ops.convert_to_numpy(fusion.gradient_weights())
+    return float(g_w), float(g_sa)
+
+
+def parameter_counts(model: keras.Model) -> dict[str, int]:
+    """{"total", "trainable"}: number of parameters, as Keras counts them (batch-norm statistics are not trainable)."""
+    return {"total": sum(_size(w) for w in model.weights), "trainable": sum(_size(w) for w in model.trainable_weights)}
+
+
+def _size(weight):
+    size = 1
+    for n in weight.shape:
+        size *= n
+    return size

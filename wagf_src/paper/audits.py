@@ -1,0 +1,259 @@
+"""The arithmetic that printed numbers must obey: GRIM, the bound on F1, sampling noise and power."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.proportion import power_proportions_2indep
+
+from wagf_src.errors import UserError
+from wagf_src.paper import published
+from wagf_src.stats import proportions
+
+
+def grim(value_percent: float, n: int, decimals: int = 2) -> tuple[int | None, int | None]:
+    """Which whole number of hits out of ``n`` prints as this percentage (Brown and Heathers' GRIM test, 2017).
+
+    Args:
+        value_percent: as printed, 0-100, with at most ``decimals`` decimals.
+        n: number of test images.
+        decimals: decimals that are printed.
+
+    Returns:
+        (k with 100 k/n rounded, k with 100 k/n truncated); None where there is no such k. A tie may be rounded either
+        way. Where several k print alike, the nearest (rounded) and the smallest (truncated) are returned.
+
+    Raises:
+        UserError: for a value that is no percentage, has more decimals, or for n < 1.
+    """
+    if isinstance(n, bool) or int(n) != n or n < 1:
+        raise UserError(f"grim: n is {n!r}, but must be a whole number of test images, 1 or more")
+    if not 0 <= value_percent <= 100:  # also false for NaN
+        raise UserError(f"grim: value is {value_percent!r}, but must be a percentage between 0 and 100")
+    # Exact arithmetic: 85.89 is not a binary fraction, and the question is about its last digit.
+    value = Fraction(f"{value_percent:.{decimals}f}")
+    if abs(float(value) - value_percent) > 1e-9:
+        raise UserError(f"grim: value is {value_percent!r}: more than {decimals} decimals; give it as printed")
+    unit, exact = Fraction(1, 10**decimals), value * int(n) / 100
+    rounded, truncated = round(exact), math.ceil(exact)
+    return (
+        rounded if abs(Fraction(100 * rounded, int(n)) - value) <= unit / 2 else None,
+        truncated if Fraction(100 * truncated, int(n)) < value + unit else None,
+    )
+
+
+def grim_verdict(rounded: int | None, truncated: int | None) -> str:
+    """What ``grim`` found, in words."""
+    if rounded is not None:
+        return "reachable"
+    return "reachable only if truncated" if truncated is not None else "not reachable"
+
+
+def share_reachable(n: int, decimals: int = 2) -> float:
+    """Share of all percentages with so many decimals that some k/n rounds to: the chance of passing GRIM by luck."""
+    values = np.floor(np.arange(n + 1) * 100 * 10**decimals / n + 0.5)
+    return len(np.unique(values)) / (100 * 10**decimals + 1)
+
+
+def runs_averaged(values: list[float], n: int, up_to: int = 100) -> int | None:
+    """Smallest number m of runs whose average accuracy (k/(m n)) can print as every one of these values."""
+    return next((m for m in range(1, up_to + 1) if all(grim(v, m * n)[0] is not None for v in values)), None)
+
+
+def other_size(values: list[float], up_to: int = published.N_IMAGES) -> int | None:
+    """Smallest number of test images on which every one of these accuracies can be had by rounding."""
+    return next((n for n in range(1, up_to + 1) if all(grim(v, n)[0] is not None for v in values)), None)
+
+
+def batch_average_step(n: int = published.N_TEST, batch: int = published.BATCH_SIZE) -> float:
+    """Grid (percentage points) on which an unweighted mean over batches lies, when the last batch may be short.
+
+    With b batches, the last of r images, such a mean is a multiple of 1/(b lcm(batch, r)).
+    """
+    batches, rest = math.ceil(n / batch), n % batch or batch
+    return 100 / (batches * math.lcm(min(batch, n), rest))
+
+
+def f1_bound(precision: float, recall: float) -> float:
+    """Largest F1 that goes with this precision and recall: their mean.
+
+    F1 is the harmonic mean of precision and recall, hence no larger than the arithmetic mean; so for every class,
+    for micro averages, and, because averaging keeps the inequality, for macro and support-weighted averages.
+    """
+    return (precision + recall) / 2
+
+
+def wilson(percent: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval (percent) of an accuracy of ``percent`` on ``n`` images."""
+    low, high = proportions.wilson(percent / 100 * n, n, confidence)
+    return 100 * low, 100 * high
+
+
+def majority_percent() -> float:
+    """Accuracy (percent) of always answering the most frequent class of the paper's test images."""
+    return 100 * max(published.TEST_SUPPORTS.values()) / published.N_TEST
+
+
+def images_between(lower: float, higher: float, n: int = published.N_TEST) -> float:
+    """How many test images more are right at the higher accuracy (both in percent); whole if both are k/n."""
+    return (higher - lower) / 100 * n
+
+
+def discordance(p: float, q: float, correlation: float | None) -> float:
+    """Share of images on which exactly one of two classifiers is right.
+
+    Args:
+        p, q: their accuracies, 0-1.
+        correlation: phi coefficient between being right, 0 for independent errors; None for the largest possible
+            (the better one is right wherever the other is), which leaves |p - q|.
+
+    Raises:
+        UserError: if no two classifiers with these accuracies correlate so much.
+    """
+    if not (0 < p < 1 and 0 < q < 1):
+        raise UserError(f"discordance: accuracies {p!r} and {q!r} must lie between 0 and 1, exclusive")
+    least = abs(p - q)
+    if correlation is None:
+        return least
+    share = p * (1 - q) + q * (1 - p) - 2 * correlation * math.sqrt(p * (1 - p) * q * (1 - q))
+    if not least - 1e-12 <= share <= 1:
+        raise UserError(f"discordance: accuracies {p!r} and {q!r} cannot have correlation {correlation!r}")
+    return max(share, least)
+
+
+def mcnemar_power(p: float, q: float, n: int, correlation: float | None, alpha: float = 0.05) -> float:
+    """Power of the exact two-sided McNemar test to tell two classifiers apart on the same ``n`` images.
+
+    Exact: the number of discordant images is binomial, and so is the better one's share of them. Two-sided at
+    ``alpha``; ``p``, ``q`` and ``correlation`` as in ``discordance``.
+    """
+    share = discordance(p, q, correlation)
+    if share == 0:
+        return 0.0
+    discordant = np.arange(n + 1)
+    weight = stats.binom.pmf(discordant, n, share)
+    keep = weight > 1e-12
+    discordant, weight = discordant[keep], weight[keep]
+    # Largest count c in the smaller cell that is still significant (-1: none is).
+    critical = stats.binom.ppf(alpha / 2, discordant, 0.5)
+    critical -= stats.binom.cdf(critical, discordant, 0.5) > alpha / 2
+    better = (share + abs(p - q)) / (2 * share)
+    lower, upper = critical, discordant - critical
+    rejected = stats.binom.cdf(lower, discordant, better) + stats.binom.sf(upper - 1, discordant, better)
+    return float(weight @ rejected)
+
+
+def unpaired_power(p: float, q: float, n: int, alpha: float = 0.05) -> float:
+    """Power of the two-sided score test for two accuracies measured on different sets of ``n`` images each."""
+    return float(power_proportions_2indep(p - q, q, n, alpha=alpha, return_results=False))
+
+
+def grim_table() -> pd.DataFrame:
+    """``grim.csv``: one line per printed accuracy.
+
+    Columns: place, row, model; accuracy (percent, printed); n (test images, empty if not stated); k_rounded and
+    k_truncated (hits that print as the accuracy, empty if none do); nearest_below and nearest_above (percent, the
+    neighbouring accuracies k/n); verdict.
+    """
+    lines = []
+    for r in published.audited_rows():
+        if r.accuracy is None:
+            continue
+        line = {"place": r.place, "row": r.row, "model": r.model, "accuracy": r.accuracy, "n": r.n_test}
+        if r.n_test is None:
+            lines.append(line | {"verdict": published.SIZE_NOT_STATED})
+            continue
+        rounded, truncated = grim(r.accuracy, r.n_test)
+        k = math.floor(r.accuracy * r.n_test / 100)
+        lines.append(
+            line
+            | {"k_rounded": rounded, "k_truncated": truncated}
+            | {"nearest_below": 100 * k / r.n_test, "nearest_above": 100 * (k + 1) / r.n_test}
+            | {"verdict": grim_verdict(rounded, truncated)}
+        )
+    columns = ["place", "row", "model", "accuracy", "n", "k_rounded", "k_truncated", "nearest_below", "nearest_above"]
+    frame = pd.DataFrame(lines, columns=[*columns, "verdict"])
+    return frame.astype({"n": "Int64", "k_rounded": "Int64", "k_truncated": "Int64"})
+
+
+def f1_bound_table(decimals: int = 2) -> pd.DataFrame:
+    """``f1_bound.csv``: one line per printed F1.
+
+    Columns: place, row, model; precision, recall, f1 (percent, printed); bound ((P + R)/2); excess (f1 - bound,
+    percentage points); rounding (how much the rounding of the three numbers can add to the excess); violated.
+    """
+    # P, R and F1 are each off by half a unit at most; the mean of P and R too, so one unit in all.
+    rounding = 10.0**-decimals
+    lines = []
+    for r in published.audited_rows():
+        if None in (r.precision, r.recall, r.f1):
+            continue
+        bound = f1_bound(r.precision, r.recall)
+        excess = round(r.f1 - bound, decimals + 2)
+        lines.append((r.place, r.row, r.model, r.precision, r.recall, r.f1, bound, excess, rounding, excess > rounding))
+    columns = ["place", "row", "model", "precision", "recall", "f1", "bound", "excess", "rounding", "violated"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def interval_table() -> pd.DataFrame:
+    """Printed accuracies with a known test size: 95% Wilson interval, and the distance to the majority baseline.
+
+    Columns: place, row, model, accuracy, n, ci_low, ci_high (percent), above_majority (percentage points), grim.
+    """
+    frame = grim_table().dropna(subset="n").reset_index(drop=True)
+    limits = [wilson(a, n) for a, n in zip(frame["accuracy"], frame["n"], strict=True)]
+    return frame[["place", "row", "model", "accuracy", "n"]].assign(
+        ci_low=[low for low, _ in limits],
+        ci_high=[high for _, high in limits],
+        above_majority=frame["accuracy"] - majority_percent(),
+        grim=frame["verdict"],
+    )
+
+
+# Assumed where power is computed: two networks of one family, trained on the same images, err partly on the same
+# ones. The two ends (independent errors; no image lost) are given beside it.
+ASSUMED_CORRELATION = 0.5
+
+
+# (what is compared, lower, higher, images): steps of Table 1, and melanoma recalls of the released notebooks.
+_MELANOMA = {s.model: 100 * s.melanoma_recall for s in published.RELEASED}
+
+
+COMPARISONS = (
+    *(
+        (f"{a} to {b}", published.row(a).accuracy, published.row(b).accuracy, published.N_TEST)
+        for a, b in [
+            ("MobileNet-v2", "DenseNet-121"),
+            ("ResNet50", "DenseNet-121"),
+            ("DenseNet-121", "(i)"),
+            ("(i)", "(ii)"),
+            ("(ii)", "(iii)"),
+            ("DenseNet-121", "(iii)"),
+        ]
+    ),
+    *(
+        (f"melanoma recall, {a} to {b}", _MELANOMA[a], _MELANOMA[b], published.TEST_SUPPORTS["mel"])
+        for a, b in [
+            ("DenseNet-121", "DenseNet-121 + SA"),
+            ("DenseNet-121", "ResNet-50"),
+            ("DenseNet-121", "MobileNetV2"),
+        ]
+    ),
+)
+
+
+def power_table(correlation: float = ASSUMED_CORRELATION) -> pd.DataFrame:
+    """Could a test on these images have told the two apart? Power at the printed values, 5% two-sided.
+
+    Columns: comparison, lower, higher (percent), n, images (difference in images), power_unpaired (different images),
+    power_independent, power_assumed (phi = ``correlation``), power_best (paired; see ``discordance``).
+    """
+    lines = []
+    for name, lower, higher, n in COMPARISONS:
+        p, q = higher / 100, lower / 100
+        paired = [mcnemar_power(p, q, n, phi) for phi in (0, correlation, None)]
+        lines.append((name, lower, higher, n, images_between(lower, higher, n), unpaired_power(p, q, n), *paired))
+    columns = ["comparison", "lower", "higher", "n", "images", "power_unpaired"]
+    return pd.DataFrame(lines, columns=[*columns, "power_independent", "power_assumed", "power_best"])

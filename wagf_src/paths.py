@@ -1,0 +1,72 @@
+"""Where things live. No path depends on the working directory.
+
+The repository is found from this file's own place, the data and the weights from two environment variables (``make``
+sets them from ``DATA=`` and ``WEIGHTS=``).
+"""
+
+import os
+from pathlib import Path
+
+from wagf_src.errors import UserError
+
+
+def _find_root() -> Path:
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "pyproject.toml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    raise UserError(
+        "wagf_src is not inside its repository (no pyproject.toml with notebooks/ beside it was found above "
+        f"{Path(__file__).name}): clone the repository and install with `pip install --no-deps -e .`"
+    )
+
+
+ROOT = _find_root()
+
+
+PROFILES_DIR = ROOT / "notebooks" / "profiles"
+
+
+RESULTS_DIR = ROOT / "results"
+
+
+REFERENCE_DIR = RESULTS_DIR / "reference"
+
+
+def data_dir() -> Path:
+    """The folder with HAM10000: ``$HAM10000_DIR`` (``make DATA=``), else ``data/ham10000`` where ``make data`` puts it."""
+    given = os.environ.get("HAM10000_DIR")
+    return Path(given).expanduser() if given else ROOT / "data" / "ham10000"
+
+
+def weights_dir() -> Path | None:
+    """The folder with local ImageNet weights: ``$WAGF_WEIGHTS_DIR`` (``make WEIGHTS=``), or None to let Keras download."""
+    given = os.environ.get("WAGF_WEIGHTS_DIR")
+    return Path(given).expanduser() if given else None
+
+
+def cache_dir() -> Path:
+    """Where decoded images, synthetic data and frozen features are kept; may be deleted at any time."""
+    given = os.environ.get("WAGF_CACHE_DIR")
+    return Path(given).expanduser() if given else ROOT / "data" / "cache"
+
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+BOOK = ROOT / "book"
+
+
+README = ROOT / "README.md"
+
+
+def work_dir(profile: str) -> Path:
+    """Unfinished things of a profile: training states, staged folders."""
+    return RESULTS_DIR / profile / ".work"
+
+
+def short(path: Path) -> str:
+    """A path as the reader sees it: inside the repository, without the machine's part."""
+    try:
+        return path.resolve().relative_to(ROOT).as_posix()
+    except ValueError:
+        return path.as_posix()

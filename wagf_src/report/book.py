@@ -1,0 +1,49 @@
+"""The reader's own book, built by jupyter-book."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from wagf_src import paths
+from wagf_src.errors import UserError
+from wagf_src.paths import short, work_dir
+from wagf_src.report import staleness
+
+
+def build_book(profile: str) -> Path:
+    """Build the profile's own book from the prose in book/ and its own chapters. Returns the path of its first page."""
+    folder = paths.RESULTS_DIR / profile / "book"
+    source = folder / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(paths.BOOK, source, ignore=shutil.ignore_patterns("chapters", "_build"))
+    shutil.copytree(
+        paths.RESULTS_DIR / profile / "chapters", source / "chapters", ignore=shutil.ignore_patterns("inputs_digest")
+    )
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(source),
+        "--config",
+        str(paths.ROOT / "_config.yml"),
+        "--path-output",
+        str(folder),
+        "-n",
+        "-W",
+        "--keep-going",
+        "-q",
+    ]
+    log = work_dir(profile) / "book.log"
+    with log.open("w") as file:
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+    page = folder / "_build" / "html" / "index.html"
+    if code or not page.is_file():
+        warnings = [line for line in log.read_text().splitlines() if re.search("WARNING|ERROR|rror:", line)]
+        raise UserError(f"the book has warnings or did not build ({short(log)}): {'; '.join(warnings[:3])}")
+    (folder / "inputs_digest").write_text(staleness.book_digest(profile))
+    return page
+
+
+def page(profile: str) -> str:
+    return short(paths.RESULTS_DIR / profile / "book" / "_build" / "html" / "index.html")

@@ -1,0 +1,76 @@
+"""Chapters: executed by papermill, checked and put in place together."""
+
+import os
+import shutil
+import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from wagf_src import atomic, paths
+from wagf_src.errors import UserError
+from wagf_src.executed_notebook import executed
+from wagf_src.paths import short, work_dir
+from wagf_src.report import staleness, tables
+
+LONGEST = ("released_code", "confusion_features", "equation1", "heatmaps")  # go first, so that no core waits at the end
+
+
+def render_chapters(profile: str) -> None:
+    """Execute the chapters if they are out of date, as many at a time as cores, check them and put them in place together.
+
+    Raises:
+        UserError: the first chapter that fails, with its error and its log; those of the last time stay.
+    """
+    names = staleness.stale_chapters(profile)
+    if not names:
+        return
+    work = work_dir(profile) / "executed"
+    # A chapter that finds its data no more must not leave an older table to those that read it.
+    for folder in (work, paths.RESULTS_DIR / profile / "tables", paths.RESULTS_DIR / profile / "figures"):
+        shutil.rmtree(folder, ignore_errors=True)
+    work.mkdir(parents=True)
+    tables.write(profile)
+    # Threads of its own within each chapter would only wait for those of the others.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # Processes that stay: importing papermill anew for each would be a third of a chapter's time.
+    pool = ProcessPoolExecutor(os.cpu_count())
+    try:
+        for together in (sorted(names[:-1], key=lambda n: n not in LONGEST), names[-1:]):
+            for task in as_completed(
+                [pool.submit(_execute, paths.NOTEBOOKS / f"{name}.ipynb", work, profile) for name in together]
+            ):
+                print(task.result(), flush=True)
+    except BrokenProcessPool:  # of all that had not ended, hence nobody can say which chapter it was
+        raise UserError(f"a chapter's process was killed; out of memory? (logs: {short(work)})") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+    target = paths.RESULTS_DIR / profile / "chapters"
+    aside = work_dir(profile) / "chapters"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for name in names:
+        atomic.write_text(aside / f"{name}.ipynb", executed(work / f"{name}.ipynb"))
+    (aside / "inputs_digest").write_text(staleness.chapters_digest(profile))
+    atomic.move_into_place(aside, target)
+
+
+def _execute(source: Path, work: Path, profile: str) -> str:
+    """One chapter by papermill, in a process of the pool. Returns a line for the reader; what fails is a UserError of one line."""
+    import papermill
+
+    started, log = time.perf_counter(), work / f"{source.stem}.log"
+    with log.open("w") as file:
+        for stream in (1, 2):  # the kernel writes where this process does
+            os.dup2(file.fileno(), stream)
+        try:
+            papermill.execute_notebook(
+                source, work / source.name, {"profile": profile}, kernel_name="python3", progress_bar=False
+            )
+        except Exception as error:
+            traceback.print_exc(file=file)
+            name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+            first = text.strip().splitlines()[0] if text.strip() else "without a word"
+            raise UserError(f"chapter {source.stem} failed: {name}: {first} (log: {short(log)})") from None
+    return f"chapter {source.stem}, {time.perf_counter() - started:.0f} s"

@@ -1,0 +1,48 @@
+"""All runs at hand, by condition: what every table is computed from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from wagf_src.profile import Profile, load_profile
+from wagf_src.runs import Run, load_runs, provenance_line, real_profiles
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the book of one profile rests on.
+
+    Attributes:
+        profile: name of the profile whose book it is.
+        runs: its finished runs, the reader's own or the committed ones; may be empty.
+        conditions: the real runs of every profile that has some, by profile name.
+        makers: how each table is made, by name (``report.tables.TABLES``).
+    """
+
+    profile: str
+    runs: list[Run]
+    conditions: dict[str, list[Run]]
+    makers: Mapping[str, Callable[["Evidence"], pd.DataFrame | None]]
+    _made: dict = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def settings(self) -> Profile:
+        return load_profile(self.profile)
+
+    @cached_property
+    def provenance(self) -> str:
+        """One line that says what the profile's own results rest on."""
+        return provenance_line(self.runs)
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Another table, made at most once, so that tables need no order; None where its data are not at hand."""
+        if name not in self._made:
+            self._made[name] = self.makers[name](self)
+        return self._made[name]
+
+
+def collect(profile: str, makers: Mapping[str, Callable[[Evidence], pd.DataFrame | None]]) -> Evidence:
+    """The evidence for a profile's book."""
+    return Evidence(profile, load_runs(profile, required=False), real_profiles(), makers)

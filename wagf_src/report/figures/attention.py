@@ -1,0 +1,139 @@
+"""Photographs and attention maps, and what of a map lies on the lesion."""
+
+import textwrap
+
+import numpy as np
+
+from wagf_src.report.figures.accuracy import labelled_rows
+from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, WIDTH, legend, new
+
+
+def image_grid(images, titles: list[str], columns: int = 6):
+    """Small images (h, w, 3) with a line of text above each; nothing but synthetic images may go into the book."""
+    rows = -(-len(images) // columns)
+    figure, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.25), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image, title in zip(axes.flat, images, titles):
+        ax.imshow(image)
+        ax.set_title(title, fontsize=8)
+    return figure
+
+
+def attention_maps(rows: dict[str, list], titles: list[str], outlines=None, photographs=None):
+    """Attention maps of a few images, one row an arm, each stretched to its own range, which is written below it.
+
+    Args:
+        rows: label to [(map (h, w), note)], or None where there is nothing to show; one for each title.
+        titles: above each column, for instance class and image id.
+        outlines: lesion masks (S, S), drawn as contours; None where there are none.
+        photographs: (Y, X, 3), shown in a first row and under the maps; only synthetic ones may go into the book.
+    """
+    nothing = [None] * len(titles)
+    outlines, bare = outlines if outlines is not None else nothing, photographs is None
+    photographs = nothing if bare else photographs
+    labels = list(rows) if bare else ["photograph", *rows]
+    figure, axes = new(len(labels), len(titles), height=0.35 + 1.32 * len(labels), squeeze=False)
+    extent = (0, 1, 1, 0)
+    for i, (label, line) in enumerate(zip(labels, axes)):
+        cells = rows.get(label, nothing)
+        for ax, cell, title, outline, photograph in zip(line, cells, titles, outlines, photographs):
+            if photograph is not None:
+                ax.imshow(photograph, extent=extent)
+            if cell is not None:
+                values, note = cell
+                alpha = 1 if photograph is None else 0.55
+                ax.imshow(np.asarray(values, float), cmap="viridis", extent=extent, interpolation="catrom", alpha=alpha)
+                ax.set_xlabel(note, fontsize=7.5, labelpad=2)
+            if outline is not None and (cell is not None or photograph is not None):
+                middle = (np.arange(len(outline)) + 0.5) / len(outline)
+                for color, width in (("black", 2.2), ("white", 1.0)):
+                    ax.contour(middle, middle, outline, [0.5], colors=color, linewidths=width)
+            ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0), aspect="equal")
+            ax.grid(False)
+            ax.spines[:].set_visible(cell is not None or photograph is not None)
+            if i == 0:
+                ax.set_title(title, fontsize=8)
+        line[0].set_ylabel(textwrap.fill(label, 18), fontsize=8)
+    return figure
+
+
+_CONTROLS = {  # name, colour and marker of each control
+    "area": ("lesion's area", "black", "^"),
+    "gaussian": ("centred Gaussian", PAPER, "D"),
+    "others": ("map of other images", "#009E73", "s"),
+}
+
+
+def _leads(ax, frame, where, step):
+    """Attention minus each control with its paired interval (points); the columns are those of ``attention.summary``."""
+    ax.axvline(0, color=MUTED, lw=1.2)
+    for k, (control, (name, color, marker)) in enumerate(_CONTROLS.items()):
+        short = {"gaussian": "gauss"}.get(control, control)
+        value, low, high = (100 * frame[f"diff_{short}{end}"].to_numpy() for end in ("", "_low", "_high"))
+        spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
+        style = {"ms": 5, "mfc": "white", "mew": 1.4, "lw": 1.6, "capsize": 3}
+        ax.errorbar(value, where + step * (1 - k), xerr=spread, fmt=marker, color=color, label=name, **style)
+    ax.grid(axis="y", visible=False)
+    ax.margins(x=0.06)
+
+
+def attention_by_class(frame):
+    """Weight of attention maps inside the lesion and what the controls put there (left); paired differences (right).
+
+    Args:
+        frame: one arm's rows of ``attention.summary``, fractions.
+    """
+    figure, (ax, leads) = new(1, 2, sharey=True)
+    where = labelled_rows(ax, [f"{c} (n = {n:,})" for c, n in zip(frame["class"], frame["n"])], per_row=0.4, around=1.3)
+    value, low, high = (100 * frame[c].to_numpy() for c in ("share_inside", "ci_low", "ci_high"))
+    spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
+    ax.errorbar(
+        value, where, xerr=spread, fmt="o", color=OURS, ms=5.5, lw=1.6, capsize=3, label="attention, 95% interval"
+    )
+    for control, (name, color, marker) in _CONTROLS.items():
+        ax.plot(100 * frame[f"{control}_share"], where, marker, color=color, ms=6, mfc="none", mew=1.4, label=name)
+    ax.set_xlabel("weight inside the lesion (%)")
+    _leads(leads, frame, where, 0.2)
+    leads.set_xlabel("attention minus control (points)")
+    for axes in (ax, leads):
+        if frame["class"].iloc[-1] == "all":
+            axes.axhline(0.5, color=MUTED, lw=0.8)
+    legend(figure, ncols=4, columnspacing=1.2, handletextpad=0.4)
+    return figure
+
+
+def attention_leads(frame):
+    """Attention minus each control, one row a map, with paired 95% intervals (points).
+
+    Args:
+        frame: column label and those of ``attention.summary``, fractions.
+    """
+    figure, ax = new()
+    where = labelled_rows(ax, frame["label"], per_row=0.5, around=1.1)
+    _leads(ax, frame, where, 0.2)
+    ax.set_xlabel("weight inside the lesion, attention minus control (points)")
+    legend(figure, ncols=3)
+    return figure
+
+
+def blob_widths(sigmas: np.ndarray, shares: np.ndarray, maps: dict[str, float], frozen: float):
+    """What centred Gaussians of every width put on the lesion, and which of them each map equals.
+
+    Args:
+        sigmas: standard deviations as shares of the side. shares: mean share inside of each, fractions.
+        maps: label to mean share inside.
+        frozen: the width of the control.
+    """
+    figure, ax = new(height=3.6)
+    ax.plot(sigmas, 100 * shares, color="black", lw=1.8, label="centred Gaussian")
+    ax.axvline(frozen, color=MUTED, lw=1, ls=":", label=f"the control, {frozen:g} of the side")
+    for (label, share), (color, style) in zip(maps.items(), SERIES):
+        ax.axhline(100 * share, color=color, ls=style, lw=1.5, label=label)
+    ax.set(
+        xlabel="standard deviation of the Gaussian, as a share of the image's side",
+        ylabel="weight inside the lesion (%)",
+    )
+    ax.set_xlim(sigmas[0], sigmas[-1])
+    legend(figure, ncols=2)
+    return figure

@@ -1,0 +1,95 @@
+"""What is committed: runs, tables, chapters and the README's results."""
+
+import shutil
+
+import pandas as pd
+
+from wagf_src import atomic, paths
+from wagf_src.arms import parse_arm
+from wagf_src.errors import UserError
+from wagf_src.profile import load_profile
+from wagf_src.report import staleness
+from wagf_src.runs import load_runs, real_profiles
+
+
+def publish(profile: str) -> None:
+    """Copy a profile's chapters into book/chapters and its runs and tables into results/reference: what is committed.
+
+    Raises:
+        UserError: if the chapters are out of date, or rest on data that are not real or on runs that are not committed.
+    """
+    source = paths.RESULTS_DIR / profile
+    if staleness.stale_chapters(profile) or not load_runs(profile, required=False):
+        raise UserError(
+            f"results/{profile} is not up to date; run `make reproduce PROFILE={profile}` (or, to render the committed "
+            f"runs again, `make report PROFILE={profile}`) first"
+        )
+    if load_profile(profile).synthetic:
+        raise UserError(f"profile {profile} is synthetic; the published book rests on real data only")
+    for name, runs in real_profiles().items():
+        committed = staleness.run_digests(
+            file.parent for file in (paths.REFERENCE_DIR / name / "runs").glob("*/run.json")
+        )
+        if name != profile and not staleness.run_digests(run.path for run in runs).items() <= committed.items():
+            raise UserError(
+                f"the chapters also show results/{name}, which is not what results/reference/{name} holds; run "
+                f"`make keep PROFILE={name}`, or move results/{name} away and render again"
+            )
+    reference = paths.REFERENCE_DIR / profile
+    for folder, target in ((source / "tables", reference / "tables"), (source / "chapters", paths.BOOK / "chapters")):
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))
+    # Every figure stands in its chapter already; once more, the README's alone.
+    shutil.rmtree(reference / "figures", ignore_errors=True)
+    (reference / "figures").mkdir()
+    shutil.copy2(source / "figures" / "table1.png", reference / "figures")
+    keep_runs(profile, features=True)
+    _fill_readme(profile)
+    print(
+        f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, and commit"
+    )
+
+
+def keep_runs(profile: str, features: bool = False) -> None:
+    """Copy a profile's own finished runs to results/reference, where they are committed; without own runs those there stay.
+
+    Features are large and only a profile's own chapters draw them: they are left out, or with ``features`` kept for the
+    first seed of the base model and of the full model as described.
+    """
+    own = paths.RESULTS_DIR / profile / "runs"
+    if not any(own.glob("*/run.json")):
+        return
+    target = paths.REFERENCE_DIR / profile / "runs"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(own, target, ignore=shutil.ignore_patterns(".*"))
+    seen = set()
+    for run in sorted(load_runs(profile), key=lambda r: r.seed):
+        arm = parse_arm(run.arm)
+        if not features or run.arm in seen or arm.modules not in ("base", "wagf") or arm.reading == "released":
+            (target / run.path.name / "features.npz").unlink(missing_ok=True)
+        seen.add(run.arm)
+
+
+def _fill_readme(profile: str) -> None:
+    """Put the published table and figure between the README's two markers."""
+    table = pd.read_csv(paths.REFERENCE_DIR / profile / "tables" / "table1.csv")
+    rows = [
+        "| row | arm | paper, accuracy % | ours, accuracy % [95% interval] | ours, F1 % | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in table.dropna(subset=["accuracy_ours"]).to_dict("records"):
+        paper = "" if pd.isna(row["accuracy_paper"]) else f"{row['accuracy_paper']:.2f}"
+        rows.append(
+            f"| {row['row']} | {row['arm']} | {paper} | {row['accuracy_ours']:.2f} [{row['accuracy_ci_low']:.2f}, "
+            f"{row['accuracy_ci_high']:.2f}] | {row['f1_ours']:.2f} | {row['n_seeds']:.0f} |"
+        )
+    figure = f"results/reference/{profile}/figures/table1.png"
+    contents = {
+        "picture": f"![Test accuracy of every arm with 95% intervals, beside the printed values]({figure})",
+        "results": f"Profile `{profile}`: {table['provenance'].iloc[0]}.\n\n" + "\n".join(rows),
+    }
+    readme = paths.README.read_text(encoding="utf-8")
+    for name, text in contents.items():
+        before, rest = readme.split(f"<!-- {name}:begin -->")
+        readme = f"{before}<!-- {name}:begin -->\n{text}\n<!-- {name}:end -->" + rest.split(f"<!-- {name}:end -->")[1]
+    atomic.write_text(paths.README, readme)

@@ -1,0 +1,50 @@
+"""What chapters and book rest on, and whether they are out of date."""
+
+from pathlib import Path
+
+from wagf_src import atomic, paths
+from wagf_src.digests import code_digest, notebook_digest
+from wagf_src.runs import load_runs, real_profiles
+
+LAST = "scorecard"  # reads the tables that the other chapters write
+
+
+def chapters_digest(profile: str) -> str:
+    """One digest for all chapters: notebooks, code, runs and benchmark. Any change renders them all again (seconds)."""
+    sources = {path.stem: notebook_digest(path) for path in chapter_sources()}
+    # Two chapters show the real runs of all profiles.
+    shown = {profile: load_runs(profile, required=False), **real_profiles()}
+    runs = {name: run_digests(r.path for r in of) for name, of in shown.items()}
+    bench = {path.name: atomic.file_digest(path) for path in sorted((paths.RESULTS_DIR / "bench").glob("*.csv"))}
+    return atomic.digest([sources, code_digest(), runs, bench])
+
+
+def run_digests(folders) -> dict[str, str]:
+    return {folder.name: atomic.file_digest(folder / "run.json") for folder in folders}
+
+
+def book_digest(profile: str) -> str:
+    files = [
+        p for p in sorted(paths.BOOK.rglob("*")) if p.is_file() and "chapters" not in p.relative_to(paths.BOOK).parts
+    ]
+    prose = {p.relative_to(paths.ROOT).as_posix(): atomic.file_digest(p) for p in [*files, paths.ROOT / "_config.yml"]}
+    return atomic.digest([prose, chapters_digest(profile)])
+
+
+def chapter_sources() -> list[Path]:
+    return sorted(p for p in paths.NOTEBOOKS.glob("*.ipynb") if p.stem != "train")
+
+
+def stale_chapters(profile: str) -> list[str]:
+    """Names of the chapters to render again, the last one last; all of them or none."""
+    record = paths.RESULTS_DIR / profile / "chapters" / "inputs_digest"
+    names = [p.stem for p in chapter_sources()]
+    if record.is_file() and record.read_text() == chapters_digest(profile):
+        if all((paths.RESULTS_DIR / profile / "chapters" / f"{n}.ipynb").is_file() for n in names):
+            return []
+    return sorted(names, key=lambda n: (n == LAST, n))
+
+
+def book_is_stale(profile: str) -> bool:
+    record = paths.RESULTS_DIR / profile / "book" / "inputs_digest"
+    return not record.is_file() or record.read_text() != book_digest(profile)

@@ -1,0 +1,31 @@
+"""The closing lines of ``make reproduce``."""
+
+import time
+
+import pandas as pd
+
+from wagf_src.paths import work_dir
+from wagf_src.report import book
+from wagf_src.runs import load_runs, provenance_line
+
+
+def summary(profile: str) -> str:
+    """The closing words of ``make reproduce``: the table, the seconds, the path of the book."""
+    runs = load_runs(profile)
+    rows = [
+        {
+            "run": run.name,
+            "accuracy %": f"{100 * run.info['test_metrics']['accuracy']:.2f}",
+            "balanced accuracy %": f"{100 * run.info['test_metrics']['balanced_accuracy']:.2f}",
+            "macro F1 %": f"{100 * run.info['test_metrics']['f1_macro']:.2f}",
+            "parameters": f"{run.info['parameters']['total']:,}",
+            "best epoch": run.info["best_epoch"],
+            "seconds": f"{run.info['wall_seconds']:.0f}",
+        }
+        for run in runs
+    ]
+    started = float((work_dir(profile) / "started").read_text())
+    return (
+        f"\nTest results: {provenance_line(runs)}\n{pd.DataFrame(rows).to_string(index=False)}\n\n"
+        f"Done in {time.time() - started:.0f} s (installation not counted).\nBook: {book.page(profile)}"
+    )

@@ -1,0 +1,43 @@
+"""Every number of the book: one function a table, computed before any chapter is rendered.
+
+A maker takes the :class:`~wagf_src.report.evidence.Evidence` and returns a DataFrame whose last column, ``provenance``,
+says what the row rests on; or None where the data that it needs are not at hand.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from wagf_src import atomic, paths
+from wagf_src.errors import UserError
+from wagf_src.report import evidence
+from wagf_src.report.evidence import Evidence
+
+TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {}
+
+
+def write(profile: str) -> None:
+    """Compute every table of a profile and write ``results/<profile>/tables/<name>.csv``."""
+    gathered = evidence.collect(profile, TABLES)
+    for name in TABLES:
+        frame = gathered.table(name)
+        if frame is not None:
+            atomic.write_csv(paths.RESULTS_DIR / profile / "tables" / f"{name}.csv", frame)
+
+
+def read(profile: str, name: str) -> pd.DataFrame:
+    """A table as written, the committed one where the profile has none of its own.
+
+    Raises:
+        UserError: there is none.
+    """
+    for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR):
+        file = root / profile / "tables" / f"{name}.csv"
+        if file.is_file():
+            return pd.read_csv(file)
+    raise UserError(f"no table {name} of profile {profile}; make it with `make report PROFILE={profile}`")
+
+
+def stamped(frame: pd.DataFrame, provenance: str) -> pd.DataFrame:
+    """The frame with what it rests on as its last column."""
+    return frame.assign(provenance=provenance)

@@ -1,0 +1,85 @@
+"""Train all missing runs of a profile in one process, without make and papermill: for a GPU on which every minute counts.
+
+Runs that differ in seed, initial weights or learning rate only come one after the other and share one compiled network
+(``trainer``); each finished run is in its place before the next begins. Such a run folder has no executed notebook;
+everything else is as ``make reproduce`` leaves it, and ``make reproduce`` takes it as finished.
+
+Command line: ``python -m wagf_src sweep PROFILE [RUN ...] [--seconds N]``. Needs keras and one backend (KERAS_BACKEND),
+numpy, pandas, scikit-learn, statsmodels, pillow, PyWavelets and PyYAML.
+"""
+
+import dataclasses
+import sys
+import time
+
+from wagf_src.arms import parse_arm, split_run
+from wagf_src.data import dataset
+from wagf_src.digests import stale_runs
+from wagf_src.errors import UserError
+from wagf_src.profile import Profile
+from wagf_src.train.finish import finish_run
+
+
+def order(runs: list[str]) -> list[str]:
+    """Runs in the order of their seeds' first appearance, with those that can share a network next to each other."""
+    arms = {run: parse_arm(split_run(run)[0]) for run in runs}
+
+    def network(run):
+        arm = arms[run]
+        return (arm.backbone, arm.modules, arm.reading, arm.fusion, arm.branch)
+
+    first = {}
+    for place, run in enumerate(runs):
+        first.setdefault(network(run), place)
+    return sorted(runs, key=lambda run: first[network(run)])  # stable: within a network, as given
+
+
+def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | None = None) -> list[str]:
+    """Train the runs that are missing or out of date.
+
+    Args:
+        profile: see ``profile.load_profile``.
+        runs: names of runs of the profile; None takes all.
+        seconds: time budget for everything together. A run that does not fit stops between two epochs with its state
+            saved; the same command goes on from there.
+
+    Returns:
+        The names of the runs that are not finished, with one line printed for each that failed.
+
+    Raises:
+        UserError: a run that the profile does not have, or the data are wrong.
+    """
+    started = time.perf_counter()
+    unknown = sorted(set(runs or []) - set(profile.runs()))
+    if unknown:
+        raise UserError(f"profile {profile.name} has no run {unknown[0]}; it has: {', '.join(profile.runs())}")
+    stale = stale_runs(profile, dataset.load(profile))
+    todo = order([run for run in stale if runs is None or run in runs])
+    print(f"profile {profile.name}: {len(todo)} of {len(profile.runs())} runs to do", flush=True)
+    from wagf_src import fast  # only now: nothing to do needs no backend
+    from wagf_src.train import trainer
+
+    fast.enable()
+    left = list(todo)
+    for run in todo:
+        if seconds is not None:
+            rest = seconds - (time.perf_counter() - started)
+            if rest <= 0:
+                break
+            profile = dataclasses.replace(profile, time_budget_seconds=rest)
+        print(f"run {run}", flush=True)
+        clock = time.perf_counter()
+        try:
+            trainer.train(profile, run)
+            finish_run(profile, run, notebook=False)
+        except UserError as error:
+            print(f"error: {run}: {error}", file=sys.stderr, flush=True)
+            continue
+        left.remove(run)
+        print(f"finished {run} in {time.perf_counter() - clock:.0f} s", flush=True)
+    if left:
+        print(
+            f"{len(todo) - len(left)} runs finished, {len(left)} left: {', '.join(left)}; the same command goes on",
+            flush=True,
+        )
+    return left
