@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 from test_training import FROZEN
 
+from wagf_src.__main__ import main
 from wagf_src.data import dataset
+from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
-from wagf_src.report import staleness
 from wagf_src.runs import Run
 from wagf_src.train import sweep, trainer
 
@@ -55,7 +56,7 @@ def test_finished_runs_are_left_alone(own_results, capsys):
     before = kept.stat().st_mtime_ns
     assert sweep.train_all(GRID) == []
     assert "4 of 6 runs to do" in capsys.readouterr().out and kept.stat().st_mtime_ns == before
-    assert staleness.stale_runs(GRID, dataset.load(GRID)) == []
+    assert stale_runs(GRID, dataset.load(GRID)) == []
     assert not any((own_results / "grid" / ".work").glob("*/staging"))
 
 
@@ -77,5 +78,5 @@ def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
 
 
 def test_a_wrong_profile_is_one_line_and_an_exit_code(capsys):
-    assert sweep.main(["nowhere"]) == 2
+    assert main(["sweep", "nowhere"]) == 2
     assert capsys.readouterr().err.startswith("error: no profile 'nowhere'")

@@ -287,19 +287,19 @@ def test_command_line(tmp_path, capsys, monkeypatch):
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("error: no folder") and "nowhere" in done.stderr and done.stderr.count("\n") == 1
     monkeypatch.setattr(download, "download", lambda folder: print(f"to {folder.name}"))
-    assert download.main(["download", str(tmp_path / "here")]) == 0
+    assert download.main("download", str(tmp_path / "here")) == 0
     assert capsys.readouterr().out == "to here\n"
 
     def interrupted(folder):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(download, "download", interrupted)
-    assert download.main(["download"]) == 130
+    assert download.main("download") == 130
     assert capsys.readouterr().err.startswith("error: interrupted")
 
 
 def test_importing_needs_no_tensorflow():
-    code = "import sys, wagf_src.ham10000; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'kaggle')))"
+    code = "import sys, wagf_src.data.download, wagf_src.data.dataset; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'kaggle')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=False).returncode == 0
 
 

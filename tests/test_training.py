@@ -14,10 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from wagf_src.classes import CLASSES
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
-from wagf_src.models import classifier
 from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, resolve
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.train import frozen_features as frozen_features_module
 from wagf_src.train import trainer
 from wagf_src.train.frozen_features import frozen_features
 
@@ -134,7 +134,7 @@ def test_frozen_views_are_those_of_the_turned_image(monkeypatch, tmp_path):
         return keras.Model(pixels, keras.layers.AveragePooling2D(size // 2)(pixels))
 
     monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(classifier, "build_backbone", averages)
+    monkeypatch.setattr(frozen_features_module, "build_backbone", averages)
     turned = dataclasses.replace(FROZEN, augmentation="dihedral", test_views=8)
     data = dataset.load(turned)
     n = len(data.images)

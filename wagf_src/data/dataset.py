@@ -1,0 +1,65 @@
+"""A profile's data, ready for use: checked metadata and decoded images, the same way for real and synthetic data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wagf_src import atomic
+from wagf_src.data import ham10000, protocol, store, synthetic
+from wagf_src.paths import cache_dir, data_dir
+from wagf_src.profile import Profile
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """``images`` (n, S, S, 3) uint8 in the row order of ``metadata``; ``name`` as every result states it."""
+
+    name: str
+    folder: Path
+    metadata: pd.DataFrame
+    metadata_md5: str
+    images: np.ndarray
+    image_digest: str
+
+    @property
+    def labels(self) -> np.ndarray:
+        return protocol.labels(self.metadata)
+
+
+def folder(profile: Profile) -> Path:
+    """Where the profile's images are; synthetic ones are made when they are not there yet (seconds)."""
+    if profile.synthetic:
+        return synthetic.generate(cache_dir() / f"synthetic-{profile.synthetic_lesions}", profile.synthetic_lesions)
+    return data_dir()
+
+
+def load_metadata(profile: Profile) -> pd.DataFrame:
+    """The metadata of all images that the profile uses."""
+    metadata = ham10000.load_metadata(folder(profile))
+    if profile.max_images_per_class is not None:
+        metadata = protocol.handful(metadata, profile.max_images_per_class)
+    return metadata
+
+
+def load(profile: Profile) -> Dataset:
+    """Load a profile's data; the first call decodes the images, later ones map the decoded array.
+
+    Raises:
+        UserError: data missing, incomplete or corrupt.
+    """
+    where, metadata = folder(profile), load_metadata(profile)
+    paths = ham10000.find_images(where, metadata["image_id"])
+    name = ham10000.dataset_name(where, paths)
+    if profile.max_images_per_class is not None:
+        name += f", {len(metadata)} images only"
+    images, image_digest = store.image_store(where, metadata, profile.image_size, profile.resize)
+    return Dataset(
+        name=name,
+        folder=where,
+        metadata=metadata,
+        metadata_md5=atomic.file_digest(ham10000.find_metadata(where), "md5"),
+        images=images,
+        image_digest=image_digest,
+    )

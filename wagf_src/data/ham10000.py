@@ -1,0 +1,159 @@
+"""HAM10000: metadata, images in any folder layout, decoded image store, lesion masks, and the download from Kaggle.
+
+Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018). Synthetic data come in the same layout and are read by the
+same code. Command line: ``python -m wagf_src download [folder]`` and ``... check [folder]``.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.classes import CLASSES
+from wagf_src.data import reading
+from wagf_src.errors import UserError
+
+METADATA_MD5 = "70bb67f71bd23dde0bd2eda4bdcc98e5"
+
+
+N_IMAGES = 10_015
+
+
+COLUMNS = ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"]
+
+
+_ORIGINAL_SIZE = (600, 450)
+
+
+HOW_TO_GET = "fetch HAM10000 with `make data`, or give a folder that holds it by DATA=<folder> (HAM10000_DIR)"
+
+
+def find_metadata(folder: Path) -> Path:
+    """The metadata file, ``HAM10000_metadata.csv`` or the same without its ending, in the folder or below it.
+
+    Raises:
+        UserError: no such folder or file.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}; {HOW_TO_GET}")
+    for name in ("HAM10000_metadata.csv", "HAM10000_metadata"):
+        if (folder / name).is_file():
+            return folder / name
+    for path in reading.files(folder):
+        if os.path.basename(path).lower() in ("ham10000_metadata.csv", "ham10000_metadata"):
+            return Path(path)
+    raise UserError(f"no HAM10000_metadata.csv in {folder}; {HOW_TO_GET}")
+
+
+def load_metadata(folder: Path) -> pd.DataFrame:
+    """Read and check the metadata.
+
+    Returns:
+        One row an image, in file order: lesion_id, image_id, dx, dx_type, sex, localization (text), age (years, may be
+        NaN). Other columns of the file are dropped.
+
+    Raises:
+        UserError: file missing or not readable, a column missing, an image listed twice, an unknown diagnosis, a lesion
+            with two diagnoses.
+    """
+    path = find_metadata(folder)
+    name = f"{path.name} in {path.parent}"
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{name}: not a readable CSV file ({' '.join(str(error).split())}); {HOW_TO_GET}") from None
+    missing = [column for column in COLUMNS if column not in frame.columns]
+    if missing:
+        raise UserError(f"{name}: column {missing[0]} is missing; it must have {', '.join(COLUMNS)}")
+    frame = frame[COLUMNS]
+    if frame.empty:
+        raise UserError(f"{name}: lists no image; {HOW_TO_GET}")
+
+    def refuse(wrong: pd.Series, what):
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise UserError(f"{name}, line {row + 2}: {what(frame.iloc[row])}; correct the file, or {HOW_TO_GET}")
+
+    refuse((frame["image_id"] == "") | (frame["lesion_id"] == ""), lambda row: "image_id or lesion_id is empty")
+    refuse(frame["image_id"].duplicated(), lambda row: f"image {row.image_id} is listed a second time")
+    refuse(~frame["dx"].isin(CLASSES), lambda row: f"unknown dx {row.dx!r} (known: {', '.join(CLASSES)})")
+    refuse(
+        frame["dx"] != frame.groupby("lesion_id")["dx"].transform("first"),
+        lambda row: f"lesion {row.lesion_id} has a second diagnosis, {row.dx}",
+    )
+    age = pd.to_numeric(frame["age"].replace("", "nan"), errors="coerce")
+    refuse(age.isna() & ~frame["age"].isin(["", "nan"]), lambda row: f"age {row.age!r} is not a number")
+    return frame.assign(age=age.astype(float))
+
+
+def jpegs(folder: Path) -> dict[str, str]:
+    """Path of every JPEG below the folder by its name without ending; of two of one name, the first found."""
+    found = {}
+    for path in reading.files(folder):
+        stem, ending = os.path.splitext(os.path.basename(path))
+        if ending.lower() in (".jpg", ".jpeg"):
+            found.setdefault(stem, path)
+    return found
+
+
+def _pick(found: dict[str, str], image_ids: Iterable[str], what: str, folder: Path) -> list[Path]:
+    image_ids = list(image_ids)
+    missing = [image_id for image_id in image_ids if image_id not in found]
+    if missing:
+        raise UserError(
+            f"{len(missing):,} of {len(image_ids):,} {what} are missing in {folder}, the first is {missing[0]}; "
+            + HOW_TO_GET
+        )
+    return [Path(found[image_id]) for image_id in image_ids]
+
+
+def find_images(folder: Path, image_ids: Iterable[str]) -> list[Path]:
+    """Paths of ``<image_id>.jpg``, in the order asked for, wherever they are below the folder.
+
+    Kaggle's archive splits them into two parts and holds both twice (HAM10000_images_part_1, ham10000_images_part_1):
+    any one copy is enough.
+
+    Raises:
+        UserError: folder or images missing, with their number and the first one's name.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}; {HOW_TO_GET}")
+    return _pick(jpegs(folder), image_ids, "images", folder)
+
+
+def find_masks(folder: Path, image_ids: Iterable[str]) -> list[Path] | None:
+    """Paths of the lesion masks, in the order asked for; None if the folder holds no masks.
+
+    A mask is ``<image_id>_segmentation.png``, or ``<image_id>.png`` in a folder with "mask" or "segmentation" in its name.
+
+    Raises:
+        UserError: some of the masks asked for are missing.
+    """
+    folder, found = Path(folder), {}
+    for path in reading.files(folder):
+        stem, ending = os.path.splitext(os.path.basename(path))
+        place = os.path.dirname(reading.short_path(path, folder)).lower()
+        if ending.lower() != ".png":
+            continue
+        if stem.lower().endswith("_segmentation"):
+            found.setdefault(stem[: -len("_segmentation")], path)
+        elif "mask" in place or "segmentation" in place:
+            found.setdefault(stem, path)
+    return _pick(found, image_ids, "lesion masks", folder) if found else None
+
+
+def dataset_name(folder: Path, paths: list[Path]) -> str:
+    """What the data are called in every result: SYNTHETIC, HAM10000, or HAM10000 (W x H copies) for resized files.
+
+    Args:
+        folder: the data folder; one with a file SYNTHETIC.txt holds synthetic data.
+        paths: of the images; the first one's size tells originals from copies.
+    """
+    if (Path(folder) / "SYNTHETIC.txt").is_file():
+        return "SYNTHETIC"
+    (width, height) = next(reading.in_parallel(reading.image_size, paths[:1], folder, "read"))
+    return "HAM10000" if (width, height) == _ORIGINAL_SIZE else f"HAM10000 ({width} x {height} copies)"
