@@ -1,131 +1,137 @@
 # `make` alone says what there is. One training run = one target = one papermill process.
+# Variables count only when they are given on make's command line: a site's own DATA or JOBS have no influence.
 
 # No lines about directories from the makes that this one calls.
 MAKEFLAGS += --no-print-directory
 
-PROFILE ?= demo
-PYTHON  ?= python3
-VENV    ?= .venv
+PROFILE = demo
+PYTHON =
+VENV = .venv
 # Put before every training run: LAUNCH="srun --gres=gpu:1"
-LAUNCH  ?=
+LAUNCH =
 # Runs at a time: the demo's are small enough for two; real ones use all cores or the whole GPU.
-JOBS    ?= $(if $(filter demo%,$(PROFILE)),2,1)
-# cpu or gpu: which locked requirements the environment gets.
-DEVICE  ?= cpu
+JOBS = $(if $(filter demo%,$(PROFILE)),2,1)
+# cpu, gpu (TensorFlow's CUDA packages) or gpu-jax: which locked requirements the environment gets.
+DEVICE = cpu
+# tensorflow, jax or torch: what computes.
+BACKEND = $(if $(filter gpu-jax,$(DEVICE)),jax,tensorflow)
+DATA =
+WEIGHTS =
+BUDGET =
+ARGS =
 
-ifneq ($(DATA),)
-export HAM10000_DIR := $(abspath $(DATA))
+# What is passed on as it was typed, whatever characters a path has.
+ifneq ($(value DATA),)
+export HAM10000_DIR := $(value DATA)
 endif
-ifneq ($(WEIGHTS),)
-export WAGF_WEIGHTS_DIR := $(abspath $(WEIGHTS))
+ifneq ($(value WEIGHTS),)
+export WAGF_WEIGHTS_DIR := $(value WEIGHTS)
 endif
-export KERAS_BACKEND ?= tensorflow
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export KERAS_BACKEND := $(BACKEND)
+export TF_CPP_MIN_LOG_LEVEL = 2
 export PYTHONUNBUFFERED = 1
 
-BIN      := $(VENV)/bin
-PIPELINE := $(BIN)/python -m wagf_src
-NAME     := $(notdir $(basename $(PROFILE)))
-WORK     := results/$(NAME)/.work
-RUN_LOCK := requirements/$(if $(filter gpu,$(DEVICE)),gpu,run).txt
+oneword = $(if $(filter 1,$(words $($(1)))),,$(error $(1) is "$($(1))", but must be one word without blanks))
+oneof = $(if $(filter $($(1)),$(2)),,$(error $(1) is "$($(1))", but must be one of: $(2)))
+$(call oneword,VENV)
+$(call oneword,PROFILE)
+$(call oneof,DEVICE,cpu gpu gpu-jax)
+$(call oneof,BACKEND,tensorflow jax torch)
+
+BIN := $(VENV)/bin
+WAGF := $(BIN)/python -m wagf_src
+# A profile is known by its file's name without the ending; dots inside a name are part of it.
+NAME := $(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(PROFILE))))
+WORK := results/$(NAME)/.work
 # An outer `make -j` keeps its job count.
-SUBMAKE  = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+SUBMAKE = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+# Any Python starts the installer; it finds the one to build on.
+install = @$(or $(shell command -v python3 || command -v python),python3) requirements/install.py $(1) $(VENV) --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce batch work report runs chapters book data test bench lab keep publish clean lock
+.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench lab keep publish clean lock env-book env-run env-dev
 
 help:  ## what there is (this list)
-	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu] [LAUNCH=...]"
+	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "profiles: $(sort $(notdir $(basename $(wildcard notebooks/profiles/*.yaml)))) (each also with -trial: a handful of images)"
+	@echo "profiles: $(sort $(notdir $(basename $(wildcard notebooks/profiles/*.yaml)))) (each also with -trial: a few images)"
 
-reproduce: $(VENV)/.run  ## everything for one profile: data, runs, chapters, book; does nothing when nothing changed
-	@$(PIPELINE) prepare $(PROFILE)
-	@if [ -e $(WORK)/todo ]; then $(MAKE) work; fi
+reproduce: env-run  ## everything for one profile: data, runs, chapters, book; does nothing when nothing changed
+	@$(WAGF) prepare "$(PROFILE)"
+	@if [ -e "$(WORK)/todo" ]; then $(MAKE) work; fi
 
 work:
 	@$(MAKE) runs
 	@$(MAKE) report
-	@$(PIPELINE) summary $(PROFILE)
+	@$(WAGF) summary "$(PROFILE)"
 
-batch: $(VENV)/.run  ## train the missing runs of PROFILE in one process, for a GPU; BUDGET=seconds in all; then reproduce
-	@$(BIN)/python -m wagf_src sweep $(PROFILE) $(if $(BUDGET),--seconds $(BUDGET))
+sweep: env-run  ## train the missing runs of PROFILE in one process, for a GPU; BUDGET=seconds in all; then reproduce
+	@$(WAGF) sweep "$(PROFILE)" $(if $(BUDGET),--seconds $(BUDGET))
 
-report: chapters  ## chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
-	@$(PIPELINE) book $(PROFILE)
+report: chapters  ## tables, chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
+	@$(WAGF) book "$(PROFILE)"
 
 runs:
-	@todo="$$(cat $(WORK)/stale_runs)"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)
+	@todo="$$(cat "$(WORK)/stale_runs")"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)
 
-# A failure is one line: the Python error in the log, else (killed from outside) the exit code.
+# What fails says so in one line and ends with code 2; any other code is of what killed it.
 run.%:
-	@mkdir -p $(WORK)/$*
-	@echo "run $*"
-	@$(LAUNCH) $(BIN)/papermill notebooks/train.ipynb $(WORK)/$*/train.ipynb -k python3 --no-progress-bar --log-output \
-	  -p profile $(PROFILE) -p run $* > $(WORK)/$*/log 2>&1 \
-	  || { code=$$?; why="$$(grep -a 'Error: ' $(WORK)/$*/log | tail -n 1)"; \
-	  echo "error: run $* failed: $${why:-it ended with code $$code and no error of its own; killed, or out of memory?} (log: $(WORK)/$*/log)" >&2; exit 1; }
-	@$(PIPELINE) finish-run $(PROFILE) $*
+	@$(LAUNCH) $(WAGF) run "$(PROFILE)" $* || { code=$$?; [ $$code -eq 2 ] || \
+	  echo "error: run $* ended with code $$code and no error of its own; killed, or out of memory? (log: $(WORK)/$*/log)" >&2; exit $$code; }
 
-chapters: $(VENV)/.run
-	@$(PIPELINE) chapters $(PROFILE)
+chapters: env-run
+	@$(WAGF) chapters "$(PROFILE)"
 
-book: $(VENV)/.book  ## the committed reference book, from book/; runs nothing
+tables: env-run  ## every table of PROFILE as CSV, from the runs that are there
+	@$(WAGF) tables "$(PROFILE)"
+
+book: env-book  ## the committed reference book, from book/; runs nothing
 	@$(BIN)/jupyter-book build book/ --path-output . -n -W --keep-going -q
 	@echo "Book: _build/html/index.html"
 
-data: $(VENV)/.run  ## HAM10000 from Kaggle into data/ham10000, checked; does nothing when it is there
-	@$(BIN)/python -m wagf_src download
+data: env-run  ## HAM10000 from Kaggle into data/ham10000, checked; does nothing when it is there
+	@$(WAGF) download
 
-test: $(VENV)/.dev  ## all tests
+test: env-dev  ## all tests
 	@$(BIN)/python -m pytest
 
-bench: $(VENV)/.dev  ## measure speed and cost on this machine (hours, best left alone): results/bench
+lint: env-dev  ## style and the floors of the house
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+bench: env-dev  ## measure speed and cost on this machine (hours, best left alone): results/bench
 	@$(BIN)/python -m wagf_src.bench
 
-lab: $(VENV)/.run  ## JupyterLab on notebooks/; ARGS="--allow-root --no-browser" and the like are passed on
+lab: env-run  ## JupyterLab on notebooks/; ARGS="--allow-root --no-browser" and the like are passed on
 	@$(BIN)/jupyter lab notebooks/ $(ARGS)
 
-keep: $(VENV)/.run  ## copy a profile's runs into results/reference, beside what is published
-	@$(PIPELINE) keep $(PROFILE)
+keep: env-run  ## copy a profile's runs into results/reference, beside what is published
+	@$(WAGF) keep "$(PROFILE)"
 
-publish: $(VENV)/.run  ## copy a profile's chapters into book/chapters, its runs and tables into results/reference
-	@$(PIPELINE) publish $(PROFILE)
+publish: env-run  ## copy a profile's chapters into book/chapters, its runs and tables into results/reference
+	@$(WAGF) publish "$(PROFILE)"
 
-clean:  ## remove built books, caches and the results of PROFILE (never the committed reference)
-	rm -rf _build results/$(NAME) data/cache
+clean:  ## remove built books, caches and your results of PROFILE (never what is committed)
+	@case '$(NAME)' in ''|.*|reference|bench|*[!A-Za-z0-9._-]*) \
+	  echo "error: PROFILE is \"$(NAME)\", which names no results of yours; say whose to remove, for instance PROFILE=demo" >&2; exit 2;; esac
+	rm -rf _build "results/$(NAME)" data/cache
 
 lock:  ## resolve pyproject.toml again into requirements/ (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
 	  --custom-compile-command "make lock" --extra dev -o requirements/dev.txt pyproject.toml
-	for extra in book run gpu; do \
+	for extra in book run gpu gpu-jax; do \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
 	    --custom-compile-command "make lock" -c requirements/dev.txt --extra $$extra -o requirements/$$extra.txt pyproject.toml \
 	  || exit 1; done
 
 # --- environments: book is the light one, run has it within, dev has run within ---
 
-define install
-	@echo "installing $(1) into $(VENV)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "error: Python 3.11 or newer is needed; say which with PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@# The lock is complete, so there is nothing to resolve; compiling on all cores is faster than pip's own.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r $(1)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null 2>&1 || true  # some packages carry files for other Pythons
-endef
+env-book:
+	$(call install,book)
 
-$(VENV)/.book: requirements/book.txt
-	$(call install,$<)
-	@touch $@
+env-run:
+	$(call install,$(if $(filter cpu,$(DEVICE)),run,$(DEVICE)))
 
-$(VENV)/.run: $(RUN_LOCK)
-	$(call install,$<)
-	@touch $(VENV)/.book $@
-
-$(VENV)/.dev: requirements/dev.txt
-	$(call install,$<)
-	@touch $(VENV)/.book $(VENV)/.run $@
+env-dev:
+	$(call install,dev)

@@ -17,6 +17,7 @@ from wagf_src import atomic, paths
 from wagf_src.classes import CLASSES
 from wagf_src.digests import _TRAINING_CODE, code_digest, inputs_digest
 from wagf_src.errors import UserError
+from wagf_src.executed_notebook import cleaned
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
 from wagf_src.report import chapters, output, publish, staleness
@@ -99,12 +100,12 @@ def notebook(path, failed=False, run=True):
 def test_a_notebook_that_failed_or_stopped_is_not_taken(tmp_path, state):
     notebook(tmp_path / "x.ipynb", **state)
     with pytest.raises(UserError, match="x.ipynb"):
-        chapters.executed(tmp_path / "x.ipynb")
+        cleaned(tmp_path / "x.ipynb")
 
 
 def test_executed_notebooks_carry_no_machine_paths_or_times(tmp_path):
     notebook(tmp_path / "x.ipynb")
-    text = chapters.executed(tmp_path / "x.ipynb")
+    text = cleaned(tmp_path / "x.ipynb")
     assert str(paths.ROOT) not in text and "papermill" not in text
     nbformat.validate(json.loads(text))
 

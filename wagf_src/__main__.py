@@ -5,12 +5,14 @@ import os
 import sys
 import time
 
+from wagf_src import paths
 from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
-from wagf_src.paths import work_dir
+from wagf_src.executed_notebook import execute
+from wagf_src.paths import short, work_dir
 from wagf_src.profile import Profile, load_profile
-from wagf_src.report import book, chapters, publish, staleness
+from wagf_src.report import book, chapters, publish, staleness, tables
 from wagf_src.report.summary import summary
 from wagf_src.train.finish import finish_run
 
@@ -42,12 +44,33 @@ def prepare(profile: Profile) -> None:
         frozen_features(profile, data)
 
 
+def run(profile: Profile, name: str, run: str) -> None:
+    """Train one run by executing the training notebook, and put its folder in place.
+
+    Args:
+        profile: loaded. name: as given to make, for the notebook's parameter.
+    """
+    work = work_dir(profile.name) / run
+    work.mkdir(parents=True, exist_ok=True)
+    print(f"run {run}, log {short(work / 'log')}", flush=True)
+    terminal = os.fdopen(os.dup(1), "w", buffering=1)  # while the notebook's output goes to the log
+    parameters = {"profile": name, "run": run}
+    execute(
+        paths.NOTEBOOKS / "train.ipynb",
+        work / "train.ipynb",
+        parameters,
+        work / "log",
+        lambda line: print(f"  {run}: {line}", file=terminal),
+    )
+    finish_run(profile, run)
+
+
 def main(words=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src", description=__doc__.splitlines()[0])
     steps = parser.add_subparsers(dest="step", required=True)
-    for name in ("prepare", "chapters", "book", "keep", "publish", "summary"):
+    for name in ("prepare", "tables", "chapters", "book", "keep", "publish", "summary"):
         steps.add_parser(name).add_argument("profile")
-    step = steps.add_parser("finish-run")
+    step = steps.add_parser("run", help="train one run through papermill and put it in place")
     step.add_argument("profile")
     step.add_argument("run")
     step = steps.add_parser("sweep", help="train the missing runs of a profile in this process")
@@ -73,8 +96,10 @@ def _step(arguments) -> int | None:
     name = profile.name
     if arguments.step == "prepare":
         prepare(profile)
-    elif arguments.step == "finish-run":
-        finish_run(profile, arguments.run)
+    elif arguments.step == "run":
+        run(profile, arguments.profile, arguments.run)
+    elif arguments.step == "tables":
+        tables.write(name)
     elif arguments.step == "sweep":
         from wagf_src.train import sweep
 

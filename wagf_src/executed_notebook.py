@@ -1,15 +1,107 @@
-"""An executed notebook, checked and freed of what belongs to one machine."""
+"""Notebooks executed by papermill in the environment's own Python, checked, and freed of what belongs to one machine."""
 
+import contextlib
 import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from wagf_src import paths
 from wagf_src.errors import UserError
-from wagf_src.paths import data_dir, weights_dir
+from wagf_src.paths import data_dir, short, weights_dir
 
 
-def executed(path: Path) -> str:
-    """An executed notebook as text, without machine paths and times; an unfinished or failed one is an error."""
+@contextlib.contextmanager
+def neutral_environment():
+    """The reader's settings of other tools have no influence on numbers or pages while this is entered.
+
+    Other kernels named python3 (JUPYTER_PATH), IPython's start-up files, keras.json and a matplotlibrc.
+    """
+    with tempfile.TemporaryDirectory(prefix="wagf-") as folder:
+        (Path(folder) / "matplotlibrc").touch()
+        ours = {
+            "JUPYTER_PATH": "",
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "IPYTHONDIR": folder,
+            "KERAS_HOME": str(paths.cache_dir() / "keras"),
+            "MATPLOTLIBRC": folder,
+        }
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextlib.contextmanager
+def _output_to(file):
+    """This process's output streams, which a kernel inherits, go to a file."""
+    kept = [os.dup(stream) for stream in (1, 2)]
+    for stream in (1, 2):
+        os.dup2(file.fileno(), stream)
+    try:
+        yield
+    finally:
+        for stream, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, stream)
+            os.close(copy)
+
+
+class _Tee:
+    """A log that hands the lines with a given beginning to somebody who watches."""
+
+    def __init__(self, file, watch: Callable[[str], None] | None, beginnings: tuple[str, ...]):
+        self.file, self.watch, self.beginnings = file, watch, beginnings
+
+    def write(self, text: str) -> None:
+        self.file.write(text)
+        for line in text.splitlines():
+            if self.watch and line.startswith(self.beginnings):
+                self.watch(line)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def execute(
+    source: Path, target: Path, parameters: dict, log: Path, watch: Callable[[str], None] | None = None
+) -> None:
+    """Execute a notebook; what it prints goes to ``log``, lines about epochs to ``watch`` as they come.
+
+    Raises:
+        UserError: a cell fails, in one line with the error and the log.
+    """
+    import papermill  # a second of imports, for those who execute
+
+    with log.open("w") as file, neutral_environment(), _output_to(file):
+        output = _Tee(file, watch, ("epoch ", "resumed "))
+        try:
+            papermill.execute_notebook(
+                source,
+                target,
+                parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                stdout_file=output,
+                stderr_file=output,
+            )
+        except Exception as error:
+            name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+            print("\n".join(getattr(error, "traceback", [])) or repr(error), file=file)
+            first = text.strip().splitlines()[0] if text.strip() else "no message"
+            raise UserError(f"{target.stem} failed: {name}: {first} (log: {short(log)})") from None
+
+
+def cleaned(path: Path) -> str:
+    """An executed notebook as text, without machine paths and times.
+
+    Raises:
+        UserError: it was not run to its end, or a cell failed.
+    """
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -20,15 +112,30 @@ def executed(path: Path) -> str:
         cell["metadata"].pop("execution", None)
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["id"] = "injected-parameters"  # papermill draws another each time
+            cell["metadata"]["tags"] = ["injected-parameters", "remove-cell"]
         if cell["cell_type"] == "code" and "".join(cell["source"]).strip():
             failed = any(output["output_type"] == "error" for output in cell["outputs"])
             if failed or cell["execution_count"] is None:
                 raise UserError(f"{path.name}: {'a cell failed' if failed else 'not run to its end'}")
-    text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-    # Readers' own paths do not belong into what may be published.
-    for private in sorted(
-        {str(data_dir()), str(weights_dir() or ""), str(paths.ROOT), str(Path.home())}, key=len, reverse=True
-    ):
-        if len(private) > 1:
-            text = text.replace(private, "...")
-    return text
+        for output in cell.get("outputs", ()):
+            _hide_private_paths(output)
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _hide_private_paths(output: dict) -> None:
+    """Readers' own folders do not belong into what may be published; only text is looked at, never a picture."""
+    private = {str(place) for place in (data_dir(), weights_dir(), paths.ROOT, Path.home()) if place} - {"/", "."}
+    parts = "|".join(re.escape(place) for place in sorted(private, key=len, reverse=True))
+    # A whole path, not the middle of another word or path, and nothing of an embedded picture.
+    pattern = re.compile(rf"(data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*)|(?<![\w./+-])(?:{parts})(?![\w.+-])")
+
+    def hidden(text):
+        if isinstance(text, list):  # a path may be broken over two items only where a line ends
+            return [hidden(part) for part in text]
+        return pattern.sub(lambda match: match[1] or "...", text)
+
+    if "text" in output:
+        output["text"] = hidden(output["text"])
+    for kind, value in output.get("data", {}).items():
+        if kind.startswith("text/"):
+            output["data"][kind] = hidden(value)

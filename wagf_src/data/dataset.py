@@ -19,7 +19,8 @@ class Dataset:
     name: str
     folder: Path
     metadata: pd.DataFrame
-    metadata_md5: str
+    metadata_md5: str  # of the file
+    metadata_digest: str  # of what it says
     images: np.ndarray
     image_digest: str
 
@@ -50,16 +51,13 @@ def load(profile: Profile) -> Dataset:
         UserError: data missing, incomplete or corrupt.
     """
     where, metadata = folder(profile), load_metadata(profile)
-    paths = ham10000.find_images(where, metadata["image_id"])
-    name = ham10000.dataset_name(where, paths)
-    if profile.max_images_per_class is not None:
-        name += f", {len(metadata)} images only"
-    images, image_digest = store.image_store(where, metadata, profile.image_size, profile.resize)
+    images, image_digest, source_size = store.image_store(where, metadata, profile.image_size, profile.resize)
     return Dataset(
-        name=name,
+        name=ham10000.dataset_name(where, metadata, source_size),
         folder=where,
         metadata=metadata,
         metadata_md5=atomic.file_digest(ham10000.find_metadata(where), "md5"),
+        metadata_digest=ham10000.metadata_digest(metadata),
         images=images,
         image_digest=image_digest,
     )

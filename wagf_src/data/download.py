@@ -5,15 +5,17 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
 import sys
+import time
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from wagf_src import atomic
-from wagf_src.data import ham10000, reading, store
+from wagf_src import atomic, paths
+from wagf_src.data import ham10000, kaggle_token, reading, store
 from wagf_src.data.reading import PROGRESS_STEP
 from wagf_src.errors import UserError
 from wagf_src.paths import data_dir
@@ -48,21 +50,23 @@ def check(folder: Path, metadata_md5: str = ham10000.METADATA_MD5, n_images: int
         raise UserError(
             f"{file.name} in {folder} lists {len(metadata):,} images, not {n_images:,}; {ham10000.HOW_TO_GET}"
         )
-    paths = ham10000.find_images(folder, metadata["image_id"])
-    sizes = list(reading.in_parallel(reading.decode_fully, paths, folder, "checked"))
-    for path, size in zip(paths, sizes, strict=True):
+    files = ham10000.find_images(folder, metadata["image_id"])
+    sizes = list(reading.in_parallel(reading.decode_fully, files, folder, "checked"))
+    for path, size in zip(files, sizes, strict=True):
         if size != sizes[0]:
             raise UserError(
                 f"{reading.short_path(path, folder)} in {folder} is {size[0]} x {size[1]} pixels, but the first image is "
                 f"{sizes[0][0]} x {sizes[0][1]}; do not mix originals and copies"
             )
     return (
-        f"{ham10000.dataset_name(folder, paths)}: {len(paths):,} images of {metadata['lesion_id'].nunique():,} lesions, "
-        f"{sizes[0][0]} x {sizes[0][1]} pixels, all there and decoded; metadata md5 {found}"
+        f"{ham10000.dataset_name(folder, metadata, sizes[0])}: {len(files):,} images of "
+        f"{metadata['lesion_id'].nunique():,} lesions, {sizes[0][0]} x {sizes[0][1]} pixels, all there and decoded; "
+        f"metadata md5 {found}"
     )
 
 
-_AGAIN = "run the same command again"
+_AGAIN = kaggle_token.AGAIN
+STALL_SECONDS = 120.0  # without a byte
 
 
 def download(
@@ -71,7 +75,8 @@ def download(
     """Fetch HAM10000 from Kaggle with the kaggle client, unpack the metadata and the images, and check them.
 
     Does nothing if the folder already holds them all. After an interruption the next call goes on: the client resumes
-    its partial archive, unpacking leaves out images that are already whole. Damaged images are replaced.
+    its partial archive, unpacking leaves out images that are already whole. What is there and differs from Kaggle's may be
+    the reader's own work: it is left alone, and the folder refused.
 
     Args:
         folder: default is where the profiles look for the data (``config.data_dir``).
@@ -125,66 +130,43 @@ def _quick_state(folder: Path, metadata_md5: str, n_images: int) -> str | None:
     """What a check rests on, in one line, without decoding anything; None if something is missing."""
     try:
         metadata = ham10000.load_metadata(folder)
-        paths = ham10000.find_images(folder, metadata["image_id"])
+        files = ham10000.find_images(folder, metadata["image_id"])
     except UserError:
         return None
-    if len(paths) != n_images or atomic.file_digest(ham10000.find_metadata(folder), "md5") != metadata_md5:
+    if len(files) != n_images or atomic.file_digest(ham10000.find_metadata(folder), "md5") != metadata_md5:
         return None
-    return f"{metadata_md5} {store.source_digest(list(metadata['image_id']), paths)}\n"
-
-
-def _credentials_given() -> bool:
-    """Whether there is anything for the client to try; importing it already writes to the home folder."""
-    env = os.environ
-    if env.get("KAGGLE_API_TOKEN") or (env.get("KAGGLE_USERNAME") and env.get("KAGGLE_KEY")):
-        return True
-    folders = ["~/.kaggle", os.path.join(env.get("XDG_CONFIG_HOME") or "~/.config", "kaggle")]
-    folders += [env["KAGGLE_CONFIG_DIR"]] if env.get("KAGGLE_CONFIG_DIR") else []
-    names = ("kaggle.json", "access_token", "access_token.txt", "credentials.json")
-    return any(os.path.isfile(os.path.join(os.path.expanduser(f), name)) for f in folders for name in names)
+    return f"{metadata_md5} {store.source_digest(list(metadata['image_id']), files)}\n"
 
 
 def _fetch(archive: Path) -> None:
-    """Download the dataset's archive with the kaggle client, which shows a progress bar and resumes a partial file."""
-    two_ways = (
-        "create one at https://www.kaggle.com/settings/api, then either set the environment variable "
-        "KAGGLE_API_TOKEN=<token> or save the legacy key file as ~/.kaggle/kaggle.json, "
-        f"and {_AGAIN} (or give a folder that already holds the images by DATA=<folder>)"
-    )
-    if not _credentials_given():
-        raise UserError(f"no Kaggle token found; {two_ways}")
-    page = f"https://www.kaggle.com/datasets/{KAGGLE_DATASET}"
-    said = io.StringIO()  # on import the client logs in, and prints a page of help where that fails
-    try:
-        import requests
+    """Download the dataset's archive with the kaggle client, in a process of its own, which is ended if it stalls.
 
-        with contextlib.redirect_stdout(said):
-            import kaggle
-
-            if "auth_method" not in kaggle.api.config_values:
-                kaggle.api.authenticate()  # once more, for the reason: the import swallows it
-        print(said.getvalue(), end="")
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        kaggle.api.dataset_download_files(KAGGLE_DATASET, path=str(archive.parent), quiet=False)
-    except ImportError:
-        raise UserError("the kaggle package is not installed; use `make data`, which installs it") from None
-    except SystemExit:
-        raise UserError(f"Kaggle does not accept the token that was given; {two_ways}") from None
-    except requests.exceptions.HTTPError as error:
-        code = error.response.status_code
-        advice = {
-            401: f"check the token: {two_ways}",
-            403: f"open {page} once while logged in, then check the token: {two_ways}",
-            404: f"look at {page}, or give a folder that already holds the images by DATA=<folder>",
-        }.get(code, f"{_AGAIN} later")
-        raise UserError(f"Kaggle refused the download of {KAGGLE_DATASET} (HTTP {code}); {advice}") from None
-    except requests.exceptions.RequestException as error:
+    The client knows no time-out, and on import it already writes to the home folder.
+    """
+    environment = {**os.environ, **kaggle_token.stripped()}
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "wagf_src.data.kaggle_fetch", KAGGLE_DATASET, str(archive.parent)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=paths.ROOT) as client:
+        size, since = -1, time.monotonic()
+        try:
+            while client.poll() is None:
+                time.sleep(0.2)
+                now = sum(file.stat().st_size for file in archive.parent.iterdir() if file.is_file())
+                if now != size:
+                    size, since = now, time.monotonic()
+                if time.monotonic() - since > STALL_SECONDS:
+                    raise UserError(
+                        f"Kaggle has sent nothing for {STALL_SECONDS:g} s; check the network and the proxy "
+                        f"(http_proxy, https_proxy), then {_AGAIN}: it goes on where it stopped"
+                    )
+        finally:
+            if client.poll() is None:
+                client.kill()
+        answer = kaggle_token.hidden(client.stdout.read().strip())
+    if client.returncode:
         raise UserError(
-            f"the connection to Kaggle failed ({type(error).__name__}); check the network and {_AGAIN}: "
-            "it goes on where it stopped"
-        ) from None
-    except ValueError as error:  # the client found the file of another length than announced, or an answer unreadable
-        raise UserError(f"the download from Kaggle went wrong ({error}); {_AGAIN}") from None
+            answer.splitlines()[-1] if answer else f"the kaggle client ended with code {client.returncode}; {_AGAIN}"
+        )
 
 
 def _unpack(archive: Path, folder: Path, metadata_md5: str) -> None:
@@ -212,18 +194,48 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> None:
                 raise UserError(
                     f"Kaggle's archive lacks {len(missing):,} images, the first is {missing[0]}; it was deleted, {_AGAIN}"
                 )
-            present = ham10000.jpegs(folder)
+            present = ham10000.jpegs(folder) if folder.is_dir() else {}
+            ours = _written(archive)  # by an earlier call, perhaps from a damaged archive
+            own = [
+                path
+                for name, path in present.items()
+                if f"{name}.jpg" in files
+                and not _same(Path(path), files[f"{name}.jpg"])
+                and ours.get(name) != zlib.crc32(Path(path).read_bytes())
+            ]
+            if own:
+                raise UserError(
+                    f"{len(own):,} images in {folder} differ from Kaggle's, the first is {reading.short_path(own[0], folder)}; "
+                    "they may be your own work and are left alone: give an empty folder by DATA=<folder>, or delete "
+                    "them if they are damaged"
+                )
             for done, image_id in enumerate(image_ids, 1):
                 info = files[f"{image_id}.jpg"]
                 target = Path(present.get(image_id, folder / "images" / f"{image_id}.jpg"))
                 if not _same(target, info):
-                    _write_whole(target, members.read(info))  # read() compares the member's CRC
+                    content = members.read(info)  # compares the member's CRC
+                    with (archive.parent / "written").open("a") as note:
+                        note.write(f"{image_id} {zlib.crc32(content)}\n")
+                    _write_whole(target, content)
                 if done % PROGRESS_STEP == 0:
                     print(f"  unpacked {done:,} of {len(image_ids):,} images", flush=True)
-            _write_whole(folder / "HAM10000_metadata.csv", metadata)
+            table = folder / "HAM10000_metadata.csv"
+            if table.is_file() and table.read_bytes() != metadata:
+                raise UserError(
+                    f"{table} differs from Kaggle's and is left alone; give an empty folder by DATA=<folder>"
+                )
+            _write_whole(table, metadata)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         archive.unlink(missing_ok=True)  # here, for one that does not even open as an archive
         raise UserError(f"the downloaded archive is damaged ({error}); it was deleted, {_AGAIN}") from None
+
+
+def _written(archive: Path) -> dict[str, int]:
+    """The checksums of images that earlier calls put into the folder."""
+    note = archive.parent / "written"
+    if not note.is_file():
+        return {}
+    return {name: int(crc) for name, crc in (line.split() for line in note.read_text().splitlines())}
 
 
 def _same(path: Path, info: zipfile.ZipInfo) -> bool:

@@ -4,6 +4,8 @@ Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018). Synthetic data co
 same code. Command line: ``python -m wagf_src download [folder]`` and ``... check [folder]``.
 """
 
+import functools
+import gzip
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,22 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wagf_src import atomic
 from wagf_src.classes import CLASSES
 from wagf_src.data import reading
 from wagf_src.errors import UserError
 
 METADATA_MD5 = "70bb67f71bd23dde0bd2eda4bdcc98e5"
-
-
 N_IMAGES = 10_015
-
-
+LABELS_DIGEST = "a9494595c46662944a06fa23424ec9f06bb20f475068912b0051de19c4b6a18c"  # of Kaggle's metadata
 COLUMNS = ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"]
-
-
 _ORIGINAL_SIZE = (600, 450)
-
-
 HOW_TO_GET = "fetch HAM10000 with `make data`, or give a folder that holds it by DATA=<folder> (HAM10000_DIR)"
 
 
@@ -48,12 +44,20 @@ def find_metadata(folder: Path) -> Path:
     raise UserError(f"no HAM10000_metadata.csv in {folder}; {HOW_TO_GET}")
 
 
+@functools.cache
+def kaggle_order() -> dict[str, int]:
+    """Place of every image of HAM10000 in Kaggle's metadata, in whose row order all random splits are drawn."""
+    names = gzip.decompress(Path(__file__).with_name("kaggle_order.txt.gz").read_bytes()).decode().split()
+    return {name: place for place, name in enumerate(names)}
+
+
 def load_metadata(folder: Path) -> pd.DataFrame:
     """Read and check the metadata.
 
     Returns:
-        One row an image, in file order: lesion_id, image_id, dx, dx_type, sex, localization (text), age (years, may be
-        NaN). Other columns of the file are dropped.
+        One row an image, whatever the file's order in Kaggle's order, images that are not HAM10000's behind by name:
+        lesion_id, image_id, dx, dx_type, sex, localization (text), age (years, may be NaN). Other columns of the file are
+        dropped, blanks around values and an image ending behind image_id too.
 
     Raises:
         UserError: file missing or not readable, a column missing, an image listed twice, an unknown diagnosis, a lesion
@@ -67,8 +71,11 @@ def load_metadata(folder: Path) -> pd.DataFrame:
         raise UserError(f"{name}: not a readable CSV file ({' '.join(str(error).split())}); {HOW_TO_GET}") from None
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
-        raise UserError(f"{name}: column {missing[0]} is missing; it must have {', '.join(COLUMNS)}")
-    frame = frame[COLUMNS]
+        raise UserError(
+            f"{name}: column {missing[0]} is missing; it must have {', '.join(COLUMNS)}{_what_it_may_be(frame)}"
+        )
+    frame = frame[COLUMNS].apply(lambda column: column.str.strip())
+    frame["image_id"] = frame["image_id"].str.replace(r"\.(jpe?g|png)$", "", case=False, regex=True)
     if frame.empty:
         raise UserError(f"{name}: lists no image; {HOW_TO_GET}")
 
@@ -85,8 +92,33 @@ def load_metadata(folder: Path) -> pd.DataFrame:
         lambda row: f"lesion {row.lesion_id} has a second diagnosis, {row.dx}",
     )
     age = pd.to_numeric(frame["age"].replace("", "nan"), errors="coerce")
-    refuse(age.isna() & ~frame["age"].isin(["", "nan"]), lambda row: f"age {row.age!r} is not a number")
-    return frame.assign(age=age.astype(float))
+    refuse(age.isna() & ~frame["age"].isin(["", "nan", "NA", "None"]), lambda row: f"age {row.age!r} is not a number")
+    frame = frame.assign(age=age.astype(float))
+    place = frame["image_id"].map(kaggle_order()).fillna(len(kaggle_order()))
+    return frame.assign(place=place).sort_values(["place", "image_id"]).drop(columns="place").reset_index(drop=True)
+
+
+def _what_it_may_be(frame: pd.DataFrame) -> str:
+    """A hint for tables of other kinds that circulate under this name."""
+    heads = [str(column) for column in frame.columns]
+    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+        if any(separator in head for head in heads):
+            return f" (its columns are separated by {word}: save it with commas)"
+    if {"MEL", "NV", "BCC"} <= set(heads):
+        return " (this is a table of ISIC 2018 with a column for each class)"
+    return ""
+
+
+def labels_digest(metadata: pd.DataFrame) -> str:
+    """Digest of which image shows which lesion with which diagnosis, in whatever order."""
+    rows = metadata[["image_id", "lesion_id", "dx"]].sort_values("image_id")
+    return atomic.digest(rows.to_numpy().tolist())
+
+
+def metadata_digest(metadata: pd.DataFrame) -> str:
+    """Digest of all that the metadata say, in whatever row order, columns and number format."""
+    rows = metadata[COLUMNS].sort_values("image_id").astype({"age": str})
+    return atomic.digest(rows.to_numpy().tolist())
 
 
 def jpegs(folder: Path) -> dict[str, str]:
@@ -103,8 +135,15 @@ def _pick(found: dict[str, str], image_ids: Iterable[str], what: str, folder: Pa
     image_ids = list(image_ids)
     missing = [image_id for image_id in image_ids if image_id not in found]
     if missing:
+        other = next((p for p in reading.files(folder) if Path(p).stem == missing[0]), None)
+        hint = (
+            f"it is there as {Path(other).name}, but only JPEG is read for photographs and PNG for masks; "
+            if other
+            else ""
+        )
         raise UserError(
             f"{len(missing):,} of {len(image_ids):,} {what} are missing in {folder}, the first is {missing[0]}; "
+            + hint
             + HOW_TO_GET
         )
     return [Path(found[image_id]) for image_id in image_ids]
@@ -146,14 +185,24 @@ def find_masks(folder: Path, image_ids: Iterable[str]) -> list[Path] | None:
     return _pick(found, image_ids, "lesion masks", folder) if found else None
 
 
-def dataset_name(folder: Path, paths: list[Path]) -> str:
-    """What the data are called in every result: SYNTHETIC, HAM10000, or HAM10000 (W x H copies) for resized files.
+def dataset_name(folder: Path, metadata: pd.DataFrame, source_size: tuple[int, int]) -> str:
+    """What the data are called in every result; only HAM10000 itself, whole and with its own labels, is called that alone.
 
     Args:
         folder: the data folder; one with a file SYNTHETIC.txt holds synthetic data.
-        paths: of the images; the first one's size tells originals from copies.
+        metadata: of all images in use.
+        source_size: (width, height) of the image files, which tells originals from copies.
     """
     if (Path(folder) / "SYNTHETIC.txt").is_file():
         return "SYNTHETIC"
-    (width, height) = next(reading.in_parallel(reading.image_size, paths[:1], folder, "read"))
-    return "HAM10000" if (width, height) == _ORIGINAL_SIZE else f"HAM10000 ({width} x {height} copies)"
+    known = metadata["image_id"].isin(kaggle_order().keys())
+    if not known.all():
+        name = f"{len(metadata):,} images, {(~known).sum():,} of them not HAM10000's"
+    elif len(metadata) < N_IMAGES:
+        name = f"HAM10000, {len(metadata):,} of {N_IMAGES:,} images"
+    elif labels_digest(metadata) != LABELS_DIGEST:
+        name = "HAM10000's images under other labels"
+    else:
+        name = "HAM10000"
+    width, height = source_size
+    return name if (width, height) == _ORIGINAL_SIZE else f"{name} ({width} x {height} copies)"

@@ -46,7 +46,7 @@ def in_parallel(function: Callable, paths: list[Path], folder: Path, verb: str) 
             reason = "file cannot be identified" if isinstance(error, Image.UnidentifiedImageError) else error
             raise UserError(
                 f"{short_path(path, folder)} in {folder}: not a readable image ({reason}); "
-                "put an intact copy in its place, or run `make data`, which replaces damaged images"
+                "put an intact copy in its place, or delete it and run `make data`, which adds what is missing"
             ) from None
 
     pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 16))

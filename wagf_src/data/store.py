@@ -1,9 +1,7 @@
 """Images decoded once to uint8 and kept; lesion masks."""
 
 import contextlib
-import hashlib
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,15 +9,18 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from wagf_src import atomic
+from wagf_src import array_cache, atomic
 from wagf_src.data import ham10000, reading
 from wagf_src.errors import UserError
-from wagf_src.paths import cache_dir
+
+# Part of the cache's key: raise it with any change of the decoding below.
+DECODER = 1
 
 
-def _decode_square(path: Path, size: int, resize: str) -> np.ndarray:
-    """One image as (size, size, 3) uint8: the whole frame squeezed into a square, as the released loaders do."""
+def _decode_square(path: Path, size: int, resize: str) -> tuple[tuple[int, int], np.ndarray]:
+    """One image's own size, and the whole frame squeezed into (size, size, 3) uint8, as the released loaders do."""
     with Image.open(path) as image:
+        source_size = image.size
         box = None
         if resize == "antialias":
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the time where the source is that
@@ -28,10 +29,12 @@ def _decode_square(path: Path, size: int, resize: str) -> np.ndarray:
             box = drafted[1] if drafted else None
         # Pillow's bilinear filter widens with the reduction, hence antialiases; its nearest filter does not.
         method = Image.Resampling.BILINEAR if resize == "antialias" else Image.Resampling.NEAREST
-        return np.asarray(image.convert("RGB").resize((size, size), method, box=box))
+        return source_size, np.asarray(image.convert("RGB").resize((size, size), method, box=box))
 
 
-def image_store(folder: Path, metadata: pd.DataFrame, size: int, resize: str = "antialias") -> tuple[np.ndarray, str]:
+def image_store(
+    folder: Path, metadata: pd.DataFrame, size: int, resize: str = "antialias"
+) -> tuple[np.ndarray, str, list[int]]:
     """All images of ``metadata``, decoded and resized once into a file of the cache folder and mapped from there.
 
     The whole frame is squeezed into a square. ``antialias`` is a bilinear filter as wide as the reduction asks for;
@@ -46,63 +49,59 @@ def image_store(folder: Path, metadata: pd.DataFrame, size: int, resize: str = "
     Returns:
         images: (n, size, size, 3) uint8, read-only memory map.
         digest: SHA-256 of the array's bytes.
+        source_size: (width, height) in pixels, which all files have in common.
 
     Raises:
-        UserError: images missing or damaged; nothing is left behind then.
+        UserError: images missing, damaged or of several sizes; nothing is left behind then.
     """
     if resize not in ("antialias", "nearest"):
         raise UserError(f"resize is {resize!r}, but must be antialias or nearest")
     folder, image_ids = Path(folder), list(metadata["image_id"])
     paths = ham10000.find_images(folder, image_ids)
-    key = atomic.digest([source_digest(image_ids, paths), size, resize])[:16]
-    store = cache_dir() / f"images-{size}-{resize}-{key}.npy"
-    note = store.with_suffix(".sha256")
-    images = _open_store(store, note)
-    if images is None:
-        store.parent.mkdir(parents=True, exist_ok=True)
+    key = atomic.digest([source_digest(image_ids, paths), size, resize, DECODER])[:16]
+
+    def decoded(facts):
         print(f"decoding {len(paths):,} images to {size} x {size} pixels, once", flush=True)
-        atomic.write_text(note, _write_store(store, paths, folder, size, resize) + "\n")
-        images = _open_store(store, note)
-    return images, note.read_text(encoding="utf-8").strip()
+        first = None
+        images = reading.in_parallel(lambda path: _decode_square(path, size, resize), paths, folder, "decoded")
+        with contextlib.closing(images):
+            for path, (source_size, image) in zip(paths, images, strict=True):
+                first = first or source_size
+                if source_size != first:
+                    raise UserError(
+                        f"{reading.short_path(path, folder)} in {folder} is {source_size[0]} x {source_size[1]} pixels, "
+                        f"but the first image is {first[0]} x {first[1]}; do not mix originals and copies"
+                    )
+                yield image[None]
+        facts["source_size"] = list(first)
+
+    images, facts = array_cache.cached(f"images-{size}-{resize}-{key}", (len(paths), size, size, 3), np.uint8, decoded)
+    return images, facts["sha256"], facts["source_size"]
 
 
 def source_digest(image_ids: list[str], paths: list[Path]) -> str:
-    """Tells whether any source file was replaced, without reading it."""
-    stats = [os.stat(path) for path in paths]
-    return atomic.digest([[image_id, s.st_size, s.st_mtime_ns] for image_id, s in zip(image_ids, stats, strict=True)])
+    """Tells whether any source file was replaced, without reading it.
 
-
-def _open_store(store: Path, note: Path) -> np.ndarray | None:
-    try:
-        return np.load(store, mmap_mode="r") if note.is_file() else None
-    except (OSError, ValueError):  # not there, or cut short from outside
-        return None
-
-
-def _write_store(store: Path, paths: list[Path], folder: Path, size: int, resize: str) -> str:
-    """Write the .npy file aside, move it into place when complete, and return the SHA-256 of the array's bytes."""
-    handle, aside = tempfile.mkstemp(dir=store.parent, prefix=f".{store.name}.")
-    hashed = hashlib.sha256()
-    try:
-        with os.fdopen(handle, "wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), size, size, 3)}
-            np.lib.format.write_array_header_1_0(file, header)
-            decoded = reading.in_parallel(lambda path: _decode_square(path, size, resize), paths, folder, "decoded")
-            with contextlib.closing(decoded):
-                for image in decoded:
-                    data = image.tobytes()
-                    hashed.update(data)
-                    file.write(data)
-        os.chmod(aside, 0o644)
-        os.replace(aside, store)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    return hashed.hexdigest()
+    Raises:
+        UserError: a file is a link to nowhere.
+    """
+    facts = []
+    for image_id, path in zip(image_ids, paths, strict=True):
+        try:
+            stat = os.stat(path)
+        except OSError as error:
+            raise UserError(
+                f"{path}: {'a link to a file that is not there' if path.is_symlink() else error.strerror}; "
+                "put the file in its place"
+            ) from None
+        facts.append([image_id, stat.st_size, stat.st_mtime_ns])
+    return atomic.digest(facts)
 
 
 def load_masks(folder: Path, image_ids: Iterable[str], size: int) -> np.ndarray | None:
     """Lesion masks, squeezed into a square like the images; a pixel is lesion where most of its area is.
+
+    A mask may be coded in any two values, the lesion the larger (0 and 255, 0 and 1, false and true).
 
     Returns:
         (n, size, size) bool, in the order asked for; None if the folder holds no masks.
@@ -113,7 +112,11 @@ def load_masks(folder: Path, image_ids: Iterable[str], size: int) -> np.ndarray 
 
     def decode(path):
         with Image.open(path) as image:
-            return np.asarray(image.convert("L").resize((size, size), Image.Resampling.BOX)) > 127
+            grey = image.convert("L")
+            largest = grey.getextrema()[1]
+            if 0 < largest < 255:
+                grey = grey.point(lambda value: 255 * (2 * value > largest))
+            return np.asarray(grey.resize((size, size), Image.Resampling.BOX)) > 127
 
     masks = list(reading.in_parallel(decode, paths, folder, "decoded masks of"))
     return np.stack(masks) if masks else np.zeros((0, size, size), bool)

@@ -3,14 +3,13 @@
 import os
 import shutil
 import time
-import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from wagf_src import atomic, paths
 from wagf_src.errors import UserError
-from wagf_src.executed_notebook import executed
+from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import short, work_dir
 from wagf_src.report import staleness, tables
 
@@ -51,26 +50,13 @@ def render_chapters(profile: str) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     for name in names:
-        atomic.write_text(aside / f"{name}.ipynb", executed(work / f"{name}.ipynb"))
+        atomic.write_text(aside / f"{name}.ipynb", cleaned(work / f"{name}.ipynb"))
     (aside / "inputs_digest").write_text(staleness.chapters_digest(profile))
     atomic.move_into_place(aside, target)
 
 
 def _execute(source: Path, work: Path, profile: str) -> str:
-    """One chapter by papermill, in a process of the pool. Returns a line for the reader; what fails is a UserError of one line."""
-    import papermill
-
-    started, log = time.perf_counter(), work / f"{source.stem}.log"
-    with log.open("w") as file:
-        for stream in (1, 2):  # the kernel writes where this process does
-            os.dup2(file.fileno(), stream)
-        try:
-            papermill.execute_notebook(
-                source, work / source.name, {"profile": profile}, kernel_name="python3", progress_bar=False
-            )
-        except Exception as error:
-            traceback.print_exc(file=file)
-            name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
-            first = text.strip().splitlines()[0] if text.strip() else "without a word"
-            raise UserError(f"chapter {source.stem} failed: {name}: {first} (log: {short(log)})") from None
+    """One chapter, in a process of the pool. Returns a line for the reader."""
+    started = time.perf_counter()
+    execute(source, work / source.name, {"profile": profile}, work / f"{source.stem}.log")
     return f"chapter {source.stem}, {time.perf_counter() - started:.0f} s"

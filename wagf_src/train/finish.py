@@ -4,7 +4,7 @@ import shutil
 
 from wagf_src import atomic, paths
 from wagf_src.errors import UserError
-from wagf_src.executed_notebook import executed
+from wagf_src.executed_notebook import cleaned
 from wagf_src.paths import work_dir
 from wagf_src.profile import Profile
 from wagf_src.runs import Run
@@ -15,7 +15,7 @@ def finish_run(profile: Profile, run: str, notebook: bool = True) -> None:
     work = work_dir(profile.name) / run
     staging = work / "staging"
     if notebook:
-        atomic.write_text(staging / "train.ipynb", executed(work / "train.ipynb"))
+        atomic.write_text(staging / "train.ipynb", cleaned(work / "train.ipynb"))
     info = Run(staging).info
     predictions = Run(staging).predictions()
     if info["run"] != run or len(predictions) != info["data"]["n_test"] or predictions.isna().any(axis=None):

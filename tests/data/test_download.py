@@ -279,13 +279,59 @@ def test_interrupted_unpacking_leaves_no_half_image_and_goes_on(kaggle, home, tm
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())  # not unpacked twice
 
 
-def test_damaged_image_is_replaced(kaggle, home, tmp_path, capsys):
+def test_the_readers_own_images_are_left_alone(kaggle, home, tmp_path):
+    """Right names, own pixels, one missing: nothing is written over."""
     archive, images, metadata = kaggle
+    (tmp_path / "processed").mkdir()
+    for image_id in list(images)[1:]:
+        (tmp_path / "processed" / f"{image_id}.jpg").write_bytes(images[image_id][::-1])
+    (tmp_path / "HAM10000_metadata.csv").write_bytes(metadata)
     put_archive(archive, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+    assert "left alone" in refusal(tmp_path, metadata)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")} == before
+
+
+def test_what_an_earlier_call_wrote_from_a_damaged_archive_is_replaced(kaggle, server, tmp_path):
+    archive, images, metadata = kaggle
+    (tmp_path / ".download").mkdir()
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(tmp_path / ARCHIVE, "w") as damaged:
+        for info in whole.infolist():
+            data = whole.read(info)
+            damaged.writestr(info.filename, data[: len(data) // 2] if "ISIC_0000004" in info.filename else data)
+    assert "not a readable image" in refusal(tmp_path, metadata)
     fetch(tmp_path, metadata)
-    damaged = next(tmp_path.rglob("ISIC_0000007.jpg"))
-    damaged.write_bytes(images["ISIC_0000007"][:500])
-    put_archive(archive, tmp_path)
-    fetch(tmp_path, metadata)
-    assert "ISIC_0000007.jpg" in capsys.readouterr().out
     assert is_complete(tmp_path, images, metadata)
+
+
+@pytest.mark.parametrize("odd", ["{token}\n", " {token}", "{token}\r\n"])
+def test_blanks_around_a_token_do_no_harm(kaggle, server, tmp_path, monkeypatch, odd):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", odd.format(token=server.token))
+    fetch(tmp_path / "data", kaggle[2])
+    assert is_complete(tmp_path / "data", *kaggle[1:])
+
+
+@pytest.mark.parametrize("token", ["“secret-token”", "secret token", "secret-\x00token"[:7] + "ü"])
+def test_what_cannot_be_a_token_is_refused_and_not_shown(kaggle, server, tmp_path, monkeypatch, token, capfd):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", token)
+    line = refusal(tmp_path / "data", kaggle[2])
+    assert "KAGGLE_API_TOKEN holds characters" in line and token not in line + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"{}", b"", "{“username”: “a”}".encode(), '{"username": "a", "key": "b"}'.encode("utf-16")]
+)
+def test_an_odd_token_file_is_one_line(kaggle, server, home, tmp_path, monkeypatch, content):
+    monkeypatch.delenv("KAGGLE_API_TOKEN")
+    (home / ".kaggle").mkdir()
+    (home / ".kaggle" / "kaggle.json").write_bytes(content)
+    assert "kaggle.json is not a Kaggle token file" in refusal(tmp_path / "data", kaggle[2])
+
+
+def test_a_proxy_that_never_answers_ends_in_one_line(kaggle, server, tmp_path, monkeypatch):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(download, "STALL_SECONDS", 4.0)
+        assert "Kaggle has sent nothing for 4 s" in refusal(tmp_path / "data", kaggle[2])

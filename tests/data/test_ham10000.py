@@ -20,7 +20,7 @@ from wagf_src.paths import data_dir
 REAL = os.environ.get("HAM10000_DIR")
 needs_real_data = pytest.mark.skipif(not REAL, reason="HAM10000_DIR is not set")
 
-IDS = [f"ISIC_{i:07d}" for i in (7, 3, 5, 1, 9, 2, 8)]  # not sorted: file order must be kept
+IDS = [f"ISIC_{i:07d}" for i in (1, 2, 3, 5, 7, 8, 9)]  # none of them HAM10000's
 
 
 def picture(seed, width=40, height=30):
@@ -64,14 +64,60 @@ def data(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "place", ["HAM10000_metadata.csv", "HAM10000_metadata", "archive/ham10000/HAM10000_metadata.csv"]
 )
-def test_metadata_are_found_and_keep_file_order(tmp_path, place):
-    frame = metadata_rows().assign(dataset="vidir")  # a column more, as in the newer file of the Dataverse
+def test_metadata_are_found_and_read_in_one_order(tmp_path, place):
+    frame = metadata_rows().iloc[::-1].assign(dataset="vidir")  # a column more, as in the newer file of the Dataverse
     write_metadata((tmp_path / place).parent, frame, (tmp_path / place).name)
     loaded = ham10000.load_metadata(tmp_path)
     assert list(loaded.columns) == ham10000.COLUMNS
     assert list(loaded["image_id"]) == IDS
     assert loaded["age"].isna().sum() == 1 and loaded["age"].max() == 36
     assert set(loaded["sex"]) == {"unknown"}
+
+
+def test_rows_come_in_kaggles_order_whatever_the_files(tmp_path):
+    # The first lines of Kaggle's own file, written down from it: neither by name nor by lesion.
+    kaggle = [
+        "ISIC_0027419",
+        "ISIC_0025030",
+        "ISIC_0026769",
+        "ISIC_0025661",
+        "ISIC_0031633",
+        "ISIC_0027850",
+        "ISIC_0029176",
+    ]
+    frame = metadata_rows().assign(image_id=kaggle, dx="bkl")
+    for shuffled in (frame, frame.iloc[::-1], frame.sort_values("image_id")):
+        write_metadata(tmp_path, shuffled)
+        assert list(ham10000.load_metadata(tmp_path)["image_id"]) == kaggle
+    write_metadata(tmp_path, frame.assign(image_id=[f" {name}.JPG " for name in kaggle]))
+    assert list(ham10000.load_metadata(tmp_path)["image_id"]) == kaggle
+    names = list(ham10000.kaggle_order())
+    assert len(set(names)) == 10_015 and {"ISIC_0024306", "ISIC_0034320"} <= set(names)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_are_named(tmp_path, separator):
+    metadata_rows().to_csv(tmp_path / "HAM10000_metadata.csv", sep=separator, index=False)
+    with pytest.raises(UserError, match="separated by (semicolons|tabs): save it with commas"):
+        ham10000.load_metadata(tmp_path)
+
+
+def test_the_table_of_isic_2018_is_recognised(tmp_path):
+    pd.DataFrame({"image": IDS, "MEL": 0.0, "NV": 1.0, "BCC": 0.0}).to_csv(
+        tmp_path / "HAM10000_metadata.csv", index=False
+    )
+    with pytest.raises(UserError, match="a table of ISIC 2018"):
+        ham10000.load_metadata(tmp_path)
+
+
+def test_what_the_metadata_say_has_one_digest(tmp_path):
+    write_metadata(tmp_path, metadata_rows())
+    digest = ham10000.metadata_digest(ham10000.load_metadata(tmp_path))
+    whole_years = metadata_rows().iloc[::-1].assign(age=lambda f: f["age"].str.removesuffix(".0"))
+    write_metadata(tmp_path, whole_years)
+    assert ham10000.metadata_digest(ham10000.load_metadata(tmp_path)) == digest
+    write_metadata(tmp_path, metadata_rows().assign(sex="male"))
+    assert ham10000.metadata_digest(ham10000.load_metadata(tmp_path)) != digest
 
 
 def spoilt(column, row, value):
@@ -168,7 +214,7 @@ def test_masks(data, place):
 )
 def test_store_equals_pillow_and_is_made_once(data, monkeypatch, resize, method):
     metadata = ham10000.load_metadata(data)
-    images, digest = store.image_store(data, metadata, 32, resize)
+    images, digest, _ = store.image_store(data, metadata, 32, resize)
     expected = []
     for image_id in IDS:
         with Image.open(next(data.rglob(f"{image_id}.jpg"))) as image:
@@ -179,18 +225,18 @@ def test_store_equals_pillow_and_is_made_once(data, monkeypatch, resize, method)
     assert digest == hashlib.sha256(expected.tobytes()).hexdigest()
 
     monkeypatch.setattr(Image, "open", lambda *args: pytest.fail("decoded a second time"))
-    again, same = store.image_store(data, metadata, 32, resize)
+    again, same, _ = store.image_store(data, metadata, 32, resize)
     assert same == digest and isinstance(again, np.memmap)
     np.testing.assert_array_equal(again, expected)
 
 
 def test_store_depends_on_images_order_size_and_method(data):
     metadata = ham10000.load_metadata(data)
-    _, digest = store.image_store(data, metadata, 16)
-    reversed_images, other = store.image_store(data, metadata.iloc[::-1], 16)
+    _, digest, _ = store.image_store(data, metadata, 16)
+    reversed_images, other, _ = store.image_store(data, metadata.iloc[::-1], 16)
     assert other != digest and len({digest, store.image_store(data, metadata, 16, "nearest")[1]}) == 2
     picture(99).save(next(data.rglob(f"{IDS[0]}.jpg")))
-    replaced, new = store.image_store(data, metadata, 16)
+    replaced, new, _ = store.image_store(data, metadata, 16)
     assert new != digest
     np.testing.assert_array_equal(replaced[1:], reversed_images[::-1][1:])
     assert (replaced[0] != reversed_images[-1]).any()
@@ -200,12 +246,12 @@ def test_store_depends_on_images_order_size_and_method(data):
 
 def test_cut_short_store_is_made_again(data, tmp_path):
     metadata = ham10000.load_metadata(data)
-    images, digest = store.image_store(data, metadata, 16)
+    images, digest, _ = store.image_store(data, metadata, 16)
     expected = np.array(images)
     (file,) = (tmp_path / "cache").glob("*.npy")
     del images
     file.write_bytes(file.read_bytes()[:1000])
-    images, again = store.image_store(data, metadata, 16)
+    images, again, _ = store.image_store(data, metadata, 16)
     assert again == digest
     np.testing.assert_array_equal(images, expected)
 
@@ -215,10 +261,10 @@ def test_antialias_averages_what_nearest_would_alias(data):
     for image_id in IDS:
         Image.fromarray(board.astype(np.uint8)).save(next(data.rglob(f"{image_id}.jpg")), quality=100)  # grey, too
     metadata = ham10000.load_metadata(data)
-    smooth, _ = store.image_store(data, metadata, 32, "antialias")
+    smooth, _, _ = store.image_store(data, metadata, 32, "antialias")
     assert smooth.shape == (7, 32, 32, 3)
     assert abs(smooth.mean() - 127.5) < 2 and smooth.std() < 5
-    aliased, _ = store.image_store(data, metadata, 32, "nearest")
+    aliased, _, _ = store.image_store(data, metadata, 32, "nearest")
     assert aliased.std() > 100
 
 
@@ -227,7 +273,7 @@ def test_large_sources_come_out_as_if_decoded_in_full(data, size):
     """Originals (600 x 450) are decoded at a fraction of their size where that is enough; it must not be seen."""
     for i, image_id in enumerate(IDS):
         picture(i, 600, 450).save(next(data.rglob(f"{image_id}.jpg")), quality=95)
-    images, _ = store.image_store(data, ham10000.load_metadata(data), size)
+    images, _, _ = store.image_store(data, ham10000.load_metadata(data), size)
     for image_id, image in zip(IDS, images, strict=True):
         with Image.open(next(data.rglob(f"{image_id}.jpg"))) as full:
             expected = np.asarray(full.resize((size, size), Image.Resampling.BILINEAR), float)
@@ -246,20 +292,62 @@ def test_damaged_image_is_named_and_nothing_is_left(data, tmp_path, damage):
     assert f"HAM10000_images_part_1/{IDS[4]}.jpg" in str(error.value) and "\n" not in str(error.value)
     assert not list((tmp_path / "cache").iterdir())
     path.write_bytes(whole)
-    images, _ = store.image_store(data, metadata, 32)
+    images, _, _ = store.image_store(data, metadata, 32)
     assert len(images) == 7
 
 
 # --- names and checks ----------------------------------------------------------------------------------------
 
 
-def test_dataset_name(data, tmp_path):
-    paths = ham10000.find_images(data, IDS)
-    assert ham10000.dataset_name(data, paths) == "HAM10000 (40 x 30 copies)"
-    picture(0, 600, 450).save(paths[0])
-    assert ham10000.dataset_name(data, paths) == "HAM10000"
+def test_only_ham10000_is_called_so(data):
+    metadata = ham10000.load_metadata(data)
+    assert ham10000.dataset_name(data, metadata, (40, 30)) == "7 images, 7 of them not HAM10000's (40 x 30 copies)"
+    names = list(ham10000.kaggle_order())
+    some = metadata.assign(image_id=names[:7])
+    assert ham10000.dataset_name(data, some, (600, 450)) == "HAM10000, 7 of 10,015 images"
+    relabelled = pd.DataFrame({"image_id": names, "lesion_id": names, "dx": "nv"})
+    assert ham10000.dataset_name(data, relabelled, (600, 450)) == "HAM10000's images under other labels"
     (data / "SYNTHETIC.txt").touch()
-    assert ham10000.dataset_name(data, paths) == "SYNTHETIC"
+    assert ham10000.dataset_name(data, metadata, (40, 30)) == "SYNTHETIC"
+
+
+def test_originals_and_copies_are_not_mixed(data, tmp_path):
+    picture(3, 80, 60).save(next(data.rglob(f"{IDS[3]}.jpg")))
+    with pytest.raises(UserError, match=f"{IDS[3]}.jpg .* is 80 x 60 pixels, but the first image is 40 x 30"):
+        store.image_store(data, ham10000.load_metadata(data), 16)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_link_to_nowhere_is_one_line(data):
+    path = next(data.rglob(f"{IDS[3]}.jpg"))
+    path.unlink()
+    path.symlink_to("nowhere.jpg")
+    with pytest.raises(UserError, match=f"{IDS[3]}.jpg: a link to a file that is not there"):
+        store.image_store(data, ham10000.load_metadata(data), 16)
+
+
+def test_images_of_another_kind_are_named(data):
+    for path in list(data.rglob("*.jpg")):
+        Image.open(path).save(path.with_suffix(".png"))
+        path.unlink()
+    with pytest.raises(UserError, match=f"{IDS[0]}.png, but only JPEG is read"):
+        ham10000.find_images(data, IDS)
+
+
+@pytest.mark.parametrize("low_high", [(0, 255), (0, 1), (0, 128), (0, 2)])
+def test_masks_in_any_two_values(data, low_high):
+    rng = np.random.default_rng(0)
+    lesions = [rng.random((30, 40)) < 0.3 for _ in IDS[:-1]] + [np.zeros((30, 40), bool)]
+    (data / "masks").mkdir()
+    for image_id, lesion in zip(IDS, lesions, strict=True):
+        coded = np.where(lesion, low_high[1], low_high[0]).astype(np.uint8)
+        Image.fromarray(coded).save(data / "masks" / f"{image_id}_segmentation.png")
+    expected = [
+        np.asarray(Image.fromarray(255 * lesion.astype(np.uint8)).resize((8, 8), Image.Resampling.BOX)) > 127
+        for lesion in lesions
+    ]
+    np.testing.assert_array_equal(store.load_masks(data, IDS, 8), expected)
+    assert not expected[-1].any() and expected[0].any()
 
 
 def test_check(data):
@@ -333,7 +421,7 @@ def test_real_images_decode_as_pillow_does(tmp_path, monkeypatch):
     monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
     folder = data_dir()
     metadata = ham10000.load_metadata(folder).iloc[::500]
-    images, _ = store.image_store(folder, metadata, 128)
+    images, _, _ = store.image_store(folder, metadata, 128)
     assert len(images) == 21
     for image, path in zip(images, ham10000.find_images(folder, metadata["image_id"]), strict=True):
         with Image.open(io.BytesIO(path.read_bytes())) as full:

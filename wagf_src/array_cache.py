@@ -1,0 +1,112 @@
+"""Arrays that are computed once and kept in the cache folder, each with the digest of its bytes.
+
+What is damaged from outside (cut short, emptied, changed) is noticed by its digest and made again. A file appears whole
+or not at all; what an earlier, killed process left half-written is removed.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import math
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from wagf_src import atomic
+from wagf_src.errors import UserError
+from wagf_src.paths import cache_dir, short
+
+
+def cached(
+    name: str, shape: tuple[int, ...], dtype, make: Callable[[dict], Iterator[np.ndarray]]
+) -> tuple[np.ndarray, dict]:
+    """An array of the cache folder, made if it is not there or damaged.
+
+    Args:
+        name: of the file, without ending; holds a digest of all that the array depends on.
+        shape, dtype: of the array.
+        make: yields the array's bytes in C order, as arrays of any length along the first axis. It may add facts about
+            the array to the dictionary that it is given, as long as JSON can hold them.
+
+    Returns:
+        A read-only memory map, and the facts: ``sha256`` of the bytes and what ``make`` added.
+
+    Raises:
+        UserError: no room or no permission; nothing is left behind then.
+    """
+    file = cache_dir() / f"{name}.npy"
+    note = file.with_suffix(".json")
+    found = _open(file, note, shape, np.dtype(dtype))
+    if found is None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(file)
+            facts = _write(file, shape, np.dtype(dtype), make)
+            atomic.write_json(note, facts)
+        except OSError as error:
+            raise UserError(
+                f"{short(file)}: cannot be written ({error.strerror or error}; it takes "
+                f"{math.prod(shape) * np.dtype(dtype).itemsize / 2**20:,.0f} MiB); make room or access there, or name another "
+                "cache folder by WAGF_CACHE_DIR"
+            ) from None
+        found = _open(file, note, shape, np.dtype(dtype))
+    return found
+
+
+def _open(file: Path, note: Path, shape, dtype) -> tuple[np.ndarray, dict] | None:
+    """The array if file and note belong together and hold what they say."""
+    try:
+        facts = json.loads(note.read_text(encoding="utf-8"))
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        whole = array.shape == shape and array.dtype == dtype and _digest(array) == facts["sha256"]
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        return None
+    return (array, facts) if whole else None
+
+
+def _digest(array: np.ndarray) -> str:
+    hashed = hashlib.sha256()
+    for start in range(0, len(array), 256):
+        hashed.update(np.ascontiguousarray(array[start : start + 256]))
+    return hashed.hexdigest()
+
+
+def _write(file: Path, shape, dtype, make) -> dict:
+    facts, hashed, rows = {}, hashlib.sha256(), 0
+    aside = file.with_name(f".{file.name}.part-{uuid.uuid4().hex}")
+    try:
+        with aside.open("wb") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)  # while it is held, nobody takes the file for a leftover
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(out, header)
+            # Written, not mapped: on a full disk a mapped page kills the process.
+            with contextlib.closing(make(facts)) as parts:
+                for part in parts:
+                    data = np.ascontiguousarray(part, dtype)
+                    hashed.update(data)
+                    out.write(data)
+                    rows += len(part)
+            if rows != shape[0]:
+                raise ValueError(f"{file.name}: {rows} rows were made, not {shape[0]}")
+            out.flush()
+            aside.replace(file)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    return {**facts, "sha256": hashed.hexdigest()}
+
+
+def _remove_leftovers(file: Path) -> None:
+    for leftover in file.parent.glob(".*.npy.part-*"):
+        with contextlib.suppress(OSError), leftover.open("rb") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                    continue  # somebody is writing it
+                raise
+            leftover.unlink()
