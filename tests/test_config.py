@@ -87,12 +87,56 @@ def test_a_mistake_is_named(tmp_path, change, words):
     assert "\n" not in message and all(word in message for word in words), message
 
 
-def test_the_1e_3_trap_is_caught_and_explained(tmp_path):
-    # YAML 1.1, which PyYAML and papermill read, takes 1e-3 for text.
+def test_numbers_mean_what_they_look_like(tmp_path):
     text = yaml.safe_dump(GOOD) + "learning_rate: 1e-3\n"
-    with pytest.raises(UserError, match=r"learning_rate is '1e-3' \(str\).*write 1\.0e-3"):
-        load_profile(write(tmp_path, None, text))
-    assert load_profile(write(tmp_path, None, text.replace("1e-3", "1.0e-3"))).learning_rate == 0.001
+    assert load_profile(write(tmp_path, None, text)).learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("image_size: 0160", "image_size is '0160'.*must be int; write 160"),
+        ("seeds: [010]", "seeds is '010'.*must be int; write 10"),
+        ("test_seed: 1:30", "test_seed is '1:30'.*must be int"),
+        ("epochs: 1_000", "epochs is '1_000'.*must be int"),
+        ("epochs: 0x10", "epochs is '0x10'.*must be int"),
+        ("epochs: 3.0", "epochs is 3.0.*must be int"),
+        ("epochs: true", "epochs is True.*must be int"),
+        ("learning_rate: .inf", "learning_rate is inf.*must be float"),
+        ("weights: off", "weights is 'off', but must be one of imagenet, none"),
+        ("description: 2026-01-01", None),
+    ],
+)
+def test_what_yaml_1_1_would_bend_is_refused(tmp_path, line, says):
+    key = line.split(":")[0]
+    file = write(tmp_path, None, yaml.safe_dump({k: v for k, v in GOOD.items() if k != key}) + line + "\n")
+    if says is None:
+        assert getattr(load_profile(file), key) == line.split(": ")[1]
+    else:
+        with pytest.raises(UserError, match=says):
+            load_profile(file)
+
+
+def test_profiles_that_extend_each_other_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROFILES_DIR", tmp_path)
+    for name, parent in (("a", "b"), ("b", "c"), ("c", "a")):
+        (tmp_path / f"{name}.yaml").write_text(f"extends: {parent}\ndescription: x\n")
+    with pytest.raises(UserError, match="extends: 'a' must be another profile"):
+        load_profile("a")
+
+
+@pytest.mark.parametrize("name", ["2026", "1e3", "None", "True", "demo-lr0.01", "a.b.c"])
+def test_a_name_is_text_with_its_dots(tmp_path, name):
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(GOOD))
+    assert load_profile(str(file)).name == name
+
+
+def test_names_that_would_mix_results_are_refused(tmp_path):
+    for name, says in (("demo", "has one of that name"), ("reference", "rename"), ("a b", "rename"), ("$x", "rename")):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(GOOD))
+        with pytest.raises(UserError, match=says):
+            load_profile(str(tmp_path / f"{name}.yaml"))
 
 
 def test_a_key_given_twice_is_an_error(tmp_path):

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from wagf_src import paths
+from wagf_src import paths, plain_yaml
 from wagf_src.arms import parse_arm, split_run
 from wagf_src.errors import UserError
 
@@ -200,6 +198,12 @@ def load_profile(name: str) -> Profile:
         raise UserError(
             f"no profile {name!r}; known: {known} (each also with {TRIAL_SUFFIX}), or the path of a .yaml file"
         )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label in ("reference", "bench"):
+        raise UserError(f"profile {path.name}: a profile's name has letters, digits, dots, dashes; rename the file")
+    if (paths.PROFILES_DIR / f"{label}.yaml").is_file() and path.resolve().parent != paths.PROFILES_DIR.resolve():
+        raise UserError(
+            f"profile {path.name}: notebooks/profiles has one of that name, and both would fill results/{label}; rename yours"
+        )
     values = _read_yaml(path)
     profile = _build(label, path.name, values)
     if trial:
@@ -227,31 +231,19 @@ def resolve(profile: Profile, run: str) -> Profile:
     )
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML keeps the last of two equal keys without a word; here that is an error."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> dict:
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"profile {path.name}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"profile {path.name}: must be a list of `key: value` lines")
+def _read_yaml(path: Path, descendants: tuple[Path, ...] = ()) -> dict:
+    """A profile's keys, those of the profiles that it extends filled in."""
+    values = plain_yaml.read(path)
     parent = values.pop("extends", None)
-    if parent is not None:
-        parent_path = paths.PROFILES_DIR / f"{parent}.yaml"
-        if not parent_path.is_file() or parent_path.resolve() == path.resolve():
-            raise UserError(f"profile {path.name}: extends: no other profile {parent!r} in notebooks/profiles")
-        values = {**_read_yaml(parent_path), **values}
-    return values
+    if parent is None:
+        return values
+    parent_path = paths.PROFILES_DIR / f"{parent}.yaml"
+    if not parent_path.is_file() or parent_path.resolve() in (path.resolve(), *descendants):
+        raise UserError(
+            f"profile {path.name}: extends: {parent!r} must be another profile of notebooks/profiles that does not extend "
+            "this one"
+        )
+    return {**_read_yaml(parent_path, (*descendants, path.resolve())), **values}
 
 
 def _build(name: str, file: str, values: dict) -> Profile:
@@ -279,8 +271,7 @@ def _typed(file: str, key: str, value, hint):
     if origin is Literal:
         allowed = typing.get_args(hint)
         if not isinstance(value, str) or value not in allowed:
-            hint_off = " (quote it: YAML reads off, no and none-like words as other types)" if value is False else ""
-            raise UserError(f"profile {file}: {key} is {value!r}, but must be one of {', '.join(allowed)}{hint_off}")
+            raise UserError(f"profile {file}: {key} is {value!r}, but must be one of {', '.join(allowed)}")
         return value
     if origin is tuple:
         item = typing.get_args(hint)[0]
@@ -290,10 +281,7 @@ def _typed(file: str, key: str, value, hint):
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint or (hint is float and not math.isfinite(value)):
-        tip = ""
-        if hint is float and isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value):
-            number, exponent = re.split("[eE]", value)
-            tip = f" (YAML reads {value} as text; write {number}.0e{exponent})"
+        tip = f"; write {value.lstrip('0')}" if isinstance(value, str) and re.fullmatch("0+[1-9][0-9]*", value) else ""
         raise UserError(
             f"profile {file}: {key} is {value!r} ({type(value).__name__}), but must be {hint.__name__}{tip}"
         )
