@@ -154,6 +154,11 @@ def test_chapters_are_rendered_together_the_scorecard_last(folders, tmp_path, mo
     notebooks, note = tmp_path / "notebooks", tmp_path / "note"
     notebooks.mkdir()
     monkeypatch.setattr(paths, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(paths, "BOOK", tmp_path / "book")
+    (tmp_path / "book").mkdir()
+    contents = {"root": "intro", "parts": [{"chapters": [{"file": "chapters/z"}, {"file": "chapters/scorecard"}]}]}
+    (tmp_path / "book" / "_toc.yml").write_text(json.dumps(contents))
+    (notebooks / "Untitled.ipynb").write_text("a reader's own, not even a notebook")
     wait = "import time; time.sleep(1)\n"
     chapter(notebooks / "z.ipynb", wait + f'import pathlib; pathlib.Path("{note}").write_text(profile)')
     chapter(notebooks / "scorecard.ipynb", f'print(open("{note}").read().upper(), 40 + 2)')
@@ -170,12 +175,12 @@ def test_chapters_are_rendered_together_the_scorecard_last(folders, tmp_path, mo
 
     # One that fails: one line with its error and its log, the chapters of the last time stay.
     chapter(notebooks / "z.ipynb", 'print("kernel says"); raise ValueError("no such thing\\nat all")')
-    with pytest.raises(UserError, match=r"^chapter z failed: ValueError: no such thing \(log: .*z\.log\)$"):
+    with pytest.raises(UserError, match=r"^z failed: ValueError: no such thing \(log: .*z\.log\)$"):
         chapters.render_chapters("demo")
     assert "no such thing" in (work_dir("demo") / "executed" / "z.log").read_text()
     assert "DEMO 42" in (rendered / "scorecard.ipynb").read_text() and staleness.stale_chapters("demo")
     chapter(notebooks / "z.ipynb", "import os; os._exit(3)")
-    with pytest.raises(UserError, match="chapter z failed: DeadKernelError"):
+    with pytest.raises(UserError, match="z failed: DeadKernelError"):
         chapters.render_chapters("demo")
     chapter(notebooks / "z.ipynb", "import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
     with pytest.raises(UserError, match="a chapter's process was killed"):
@@ -192,7 +197,7 @@ def test_synthetic_results_are_never_published(folders):
 def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypatch):
     for name, place in (("BOOK", "book"), ("REFERENCE_DIR", "reference"), ("README", "README.md")):
         monkeypatch.setattr(paths, name, tmp_path / place)
-    monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
+    shutil.copytree(paths.ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("chapters"))
     (tmp_path / "README.md").write_text(
         "before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
     )

@@ -17,23 +17,14 @@ def build_book(profile: str) -> Path:
     folder = paths.RESULTS_DIR / profile / "book"
     source = folder / "source"
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(paths.BOOK, source, ignore=shutil.ignore_patterns("chapters", "_build"))
-    shutil.copytree(
-        paths.RESULTS_DIR / profile / "chapters", source / "chapters", ignore=shutil.ignore_patterns("inputs_digest")
-    )
-    command = [
-        str(Path(sys.executable).with_name("jupyter-book")),
-        "build",
-        str(source),
-        "--config",
-        str(paths.ROOT / "_config.yml"),
-        "--path-output",
-        str(folder),
-        "-n",
-        "-W",
-        "--keep-going",
-        "-q",
-    ]
+    for name in staleness.book_sources():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(paths.BOOK / name, source / name)
+    (source / "chapters").mkdir()
+    for chapter in staleness.chapter_sources():
+        shutil.copy2(paths.RESULTS_DIR / profile / "chapters" / chapter.name, source / "chapters")
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--config", paths.ROOT / "_config.yml"]
+    command += ["--path-output", folder, *"-n -W --keep-going -q".split()]
     log = work_dir(profile) / "book.log"
     with log.open("w") as file:
         code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode

@@ -11,6 +11,8 @@ from wagf_src.profile import load_profile
 from wagf_src.report import staleness
 from wagf_src.runs import load_runs, real_profiles
 
+WEIGHT_FILES = ("model.weights.h5", "model.json", "probe.npz")
+
 
 def publish(profile: str) -> None:
     """Copy a profile's chapters into book/chapters and its runs and tables into results/reference: what is committed.
@@ -51,23 +53,24 @@ def publish(profile: str) -> None:
 
 
 def keep_runs(profile: str, features: bool = False) -> None:
-    """Copy a profile's own finished runs to results/reference, where they are committed; without own runs those there stay.
+    """Copy a profile's own finished runs to results/reference, each in the place of the committed one of its name.
 
-    Features are large and only a profile's own chapters draw them: they are left out, or with ``features`` kept for the
-    first seed of the base model and of the full model as described.
+    Weights are never committed. Features are large and only a profile's own chapters draw them: they are left out, or with
+    ``features`` kept for the first seed of the base model and of the full model as described.
     """
-    own = paths.RESULTS_DIR / profile / "runs"
-    if not any(own.glob("*/run.json")):
-        return
-    target = paths.REFERENCE_DIR / profile / "runs"
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(own, target, ignore=shutil.ignore_patterns(".*"))
     seen = set()
-    for run in sorted(load_runs(profile), key=lambda r: r.seed):
+    for run in sorted(load_runs(profile, required=False), key=lambda r: r.seed):
+        if run.path.is_relative_to(paths.REFERENCE_DIR):
+            return  # there are no own ones
         arm = parse_arm(run.arm)
-        if not features or run.arm in seen or arm.modules not in ("base", "wagf") or arm.reading == "released":
-            (target / run.path.name / "features.npz").unlink(missing_ok=True)
+        drawn = features and run.arm not in seen and arm.modules in ("base", "wagf") and arm.reading != "released"
         seen.add(run.arm)
+        left_out = [*WEIGHT_FILES, *([] if drawn else ["features.npz"])]
+        target = paths.REFERENCE_DIR / profile / "runs" / run.path.name
+        aside = target.with_name(f".{target.name}.new")
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(run.path, aside, ignore=shutil.ignore_patterns(".*", *left_out))
+        atomic.move_into_place(aside, target)
 
 
 def _fill_readme(profile: str) -> None:

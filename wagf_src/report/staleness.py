@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from wagf_src import atomic, paths
 from wagf_src.digests import code_digest, notebook_digest
 from wagf_src.runs import load_runs, real_profiles
@@ -24,15 +26,29 @@ def run_digests(folders) -> dict[str, str]:
 
 
 def book_digest(profile: str) -> str:
-    files = [
-        p for p in sorted(paths.BOOK.rglob("*")) if p.is_file() and "chapters" not in p.relative_to(paths.BOOK).parts
-    ]
-    prose = {p.relative_to(paths.ROOT).as_posix(): atomic.file_digest(p) for p in [*files, paths.ROOT / "_config.yml"]}
+    prose = {name: atomic.file_digest(paths.BOOK / name) for name in book_sources()}
+    prose["_config.yml"] = atomic.file_digest(paths.ROOT / "_config.yml")
     return atomic.digest([prose, chapters_digest(profile)])
 
 
+def _pages() -> list[str]:
+    """Every page of the book, as its table of contents names it."""
+    contents = yaml.safe_load((paths.BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    return [contents["root"], *(chapter["file"] for part in contents["parts"] for chapter in part["chapters"])]
+
+
 def chapter_sources() -> list[Path]:
-    return sorted(p for p in paths.NOTEBOOKS.glob("*.ipynb") if p.stem != "train")
+    """The notebooks of the chapters that the table of contents names; a reader's own notebooks beside them are not run."""
+    names = sorted(page.removeprefix("chapters/") for page in _pages() if page.startswith("chapters/"))
+    return [paths.NOTEBOOKS / f"{name}.ipynb" for name in names]
+
+
+def book_sources() -> list[str]:
+    """Files of book/ that a book is built from, without chapters; editors' and systems' leftovers are no part of it."""
+    static = [p.relative_to(paths.BOOK).as_posix() for p in sorted((paths.BOOK / "_static").rglob("*")) if p.is_file()]
+    pages = [f"{page}.md" for page in _pages() if not page.startswith("chapters/")]
+    clean = [name for name in static if not name.endswith("~") and not any(part[0] in ".#" for part in name.split("/"))]
+    return ["_toc.yml", "references.bib", *pages, *clean]
 
 
 def stale_chapters(profile: str) -> list[str]:
