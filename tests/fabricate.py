@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wagf_src import atomic
 from wagf_src.arms import parse_arm
 from wagf_src.classes import CLASSES
-from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, Run
+from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, VALIDATION, Run, file_digests
 
 COUNTS = {"akiec": 8, "bcc": 10, "bkl": 16, "df": 5, "mel": 15, "nv": 140, "vasc": 6}  # 200 test images
 LADDER = (
@@ -38,7 +39,7 @@ def fabricate(
     Args:
         counts: test images per class, COUNTS if None.
         skill: mean lead of the true class's logit, one for all arms or by arm; default grows along the arms.
-        validation: also write validation_predictions.csv.
+        validation: also write the predictions of validation files.
     """
     counts = counts or COUNTS
     y = np.repeat(np.arange(7), [counts.get(c, 0) for c in CLASSES])
@@ -51,10 +52,10 @@ def fabricate(
             path = Path(folder) / f"{arm}-seed{seed}"
             path.mkdir(parents=True)
             test = _predictions(y, lead, np.random.default_rng(7), rng, "ISIC_9")
-            test.to_csv(path / "predictions.csv", index=False, float_format="%.6g")
+            atomic.write_csv(path / TEST, test, "%.5g")
             if validation:
                 part = _predictions(y[: len(y) // 2], lead + 0.3, np.random.default_rng(8), rng, "ISIC_8")
-                part.to_csv(path / "validation_predictions.csv", index=False, float_format="%.6g")
+                atomic.write_csv(path / VALIDATION, part, "%.5g")
             _write_arrays(path, parse_arm(arm), y, lead, rng)
             if parse_arm(arm).modules == "probe":
                 made_up_splits(len(y), rng).to_csv(path / "splits.csv", index=False, float_format="%.6g")
@@ -62,8 +63,15 @@ def fabricate(
             accuracy = float((test[PROBABILITY_COLUMNS].to_numpy().argmax(1) == y).mean())
             info = _info(arm, seed, len(y), epochs, best, accuracy, synthetic)
             (path / "run.json").write_text(json.dumps(info))
+            seal(path)
             runs.append(Run(path))
     return runs
+
+
+def seal(path: Path) -> None:
+    """Take what a folder holds now for what its run wrote: digests of all files in run.json."""
+    info = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps({**info, "files": file_digests(path)}))
 
 
 def _predictions(y, lead, shared, rng, prefix):
@@ -149,6 +157,7 @@ def _info(arm, seed, n, epochs, best, accuracy, synthetic):
         "schema_version": SCHEMA_VERSION,
         "run": f"{arm}-seed{seed}",
         "arm": arm,
+        "fold": None,
         "seed": seed,
         "profile": "fabricated",
         "settings": {

@@ -137,7 +137,7 @@ def test_committed_chapter_was_executed_from_its_source(path):
 def test_the_published_table_of_all_results_is_that_of_the_committed_predictions():
     reference = paths.ROOT / "results" / "reference"
     right = defaultdict(list)
-    for file in sorted(reference.glob("*/runs/*/predictions.csv")):
+    for file in sorted(reference.glob("*/runs/*/predictions.csv.gz")):
         predictions = pd.read_csv(file)
         said = predictions.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
         right[file.parents[2].name, file.parent.name.rpartition("-seed")[0]].append((said == predictions["dx"]).mean())

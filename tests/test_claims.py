@@ -7,13 +7,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from fabricate import seal
 
 from wagf_src import paths
 from wagf_src.classes import CLASSES
 from wagf_src.paper import claims, equation1, published
 from wagf_src.profile import load_profile
 from wagf_src.report import output
-from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, load_runs
+from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, load_runs
 from wagf_src.stats import attention
 
 Y = np.repeat(np.arange(7), list(published.TEST_SUPPORTS.values()))
@@ -48,6 +49,7 @@ def write_run(folder, arm, seed, wrong, profile="paper", name="HAM10000", images
         "schema_version": SCHEMA_VERSION,
         "run": f"{arm}-seed{seed}",
         "arm": arm,
+        "fold": None,
         "seed": seed,
         "profile": profile,
         "settings": load_profile("paper").settings() | settings,
@@ -63,8 +65,9 @@ def write_run(folder, arm, seed, wrong, profile="paper", name="HAM10000", images
     }
     path = folder / profile / "runs" / f"{arm}-seed{seed}"
     path.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path / "predictions.csv", index=False)
+    frame.to_csv(path / TEST, index=False)
     (path / "run.json").write_text(json.dumps(info))
+    seal(path)
 
 
 def write_ladder(folder, mistakes, seeds=(0, 1), **options):

@@ -8,12 +8,21 @@ import pandas as pd
 import pytest
 import scipy.stats
 import sklearn.metrics as sk
-from fabricate import FROZEN, LADDER, fabricate, made_up_splits
+from fabricate import FROZEN, LADDER, fabricate, made_up_splits, seal
 
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paper import comparisons
-from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, of_arm, truth_and_probabilities, validation_predictions
+from wagf_src.runs import (
+    PROBABILITY_COLUMNS,
+    TEST,
+    VALIDATION,
+    Run,
+    by_arm,
+    of_arm,
+    truth_and_probabilities,
+    validation_predictions,
+)
 from wagf_src.stats import bootstrap, calibration, metrics, paired, proportions, separability, splits
 from wagf_src.stats.metrics import METRICS
 
@@ -62,26 +71,29 @@ def test_truth_and_probabilities_are_the_file(one):
     ],
 )
 def test_spoiled_predictions_are_named(one, spoil, message):
-    spoil(one.predictions()).to_csv(one.path / "predictions.csv", index=False)
-    with pytest.raises(UserError, match=rf"mobilenetv2-base-seed0/predictions\.csv: .*{message}"):
-        truth_and_probabilities(one)
+    spoil(one.predictions()).to_csv(one.path / TEST, index=False)
+    seal(one.path)
+    with pytest.raises(UserError, match=rf"mobilenetv2-base-seed0/predictions\.csv\.gz: .*{message}"):
+        truth_and_probabilities(Run(one.path))
 
 
 def test_missing_predictions_are_named(one):
-    (one.path / "predictions.csv").unlink()
-    with pytest.raises(UserError, match="mobilenetv2-base-seed0/predictions.csv"):
+    (one.path / TEST).unlink()
+    with pytest.raises(UserError, match="mobilenetv2-base-seed0/predictions.csv.gz is missing"):
         truth_and_probabilities(one)
 
 
 def test_validation_predictions_may_be_absent_and_may_repeat_images(one):
     y, p = validation_predictions(one)
     assert p.shape == (len(y), 7) and len(y) == 100
-    file = one.path / "validation_predictions.csv"
+    file = one.path / VALIDATION
     frame = pd.read_csv(file)
     pd.concat([frame, frame]).to_csv(file, index=False)  # offline copies of one image share its id
-    assert len(validation_predictions(one)[0]) == 200
+    seal(one.path)
+    assert len(validation_predictions(Run(one.path))[0]) == 200
     file.unlink()
-    assert validation_predictions(one) is None
+    seal(one.path)
+    assert validation_predictions(Run(one.path)) is None
 
 
 # --- arms ----------------------------------------------------------------------------------------------------
@@ -458,7 +470,8 @@ def test_order_of_images_does_not_matter(tmp_path):
     b = fabricate(tmp_path / "b", LADDER[1:2])
     before = bootstrap.paired_difference(a, b, "accuracy")
     frame = b[0].predictions()
-    frame.sample(frac=1, random_state=1).to_csv(b[0].path / "predictions.csv", index=False)
+    frame.sample(frac=1, random_state=1).to_csv(b[0].path / TEST, index=False)
+    seal(b[0].path)
     assert bootstrap.paired_difference(a, [Run(b[0].path)], "accuracy") == before
 
 
@@ -600,8 +613,9 @@ def test_a_damaged_split_file_is_one_line():
         splits.split_effects(pd.concat([frame, frame.head(1)]))
 
 
-def test_features_beyond_half_precision_are_the_largest_value(tmp_path):
-    np.savez_compressed(tmp_path / "features.npz", features=np.array([[np.inf, -np.inf, 1.5]], np.float16))
-    assert Run(tmp_path).features()["features"].tolist() == [[65504.0, -65504.0, 1.5]]
-    (tmp_path / "features.npz").unlink()
-    assert Run(tmp_path).features() == {}
+def test_features_beyond_half_precision_are_the_largest_value(one):
+    np.savez_compressed(one.path / "features.npz", features=np.array([[np.inf, -np.inf, 1.5]], np.float16))
+    seal(one.path)
+    assert Run(one.path).features()["features"].tolist() == [[65504.0, -65504.0, 1.5]]
+    (one.path / "features.npz").unlink()
+    assert Run(one.path).features() == {}

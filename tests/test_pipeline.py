@@ -21,7 +21,7 @@ from wagf_src.executed_notebook import cleaned
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
 from wagf_src.report import chapters, output, publish, staleness
-from wagf_src.runs import load_runs, provenance_line
+from wagf_src.runs import TEST, load_runs, provenance_line
 from wagf_src.train.finish import finish_run
 
 
@@ -119,16 +119,22 @@ def test_a_run_appears_whole_or_not_at_all(folders):
     with pytest.raises(UserError, match="no executed notebook"):
         finish_run(profile, run)
     notebook(work / "train.ipynb")
-    lines = (work / "staging" / "predictions.csv").read_text().splitlines(keepends=True)
-    (work / "staging" / "predictions.csv").write_text("".join(lines[:-1]))
+    file = work / "staging" / TEST
+    whole = file.read_bytes()
+    frame = pd.read_csv(file)
+    file.write_bytes(whole[:-100])
+    with pytest.raises(UserError, match=r"staging/predictions\.csv\.gz was changed by hand or cut"):
+        finish_run(profile, run)
+    frame[:-1].to_csv(file, index=False)
+    fabricate.seal(work / "staging")
     with pytest.raises(UserError, match="not complete"):
         finish_run(profile, run)
     assert not (folders / "demo" / "runs").exists()
-    (work / "staging" / "predictions.csv").write_text("".join(lines))
+    file.write_bytes(whole)
+    fabricate.seal(work / "staging")
     finish_run(profile, run)
-    assert {"predictions.csv", "run.json", "train.ipynb"} <= {
-        p.name for p in (folders / "demo" / "runs" / run).iterdir()
-    }
+    assert {TEST, "run.json", "train.ipynb"} <= {p.name for p in (folders / "demo" / "runs" / run).iterdir()}
+    load_runs("demo")[0].check()
     assert not work.exists() and [r.name for r in load_runs("demo")] == [run]
 
 
@@ -231,7 +237,7 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     assert kept == {"mobilenetv2-base-seed0", "mobilenetv2-wagf-described-seed0"}, (
         "of the large files the first seed of two models"
     )
-    assert len(list((tmp_path / "reference" / "frozen" / "runs").glob("*/predictions.csv"))) == 8
+    assert len(list((tmp_path / "reference" / "frozen" / "runs").glob(f"*/{TEST}"))) == 8
     assert (tmp_path / "book" / "chapters" / "table1.ipynb").is_file()
     assert not (tmp_path / "book" / "chapters" / "inputs_digest").exists()
     assert (tmp_path / "reference" / "frozen" / "runs" / "mobilenetv2-base-seed0" / "run.json").is_file()
@@ -254,7 +260,7 @@ def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
     assert not (folders / "reference").exists()
     publish.keep_runs("mine")
     kept = folders / "reference" / "mine" / "runs" / "mobilenetv2-base-seed0"
-    assert (kept / "predictions.csv").is_file() and not (kept / "features.npz").exists(), (
+    assert (kept / TEST).is_file() and not (kept / "features.npz").exists(), (
         "large, and no committed chapter draws them"
     )
     with pytest.raises(FileNotFoundError, match="tables"):  # past the check: these bare folders hold no tables

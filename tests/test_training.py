@@ -68,7 +68,7 @@ def test_a_run_folder_is_complete():
     assert list(frame.columns) == ["image_id", "lesion_id", "dx", *(f"p_{c}" for c in CLASSES)]
     assert frame["image_id"].tolist() == data.metadata["image_id"].iloc[split.test].tolist()
     assert np.allclose(frame[PROBABILITY_COLUMNS].sum(axis=1), 1, atol=1e-4)
-    assert pd.read_csv(folder / "validation_predictions.csv")["image_id"].tolist() == (
+    assert run.predictions("validation")["image_id"].tolist() == (
         data.metadata["image_id"].iloc[split.validation["row"]].tolist()
     )
     # 64 px: feature maps of 2 x 2, SaFA described at full size.

@@ -1,6 +1,8 @@
 """Files that appear whole or not at all, and digests of them."""
 
+import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -10,13 +12,13 @@ from pathlib import Path
 import pandas as pd
 
 
-def write_text(path: Path, text: str) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.chmod(aside, 0o644)
         os.replace(aside, path)
     except BaseException:
@@ -24,12 +26,24 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """The same for text: UTF-8, lines end in one newline character on every system."""
+    write_bytes(path, text.encode("utf-8"))
+
+
 def write_json(path: Path, value) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def write_csv(path: Path, frame: pd.DataFrame, float_format="%.6g") -> None:
-    write_text(path, frame.to_csv(index=False, float_format=float_format, lineterminator="\n"))
+    """A table as text; compressed where the name ends in .gz, the same bytes for the same table."""
+    content = frame.to_csv(index=False, float_format=float_format, lineterminator="\n").encode("utf-8")
+    if path.suffix == ".gz":
+        compressed = io.BytesIO()
+        with gzip.GzipFile(filename="", mode="wb", fileobj=compressed, mtime=0) as file:  # no name, no time
+            file.write(content)
+        content = compressed.getvalue()
+    write_bytes(path, content)
 
 
 def move_into_place(source: Path, target: Path) -> None:

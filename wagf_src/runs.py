@@ -8,22 +8,35 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wagf_src import paths
+from wagf_src import atomic, paths
 from wagf_src.arms import order_key
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 PROBABILITY_COLUMNS = [f"p_{c}" for c in CLASSES]
+
+
+# One row an image (a file, where copies validate): image_id, lesion_id, dx, p_<class>.
+TEST, VALIDATION = "predictions.csv.gz", "validation_predictions.csv.gz"
+
+
+# Kept by those who trained the run and never committed: large, and no table is computed from them.
+WEIGHTS = ("model.weights.h5", "model.json", "probe.npz")
+
+
+# What a committed folder may lack, although its run.json has its digest.
+_MAY_BE_LEFT_OUT = ("features.npz", *WEIGHTS)
 
 
 _REQUIRED_KEYS = {
     "schema_version",
     "run",
     "arm",
+    "fold",
     "seed",
     "profile",
     "settings",
@@ -36,6 +49,7 @@ _REQUIRED_KEYS = {
     "best_epoch",
     "test_metrics",
     "inputs_digest",
+    "files",
 }
 
 
@@ -54,7 +68,7 @@ class Run:
         except (OSError, ValueError) as error:
             raise UserError(f"{short(file)}: cannot be read ({error}); delete the folder and run again") from None
         missing = sorted(_REQUIRED_KEYS - set(info))
-        if missing or info["schema_version"] != SCHEMA_VERSION:
+        if missing or not isinstance(info, dict) or info["schema_version"] != SCHEMA_VERSION:
             raise UserError(
                 f"{short(file)}: not a run of schema {SCHEMA_VERSION} (missing: {', '.join(missing) or 'nothing'}); "
                 "delete the folder and run again"
@@ -74,32 +88,106 @@ class Run:
         return self.info["seed"]
 
     @property
+    def fold(self) -> int | None:
+        """Which part of the images was tested; None where the profile has one test set."""
+        return self.info["fold"]
+
+    @property
     def synthetic(self) -> bool:
         return self.info["data"]["name"].startswith("SYNTHETIC")
 
-    def predictions(self) -> pd.DataFrame:
-        """image_id, lesion_id, dx and the seven probabilities p_<class>, one row a test image."""
-        return pd.read_csv(self.path / "predictions.csv", dtype={"image_id": str, "lesion_id": str})
+    def file(self, name: str) -> Path | None:
+        """A file of the folder, compared with its digest in run.json; None if the run did not keep one of this name.
+
+        Raises:
+            UserError: the file is gone or is not what the run wrote.
+        """
+        if name not in self.info["files"]:
+            return None
+        file = self.path / name
+        try:
+            stat = file.stat()
+            digest = _digest(file, stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            if name in _MAY_BE_LEFT_OUT:
+                return None
+            raise UserError(f"{self.path.name}/{name} is missing; delete the folder and run again") from None
+        if digest != self.info["files"][name]:
+            raise UserError(
+                f"{self.path.name}/{name} was changed by hand or cut (its digest is not the one in run.json); "
+                "delete the folder and run again"
+            )
+        return file
+
+    def check(self) -> None:
+        """Compare every file with its digest.
+
+        Raises:
+            UserError: a file is gone, is not what the run wrote, or is none of the run's.
+        """
+        for name in self.info["files"]:
+            self.file(name)
+        others = sorted(set(file_digests(self.path)) - set(self.info["files"]))
+        if others:
+            raise UserError(f"{self.path.name}/{others[0]} was not written by the run; move it out of the folder")
+
+    def predictions(self, part: str = "test") -> pd.DataFrame | None:
+        """image_id, lesion_id, dx and the seven probabilities p_<class>, one row an image; each row sums to 1.
+
+        Args:
+            part: "test", or "validation" (one row a file; None where the run did not keep them).
+
+        Raises:
+            UserError: naming run, file and column where the file does not hold one distribution per image.
+        """
+        frame = self._predictions(TEST if part == "test" else VALIDATION)
+        return None if frame is None else frame.copy()
+
+    def _predictions(self, name) -> pd.DataFrame | None:
+        file = self.file(name)
+        if file is None and name == VALIDATION:
+            return None
+        try:
+            return _read(file or self.path / name, self.info["files"].get(name))
+        except (OSError, EOFError, ValueError) as error:
+            raise UserError(f"{self.path.name}/{name}: {error}; delete the run's folder and run it again") from None
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The weights that made the predictions (for a probe, its coefficients); None where they were not kept."""
+        return self.file("model.weights.h5") or self.file("probe.npz")
 
     def history(self) -> pd.DataFrame:
-        return pd.read_csv(self.path / "history.csv")
+        return pd.read_csv(self.file("history.csv"))
 
     def _arrays(self, name) -> dict[str, np.ndarray]:
-        file = self.path / name
-        if not file.is_file():
+        file = self.file(name)
+        if file is None:
             return {}
         with np.load(file, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
 
     def features(self) -> dict[str, np.ndarray]:
-        """``features`` (n_test, d) float16, pooled, in the row order of predictions.csv; empty if they were not kept."""
-        # What a network far off its course gives beyond half precision was stored as infinite: the largest value stands for it.
+        """``features`` (n_test, d) float16, pooled, in the row order of the predictions; empty if not kept."""
+        # A network far off its course gives what half precision stores as infinite: the largest value stands for it.
         largest = np.finfo(np.float16).max
         return {name: values.clip(-largest, largest) for name, values in self._arrays("features.npz").items()}
 
     def attention(self) -> dict[str, np.ndarray]:
         """``safa`` (n_test, h, w) and/or ``soft_attention`` (n_test, H, W), float16; empty for arms without."""
         return self._arrays("attention.npz")
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a run folder but run.json itself, by name."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != "." and p.name != "run.json")
+    return {p.name: atomic.file_digest(p) for p in files}
+
+
+@lru_cache(maxsize=4096)
+def _digest(file, changed, size):
+    """Once per version of the file: every table asks for the same runs."""
+    return atomic.file_digest(file)
 
 
 def runs_dir(profile: str) -> Path:
@@ -179,38 +267,49 @@ def provenance_line(runs: list[Run]) -> str:
 
 
 def truth_and_probabilities(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """True classes (n,) and probabilities (n, 7) of the test images, in the row order of predictions.csv.
+    """True classes (n,) and probabilities (n, 7) of the test images, in the row order of the predictions.
 
     Raises:
-        UserError: naming run and column where the file is missing or does not hold one distribution per image.
+        UserError: see :meth:`Run.predictions`.
     """
-    frame = checked_predictions(run)
+    frame = run._predictions(TEST)
     return _truth(frame), frame[PROBABILITY_COLUMNS].to_numpy()
 
 
 def validation_predictions(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
-    """The same for the validation images, or None where the run did not keep them (validation_predictions.csv)."""
-    if not (run.path / "validation_predictions.csv").is_file():
-        return None
-    frame = checked_predictions(run, "validation_predictions.csv")
-    return _truth(frame), frame[PROBABILITY_COLUMNS].to_numpy()
+    """The same for the validation files, or None where the run did not keep them."""
+    frame = run._predictions(VALIDATION)
+    return None if frame is None else (_truth(frame), frame[PROBABILITY_COLUMNS].to_numpy())
+
+
+def sorted_predictions(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Image ids (n,), true classes (n,) and probabilities (n, 7), ordered by id: how runs are compared."""
+    run._predictions(TEST)  # checks
+    return _sorted(run.path / TEST, run.info["files"][TEST])
+
+
+@lru_cache(maxsize=1024)
+def _sorted(path, digest):
+    frame = _read(path, digest).sort_values("image_id")
+    return frame["image_id"].to_numpy(str), _truth(frame), frame[PROBABILITY_COLUMNS].to_numpy()
 
 
 def _truth(frame):
     return frame["dx"].map(CLASSES.index).to_numpy()
 
 
-def checked_predictions(run, name="predictions.csv", read=None):
-    path = run.path / name
-    try:
-        return (read or _read)(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{run.path.name}/{name}: {error}; delete the run's folder and run it again") from None
+@lru_cache(maxsize=1024)
+def _read(path, digest):
+    """Once per version of the file: every metric of every table starts here."""
+    return read_predictions(path)
 
 
-@lru_cache(maxsize=512)
-def _read(path, changed):
-    """Read and check once per version of the file: every metric of every table starts here."""
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read and check a file of predictions; each row of probabilities is brought to the sum 1.
+
+    Raises:
+        ValueError: it does not hold one distribution per image.
+    """
     frame = pd.read_csv(path, dtype={"image_id": str, "lesion_id": str})
     missing = [c for c in ("image_id", "dx", *PROBABILITY_COLUMNS) if c not in frame]
     if missing:
@@ -218,26 +317,19 @@ def _read(path, changed):
     if not len(frame):
         raise ValueError("no rows")
     # Validation files may be copies of one image; test images stand once.
-    if path.name == "predictions.csv" and frame["image_id"].duplicated().any():
+    if path.name == TEST and frame["image_id"].duplicated().any():
         raise ValueError(f"image {frame['image_id'][frame['image_id'].duplicated()].iloc[0]} is there twice")
     unknown = set(frame["dx"]) - set(CLASSES)
     if unknown:
         raise ValueError(f"dx holds {min(map(str, unknown))!r}, not one of {', '.join(CLASSES)}")
     p = frame[PROBABILITY_COLUMNS].to_numpy(float)
     total = p.sum(axis=1)
-    # Half-precision runs and six printed digits leave sums a little off 1; anything further is no distribution.
+    # Half-precision runs and five printed digits leave sums a little off 1; anything further is no distribution.
     wrong = ~(np.isfinite(total) & (p >= 0).all(axis=1) & (abs(total - 1) < 0.01))
     if wrong.any():
         raise ValueError(f"the probabilities of {frame['image_id'][wrong].iloc[0]} are not a distribution")
     frame[PROBABILITY_COLUMNS] = p / total[:, None]
     return frame
-
-
-@lru_cache(maxsize=512)
-def sorted_predictions(path, changed):
-    """Image ids, true classes and probabilities in the order of the ids, in which runs are compared."""
-    frame = _read(path, changed).sort_values("image_id")
-    return frame["image_id"].to_numpy(str), _truth(frame), frame[PROBABILITY_COLUMNS].to_numpy()
 
 
 def by_arm(runs: list[Run]) -> dict[str, list[Run]]:

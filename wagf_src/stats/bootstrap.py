@@ -6,7 +6,7 @@ import numpy as np
 
 from wagf_src.classes import CLASSES, MEL
 from wagf_src.errors import UserError
-from wagf_src.runs import Run, checked_predictions, sorted_predictions
+from wagf_src.runs import Run, sorted_predictions
 from wagf_src.stats import metrics, proportions
 from wagf_src.stats.metrics import ECE_BINS, METRICS
 
@@ -121,10 +121,10 @@ def aligned(runs, metric):
         raise UserError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
     if not runs:
         raise UserError("an interval needs at least one run")
-    ids, y, _ = checked_predictions(runs[0], read=sorted_predictions)
+    ids, y, _ = sorted_predictions(runs[0])
     probabilities = []
     for run in runs:
-        ids_here, y_here, p = checked_predictions(run, read=sorted_predictions)
+        ids_here, y_here, p = sorted_predictions(run)
         if not np.array_equal(ids, ids_here) or not np.array_equal(y, y_here):
             raise UserError(
                 f"{run.path.name} and {runs[0].path.name} were tested on different images: compare runs of one test_seed"

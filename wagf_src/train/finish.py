@@ -14,10 +14,15 @@ def finish_run(profile: Profile, run: str, notebook: bool = True) -> None:
     """Check a staged run and, unless it was trained without one, its executed notebook, and move them into place as one."""
     work = work_dir(profile.name) / run
     staging = work / "staging"
-    if notebook:
-        atomic.write_text(staging / "train.ipynb", cleaned(work / "train.ipynb"))
     info = Run(staging).info
-    predictions = Run(staging).predictions()
+    if notebook:
+        text = cleaned(work / "train.ipynb")
+        atomic.write_text(staging / "train.ipynb", text)
+        info["files"]["train.ipynb"] = atomic.file_digest(staging / "train.ipynb")
+        atomic.write_json(staging / "run.json", info)
+    staged = Run(staging)
+    staged.check()
+    predictions = staged.predictions()
     if info["run"] != run or len(predictions) != info["data"]["n_test"] or predictions.isna().any(axis=None):
         raise UserError(
             f"{run}: the staged folder is not complete; delete results/{profile.name}/.work/{run} and run again"

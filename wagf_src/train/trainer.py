@@ -26,7 +26,7 @@ from wagf_src.models.classifier import build_head, build_model, explain, gradien
 from wagf_src.models.device import AffineTransform, DeviceArray
 from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, resolve
-from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, Run, truth_and_probabilities
+from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, VALIDATION, file_digests, read_predictions
 from wagf_src.stats import metrics
 from wagf_src.train.checkpoint import SAVE_SECONDS, TrainingState
 from wagf_src.train.frozen_features import frozen_features
@@ -41,8 +41,8 @@ def train(profile: Profile, run: str) -> Path:
         run: ``<arm>-seed<k>``.
 
     Returns:
-        ``results/<profile>/.work/<run>/staging`` with run.json, history.csv, predictions.csv,
-        validation_predictions.csv, features.npz and, for arms with attention, attention.npz (for the probe, splits.csv:
+        ``results/<profile>/.work/<run>/staging`` with run.json, history.csv, predictions.csv.gz,
+        validation_predictions.csv.gz, features.npz and, for arms with attention, attention.npz (for the probe, splits.csv:
         see ``split_experiment``). ``make`` moves it to ``results/<profile>/runs/<run>`` with the executed notebook.
 
     Raises:
@@ -70,12 +70,9 @@ def train(profile: Profile, run: str) -> Path:
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     test = outcome["test"]
-    _write_predictions(staging / "predictions.csv", data.metadata, files.test, test["probabilities"])
+    _write_predictions(staging / TEST, data.metadata, files.test, test["probabilities"])
     _write_predictions(
-        staging / "validation_predictions.csv",
-        data.metadata,
-        files.validation["row"].to_numpy(),
-        outcome["validation"]["probabilities"],
+        staging / VALIDATION, data.metadata, files.validation["row"].to_numpy(), outcome["validation"]["probabilities"]
     )
     atomic.write_csv(staging / "history.csv", outcome["history"])
     np.savez_compressed(staging / "features.npz", features=test["features"].astype(np.float16))
@@ -84,13 +81,15 @@ def train(profile: Profile, run: str) -> Path:
         np.savez_compressed(staging / "attention.npz", **attention)
     if "splits" in outcome:
         atomic.write_csv(staging / "splits.csv", outcome["splits"])
-    y, p = truth_and_probabilities(Run(staging))
+    frame = read_predictions(staging / TEST)
+    y, p = protocol.labels(frame), frame[PROBABILITY_COLUMNS].to_numpy()
     atomic.write_json(
         staging / "run.json",
         {
             "schema_version": SCHEMA_VERSION,
             "run": run,
             "arm": arm_name,
+            "fold": None,
             "seed": seed,
             "profile": profile.name,
             "settings": profile.settings(),
@@ -114,6 +113,7 @@ def train(profile: Profile, run: str) -> Path:
             "best_epoch": outcome["best_epoch"],
             "test_metrics": metrics.metrics(y, p),
             "inputs_digest": run_digest,
+            "files": file_digests(staging),
         },
     )
     return staging
@@ -367,4 +367,4 @@ def environment(profile: Profile) -> dict:
 def _write_predictions(path: Path, metadata: pd.DataFrame, rows: np.ndarray, probabilities: np.ndarray) -> None:
     frame = metadata.iloc[rows][["image_id", "lesion_id", "dx"]].reset_index(drop=True)
     frame[PROBABILITY_COLUMNS] = probabilities
-    atomic.write_csv(path, frame)
+    atomic.write_csv(path, frame, "%.5g")

@@ -1,0 +1,122 @@
+"""Run folders: what is beside run.json is what the run wrote, and the same predictions are the same bytes."""
+
+import gzip
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from fabricate import fabricate, seal
+
+from wagf_src import atomic, paths
+from wagf_src.classes import CLASSES
+from wagf_src.errors import UserError
+from wagf_src.runs import PROBABILITY_COLUMNS, TEST, Run
+
+ARM = "mobilenetv2-wagf-described"
+COMMITTED = sorted(paths.REFERENCE_DIR.glob("*/runs/*/run.json"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return fabricate(tmp_path, [ARM])[0]
+
+
+def test_digests_are_those_of_hashlib(run):
+    files = json.loads((run.path / "run.json").read_text())["files"]
+    assert set(files) == {p.name for p in run.path.iterdir()} - {"run.json"}
+    assert files[TEST] == hashlib.sha256((run.path / TEST).read_bytes()).hexdigest()
+    run.check()
+
+
+def better(path):
+    frame = pd.read_csv(path)
+    frame[PROBABILITY_COLUMNS] = np.eye(7)[frame["dx"].map(CLASSES.index)]
+    frame.to_csv(path, index=False)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reads"),
+    [
+        (TEST, better, Run.predictions),
+        (TEST, cut, Run.predictions),
+        ("history.csv", lambda p: p.write_text(p.read_text().replace(",500,", ",400,")), Run.history),
+        ("attention.npz", cut, Run.attention),
+        ("features.npz", cut, Run.features),
+    ],
+)
+def test_a_changed_file_is_named_when_it_is_read(run, name, change, reads):
+    reads(run)
+    change(run.path / name)
+    for read in (reads, Run.check):
+        with pytest.raises(UserError, match=f"{ARM}-seed0/{name} was changed by hand or cut.*delete.*run again"):
+            read(Run(run.path))
+
+
+def test_only_large_files_may_be_left_out(run):
+    (run.path / "features.npz").unlink()
+    run.check()
+    assert run.features() == {}
+    (run.path / "attention.npz").unlink()
+    with pytest.raises(UserError, match=r"attention\.npz is missing"):
+        run.check()
+
+
+def test_a_file_that_the_run_did_not_write_is_named(run):
+    (run.path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"notes\.txt was not written by the run"):
+        run.check()
+
+
+def test_predictions_are_read_once_and_nobody_can_spoil_them(run, monkeypatch):
+    first = run.predictions()
+    monkeypatch.setattr(pd, "read_csv", None)
+    first["p_nv"] = 2.0
+    again = Run(run.path).predictions()
+    np.testing.assert_allclose(again[PROBABILITY_COLUMNS].sum(axis=1), 1, atol=1e-12)
+
+
+def test_compressed_tables_are_the_same_bytes_for_the_same_numbers(tmp_path):
+    frame = pd.DataFrame({"image_id": ["a", "b"], "p": [1 / 3, 2e-9 / 3]})
+    for name in ("a.csv.gz", "other.csv.gz"):
+        atomic.write_csv(tmp_path / name, frame, "%.5g")
+    content = (tmp_path / "a.csv.gz").read_bytes()
+    assert content == (tmp_path / "other.csv.gz").read_bytes()
+    assert gzip.decompress(content) == b"image_id,p\na,0.33333\nb,6.6667e-10\n"
+    assert content[3] == 0 and content[4:8] == bytes(4), "no name, no time (RFC 1952)"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 2}', '{"schema_version": 1}'])
+def test_what_is_no_run_is_one_line(run, text):
+    (run.path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json.*delete the folder and run again") as error:
+        Run(run.path).info
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_of_another_schema_is_not_taken(run):
+    info = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**info, "schema_version": 1}))
+    with pytest.raises(UserError, match="not a run of schema 2"):
+        Run(run.path).info
+
+
+def test_sealing_takes_what_is_there(run):
+    better(run.path / TEST)
+    seal(run.path)
+    assert (Run(run.path).predictions()[PROBABILITY_COLUMNS].max(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("profile", sorted({file.parents[2].name for file in COMMITTED}))
+def test_every_committed_run_is_as_it_was_written(profile):
+    for file in COMMITTED:
+        if file.parents[2].name == profile:
+            run = Run(file.parent)
+            run.check()
+            assert run.name == run.path.name and run.info["profile"] == profile
+            assert len(run.predictions()) == run.info["data"]["n_test"]
