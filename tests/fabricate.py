@@ -1,4 +1,4 @@
-"""Run folders without training: the files of results/<profile>/runs with made-up predictions, for tests of the reports."""
+"""Run folders without training, with made-up predictions, and other made-up material, for tests of the reports."""
 
 import json
 from pathlib import Path
@@ -197,3 +197,19 @@ def _info(arm, seed, n, epochs, best, accuracy, synthetic):
         "test_metrics": {"accuracy": accuracy},
         "inputs_digest": "0" * 64,
     }
+
+
+def random_predictions(n=300, rng=None):
+    """True classes (n,), each of the seven among them, and probabilities (n, 7) with ties, as real scores have."""
+    rng = rng or np.random.default_rng(5)
+    y = np.r_[np.arange(7), rng.choice(7, n - 7, p=[0.04, 0.06, 0.1, 0.02, 0.1, 0.65, 0.03])]
+    logits = rng.normal(size=(n, 7)) + 1.5 * np.eye(7)[y]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return y, np.round(p, 2) / np.round(p, 2).sum(axis=1, keepdims=True)
+
+
+def discs(rng, n, side):
+    """Lesion masks (n, side, side): discs of various sizes near the middle."""
+    y, x = np.mgrid[:side, :side] + 0.5
+    centres, radii = side * rng.uniform(0.35, 0.65, (n, 2)), side * rng.uniform(0.1, 0.35, n)
+    return np.stack([np.hypot(y - c[0], x - c[1]) < r for c, r in zip(centres, radii)])

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import power_proportions_2indep
 
 from wagf_src.errors import UserError
 from wagf_src.paper import published
-from wagf_src.stats import proportions
+from wagf_src.stats.proportions import wilson_percent as wilson
 
 
 def grim(value_percent: float, n: int, decimals: int = 2) -> tuple[int | None, int | None]:
@@ -83,12 +83,6 @@ def f1_bound(precision: float, recall: float) -> float:
     for micro averages, and, because averaging keeps the inequality, for macro and support-weighted averages.
     """
     return (precision + recall) / 2
-
-
-def wilson(percent: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval (percent) of an accuracy of ``percent`` on ``n`` images."""
-    low, high = proportions.wilson(percent / 100 * n, n, confidence)
-    return 100 * low, 100 * high
 
 
 def majority_percent() -> float:

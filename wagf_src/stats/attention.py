@@ -23,13 +23,8 @@ from wagf_src.errors import UserError
 # still fades towards the edges. It is fixed rather than fitted to the maps, so that no map can widen its own control.
 GAUSSIAN_WIDTH = 0.25
 
-
 MASK_SIZE = 160  # pixels, the side of the squares that masks are read at
-
-
 CONTROLS = ("area", "gaussian", "others")
-
-
 RESAMPLES = 2000
 
 
@@ -120,11 +115,12 @@ def common_part(maps: np.ndarray) -> float:
 def interval(
     values: np.ndarray, strata: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Mean of values (seeds, images) with a bootstrap interval over images, within strata, and seeds: (mean, low, high).
+    """Mean of values (seeds, images), interval by bootstrap over images, within strata, and seeds: (mean, low, high).
 
     Seeds see the same images, so a resample draws images once for all of them, and seeds on their own. Percentiles are
-    moved outwards for small samples (Hesterberg, The American Statistician 69:371, 2015): with 8 images plain ones would be
-    about a fifth too narrow. The limits are NaN for a single image; one seed says nothing about the noise of training.
+    moved outwards for small samples (Hesterberg, The American Statistician 69:371, 2015): with 8 images plain ones
+    would be about a fifth too narrow. The limits are NaN for a single image; one seed says nothing about the noise of
+    training.
     """
     values, strata = np.atleast_2d(np.asarray(values, float)), np.asarray(strata)
     n = values.shape[1]
@@ -160,9 +156,9 @@ def summary(per_seed: list[pd.DataFrame], dx: np.ndarray) -> pd.DataFrame:
         dx: (n,) class names of the images.
 
     Returns:
-        Columns class, n, n_seeds; share_inside with ci_low and ci_high; area_share, gaussian_share, others_share; and the
-        paired differences share_inside minus control as diff_area, diff_gauss, diff_others, each with _low and _high. All
-        shares are fractions. A class without images has no row.
+        Columns class, n, n_seeds; share_inside with ci_low and ci_high; area_share, gaussian_share, others_share; and
+        the paired differences share_inside minus control as diff_area, diff_gauss, diff_others, each with _low and
+        _high. All shares are fractions. A class without images has no row.
     """
     dx = np.asarray(dx)
     values = {name: np.stack([frame[name].to_numpy() for frame in per_seed]) for name in ("map", *CONTROLS)}

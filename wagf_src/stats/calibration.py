@@ -9,7 +9,7 @@ import numpy as np
 
 from wagf_src.classes import MEL
 from wagf_src.errors import UserError
-from wagf_src.stats import metrics
+from wagf_src.stats.metrics import METRICS
 
 
 def melanoma_threshold(y: np.ndarray, p: np.ndarray, specificity: float) -> float:
@@ -54,8 +54,8 @@ def corrected(p: np.ndarray, frequencies: np.ndarray, strength: float) -> np.nda
 
 
 def best_strength(y: np.ndarray, p: np.ndarray, frequencies: np.ndarray, metric: str) -> float:
-    """The strength with the best value of a metric (``evaluation.METRICS``) on these images; of equals the smallest change."""
-    values = [metrics.metrics(y, corrected(p, frequencies, s))[metric] for s in STRENGTHS]
+    """The strength with the best value of a metric on these images; of equals the smallest change."""
+    values = [METRICS[metric].point(y, corrected(p, frequencies, s)) for s in STRENGTHS]
     best = max(values)
     return min((s for s, value in zip(STRENGTHS, values) if value == best), key=abs)
 

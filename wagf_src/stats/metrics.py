@@ -1,8 +1,12 @@
-"""Metrics of one set of predictions (scikit-learn where it has them).
+"""Metrics of one set of predictions, and of all its resamples at once: each is one entry of ``METRICS``.
 
 Throughout, ``y`` is the true class, (n,) integers into ``CLASSES``, and ``p`` the predicted probabilities, (n, 7); the
 predicted class is the most probable one. Values are fractions, not percent.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -11,50 +15,162 @@ from sklearn import metrics as sk
 from wagf_src.classes import CLASSES, MEL
 
 ECE_BINS = 15
-
-
 RELEASED_BATCH = 64
 
 
-METRICS = (
-    "accuracy",
-    "precision_macro",
-    "recall_macro",
-    "f1_macro",
-    "precision_weighted",
-    "recall_weighted",
-    "f1_weighted",
-    "balanced_accuracy",
-    *(f"recall_{c}" for c in CLASSES),
-    "melanoma_sensitivity",
-    "log_loss",
-    "ece",
-    "brier",
-    "auc_melanoma",
-)
+class Sample:
+    """Predictions of n images, and how often each resample holds each image.
+
+    Attributes:
+        y: (n,). p: (n, 7).
+        draws: (resamples, n) whole numbers, each row adding up to n; None for the images themselves, once each.
+            Products are of their type: single precision halves the largest array, and counts stay exact.
+    """
+
+    def __init__(self, y: np.ndarray, p: np.ndarray, draws: np.ndarray | None = None):
+        self.y, self.p = np.asarray(y), np.asarray(p, float)
+        self.draws = np.ones((1, len(self.y))) if draws is None else draws
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the images of each resample: values (n,) or (n, k) to (resamples,) or (resamples, k)."""
+        return (self.draws @ values.astype(self.draws.dtype)).astype(float)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        return self.total(values) / len(self.y)
+
+    @cached_property
+    def hits(self) -> np.ndarray:
+        """Which images are classified correctly, (n,)."""
+        return self.p.argmax(axis=1) == self.y
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Images by true and predicted class, (resamples, 7, 7)."""
+        k = len(CLASSES)
+        return self.total(np.eye(k * k)[self.y * k + self.p.argmax(axis=1)]).reshape(-1, k, k)
+
+    def by_class(self, score: str) -> np.ndarray:
+        """Precision, recall or f1 of every class, (resamples, 7); 0 for 0 / 0, as in scikit-learn's report."""
+        predicted, support = self.confusion.sum(axis=1), self.confusion.sum(axis=2)
+        below = {"precision": predicted, "recall": support, "f1": (support + predicted) / 2}[score]
+        return np.divide(np.einsum("rii->ri", self.confusion), below, out=np.zeros_like(below), where=below > 0)
+
+
+def _macro(score):
+    """The mean over the classes that have test images."""
+    return lambda sample: sample.by_class(score)[:, np.unique(sample.y)].mean(axis=1)
+
+
+def _weighted(score):
+    return lambda sample: (sample.by_class(score) * sample.confusion.sum(axis=2)).sum(axis=1) / len(sample.y)
+
+
+def _recall(c):
+    return lambda sample: np.where(sample.confusion[:, c].any(axis=1), sample.by_class("recall")[:, c], np.nan)
+
+
+def _accuracy(sample):
+    return sample.mean(sample.hits)
+
+
+def _log_loss(sample):
+    p = sample.p[np.arange(len(sample.y)), sample.y] / sample.p.sum(axis=1)
+    return sample.mean(-np.log(np.clip(p, np.finfo(float).eps, 1)))
+
+
+def _ece(sample, bins=ECE_BINS):
+    gap = sample.p.max(axis=1) - sample.hits
+    return abs(sample.mean(np.eye(bins)[confidence_bin(sample.p, bins)] * gap[:, None])).sum(axis=1)
+
+
+def _brier(sample):
+    return sample.mean(((sample.p - np.eye(len(CLASSES))[sample.y]) ** 2).sum(axis=1))
+
+
+def _auc_melanoma(sample):
+    """Mann and Whitney: the share of pairs (a melanoma, another image) with scores in order; ties count half."""
+    order = np.argsort(sample.p[:, MEL])
+    score, melanoma = sample.p[order, MEL], sample.y[order] == MEL
+    # Among the sorted images, those from ``first`` up to ``last`` tie with each melanoma.
+    first, last = (np.searchsorted(score, score[melanoma], side) for side in ("left", "right"))
+    values = np.full(len(sample.draws), np.nan)
+    if melanoma.any() and not melanoma.all():
+        for start in range(0, len(values), 100):  # a running sum of all resamples would be a second matrix of draws
+            draws = sample.draws[start : start + 100, order].astype(float)
+            others = np.pad(np.cumsum(draws * ~melanoma, axis=1), ((0, 0), (1, 0)))
+            found, below = draws[:, melanoma], (others[:, first] + others[:, last]) / 2
+            values[start : start + 100] = (found * below).sum(axis=1) / (found.sum(axis=1) * others[:, -1])
+    return values
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric.
+
+    Attributes:
+        name: as in tables.
+        title: for people.
+        value: the metric on every resample of a ``Sample``, (resamples,); NaN where it is undefined.
+        unit: ``%`` where it is shown in percent, ``nats``, or none.
+        range: lowest and highest possible value.
+        share_of: if it is a share of hits, of which images: ``all`` or a class. Those of a class rest on as few as
+            eight images, so that their interval is ``proportions.share_interval``.
+    """
+
+    name: str
+    title: str
+    value: Callable[[Sample], np.ndarray]
+    unit: str = "%"
+    range: tuple[float, float] = (0.0, 1.0)
+    share_of: str | None = None
+
+    def point(self, y: np.ndarray, p: np.ndarray) -> float | None:
+        """The value; None where it is undefined."""
+        return _plain(self.value(Sample(y, p)))
+
+    def resampled(self, y: np.ndarray, p: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """The value on every resample, (resamples,); ``draws`` (resamples, n) as in ``Sample``."""
+        return self.value(Sample(y, p, draws))
+
+
+def _plain(values):
+    return None if np.isnan(values[0]) else float(values[0])
+
+
+# Accuracy is the weighted recall and balanced accuracy the macro recall, by definition.
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "accuracy", _accuracy, share_of="all"),
+        Metric("precision_macro", "macro precision", _macro("precision")),
+        Metric("recall_macro", "macro recall", _macro("recall")),
+        Metric("f1_macro", "macro F1", _macro("f1")),
+        Metric("precision_weighted", "weighted precision", _weighted("precision")),
+        Metric("recall_weighted", "weighted recall", _accuracy, share_of="all"),
+        Metric("f1_weighted", "weighted F1", _weighted("f1")),
+        Metric("balanced_accuracy", "balanced accuracy", _macro("recall")),
+        *(Metric(f"recall_{c}", f"recall of {c}", _recall(k), share_of=c) for k, c in enumerate(CLASSES)),
+        Metric("melanoma_sensitivity", "melanoma sensitivity", _recall(MEL), share_of="mel"),
+        # In nats: the mean negative log-likelihood.
+        Metric("log_loss", "log loss", _log_loss, unit="nats", range=(0.0, np.inf)),
+        # Of the predicted class (Guo et al. 2017, Eq. 3), in bins of equal width, closed above.
+        Metric("ece", "expected calibration error", _ece),
+        # Over all seven classes (Brier 1950).
+        Metric("brier", "Brier score", _brier, unit="", range=(0.0, 2.0)),
+        Metric("auc_melanoma", "melanoma AUC", _auc_melanoma),
+    )
+}
 
 
 def metrics(y: np.ndarray, p: np.ndarray) -> dict[str, float | None]:
-    """Every metric of the tables, as fractions; None where it is undefined (no test image of the class).
+    """Every metric, as ``Metric.point``."""
+    sample = Sample(y, p)
+    return {name: _plain(metric.value(sample)) for name, metric in METRICS.items()}
 
-    Macro averages and balanced accuracy are means over the classes that have test images; a class that is never
-    predicted has precision 0, as in scikit-learn's report. ``recall_weighted`` is the accuracy, by definition.
-    """
-    predicted, present = p.argmax(axis=1), np.unique(y)
-    values = {"accuracy": sk.accuracy_score(y, predicted)}
-    for average in ("macro", "weighted"):
-        scores = sk.precision_recall_fscore_support(y, predicted, labels=present, average=average, zero_division=0)
-        values |= {f"{name}_{average}": score for name, score in zip(("precision", "recall", "f1"), scores)}
-    values["balanced_accuracy"] = values["recall_macro"]
-    recalls = sk.recall_score(y, predicted, labels=present, average=None, zero_division=0)
-    values |= {f"recall_{c}": None for c in CLASSES}
-    values |= {f"recall_{CLASSES[k]}": recall for k, recall in zip(present, recalls)}
-    values["melanoma_sensitivity"] = values["recall_mel"]
-    values["log_loss"] = log_loss(y, p)
-    values["ece"] = ece(y, p)
-    values["brier"] = brier(y, p)
-    values["auc_melanoma"] = sk.roc_auc_score(y == MEL, p[:, MEL]) if 0 < (y == MEL).sum() < len(y) else None
-    return {name: None if values[name] is None else float(values[name]) for name in METRICS}
+
+def log_loss(y: np.ndarray, p: np.ndarray) -> float:
+    """Mean negative log-likelihood in nats (cross-entropy)."""
+    return METRICS["log_loss"].point(y, p)
 
 
 def per_class(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
@@ -66,32 +182,15 @@ def per_class(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
     return frame
 
 
-def log_loss(y: np.ndarray, p: np.ndarray) -> float:
-    """Mean negative log-likelihood in nats (cross-entropy)."""
-    p = np.asarray(p, float)  # single precision sums to 1 less closely than scikit-learn asks
-    return float(sk.log_loss(y, p / p.sum(axis=1, keepdims=True), labels=range(len(CLASSES))))
-
-
-def ece(y: np.ndarray, p: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Expected calibration error of the predicted class (Guo et al. 2017, Eq. 3): bins of equal width, closed above."""
-    gap = p.max(axis=1) - (p.argmax(axis=1) == y)
-    return float(abs(np.bincount(confidence_bin(p, bins), weights=gap)).sum() / len(y))
-
-
 def confidence_bin(p, bins):
     return np.clip(np.ceil(p.max(axis=1) * bins).astype(int) - 1, 0, bins - 1)
-
-
-def brier(y: np.ndarray, p: np.ndarray) -> float:
-    """Brier score over all seven classes, 0 (perfect) to 2 (Brier 1950)."""
-    return float(sk.brier_score_loss(y, p, labels=range(len(CLASSES)), scale_by_half=False))
 
 
 def batch_f1(y: np.ndarray, p: np.ndarray, batch: int = RELEASED_BATCH) -> float:
     """F1 as the released notebooks log it: the plain mean over batches of a micro F1 over rounded probabilities.
 
-    Batches are taken in the order given; a short last one counts like the others. An average of ratios may lie above the
-    mean of precision and recall, which no classification report allows.
+    Batches are taken in the order given; a short last one counts like the others. An average of ratios may lie above
+    the mean of precision and recall, which no classification report allows.
     """
     truth, rounded = np.eye(len(CLASSES))[y], np.round(p)
     hits = (truth * rounded).sum(axis=1)

@@ -1,11 +1,124 @@
-"""Tests on the same images, and agreement with a printed value."""
+"""Which of two arms is better on the same images, what can be seen there, and agreement with a printed value."""
+
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from statsmodels.stats import contingency_tables, multitest
 
 from wagf_src.errors import UserError
 from wagf_src.runs import Run
 from wagf_src.stats import bootstrap, proportions
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Arm a minus arm b in a metric.
+
+    Attributes:
+        value, low, high: mean over seeds of the paired difference, with its interval; fractions, not percent.
+        p: two-sided, of no difference.
+        n_images: test images, of all folds together. n_seeds: of the arm that has fewer. n_folds: 1 for one test set.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    n_images: int
+    n_seeds: int
+    n_folds: int
+
+
+def direction_test(
+    runs_a: list[Run],
+    runs_b: list[Run],
+    metric: str = "accuracy",
+    level: float = 0.95,
+    resamples: int = bootstrap.RESAMPLES,
+    seed: int = 0,
+) -> Difference:
+    """The one rule for directions: is arm a better than arm b in a metric?
+
+    Interval and p come from the same resamples of images and seeds (``bootstrap.resampled_difference``). Under no
+    difference resamples would lie about zero as they lie about the estimate, so p is the share of them that is as far
+    from the estimate as the estimate is from zero, (1 + count) / (1 + resamples) (Davison & Hinkley, Bootstrap Methods,
+    1997, section 4.4; Hall & Wilson, Biometrics 47:757, 1991). Several directions are one family for ``holm``. With one
+    seed an arm it speaks of these networks, not of the method: the noise of training is not in it.
+
+    Raises:
+        UserError: as ``bootstrap.paired_difference``. An undefined metric gives NaN.
+    """
+    value, values = bootstrap.resampled_difference(runs_a, runs_b, metric, resamples, seed)
+    # Hits are counted: a difference as far as the estimate to the last hit must not depend on rounding.
+    further = (abs(values - value) >= abs(value) - 1e-12).sum()
+    p = np.nan if np.isnan(value) else (1 + further) / (1 + resamples)
+    y, probabilities = bootstrap.aligned(runs_a, metric)
+    n_seeds = min(len(probabilities), len({run.seed for run in runs_b}))
+    n_folds = len({bootstrap.fold(run) for run in runs_a})
+    return Difference(value, *bootstrap.percentiles(values, value, level), float(p), len(y), n_seeds, n_folds)
+
+
+def holm(pvalues) -> np.ndarray:
+    """p values corrected for their number after Holm (1979), in the order given (statsmodels)."""
+    pvalues = np.asarray(pvalues, float)
+    return multitest.multipletests(pvalues, method="holm")[1] if len(pvalues) else pvalues
+
+
+def detectable(
+    n: int,
+    discordance: float,
+    seeds: int = 1,
+    folds: int = 1,
+    shared: float = 1.0,
+    training_sd: float = 0.0,
+    level: float = 0.95,
+    power: float = 0.8,
+) -> float:
+    """The smallest difference in accuracy (fraction) that ``direction_test`` on ``n`` images shows with this power.
+
+    In normal approximation. For one seed that is McNemar's test (Connor, Biometrics 43:207, 1987): with a share d of
+    discordant images, the mean difference D has variance d / n if there is no difference, else (d - D^2) / n. From two
+    seeds on, only the part of d that all seeds share stays whole, training adds its own noise, and the test's limit is
+    that of a crossed bootstrap, which counts the rest of d up to three times (Owen, Annals of Applied Statistics 1:386,
+    2007).
+
+    Args:
+        discordance: share of images on which exactly one of two networks is right.
+        seeds: of each arm, in pairs. folds: networks that one seed's ``n`` images are divided among.
+        shared: share of the discordance that is the same for every pair of seeds, 0 to 1.
+        training_sd: standard deviation between networks of the difference on infinitely many images (fraction); one
+            seed cannot see it, and speaks of its networks only.
+
+    Returns:
+        The difference; NaN where even all discordant images together would not show it.
+    """
+    own, drawn = (1 - shared) / seeds, (seeds - 1) / seeds
+    training = training_sd**2 / seeds / folds * (seeds > 1)
+    spread = discordance * (shared + own) / n + training
+    of_test = discordance * (shared + own * (1 + 2 * drawn)) / n + training * drawn
+    a, b = stats.norm.ppf((1 + level) / 2), stats.norm.ppf(power)
+    wide = 1 + b**2 / n
+    difference = (a * np.sqrt(of_test) + b * np.sqrt(spread * wide - a**2 * of_test / n)) / wide
+    return float(difference) if difference <= discordance else np.nan
+
+
+def noise(runs_a: list[Run], runs_b: list[Run]) -> dict[str, float]:
+    """``detectable``'s discordance, shared and training_sd, measured on two arms of the same seeds.
+
+    One seed tells nothing of the last two: they are 1, the least favourable, and 0, the most favourable.
+    """
+    (y, a), (_, b) = bootstrap.aligned(runs_a), bootstrap.aligned(runs_b)
+    gaps = (a.argmax(axis=2) == y).astype(float) - (b.argmax(axis=2) == y)
+    k, n = gaps.shape
+    discordance = (gaps**2).mean()
+    if k == 1 or not discordance:
+        return {"discordance": float(discordance), "shared": 1.0, "training_sd": 0.0}
+    # The square of a sum holds every product of two seeds twice, and every seed with itself.
+    shared = ((gaps.sum(axis=0) ** 2).mean() / k - discordance) / (k - 1) / discordance
+    shared = float(np.clip(shared, 0, 1))
+    between = gaps.mean(axis=1).var(ddof=1) - discordance * (1 - shared) / n
+    return {"discordance": float(discordance), "shared": shared, "training_sd": float(np.sqrt(max(0, between)))}
 
 
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int, float]:
@@ -16,12 +129,6 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int, flo
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     table = [[int((a & b).sum()), only_a], [only_b, int((~a & ~b).sum())]]
     return only_a, only_b, float(contingency_tables.mcnemar(table, exact=True).pvalue)
-
-
-def holm(pvalues) -> np.ndarray:
-    """p values corrected for their number after Holm (1979), in the order given (statsmodels)."""
-    pvalues = np.asarray(pvalues, float)
-    return multitest.multipletests(pvalues, method="holm")[1] if len(pvalues) else pvalues
 
 
 def correct(runs: list[Run]) -> np.ndarray:
@@ -42,7 +149,7 @@ def verdict(paper: float, n_paper: int, ours: float, low: float, high: float) ->
     """
     if any(np.isnan(v) for v in (paper, ours, low, high)):
         return "not run" if not np.isnan(paper) else "not in the paper"
-    paper_low, paper_high = (100 * limit for limit in proportions.wilson(paper / 100 * n_paper, n_paper))
+    paper_low, paper_high = proportions.wilson_percent(paper, n_paper)
     if ours >= paper:
         margin = np.hypot(ours - low, paper_high - paper)
     else:

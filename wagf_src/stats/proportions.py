@@ -15,12 +15,18 @@ def wilson(k: float, n: float, level: float = 0.95) -> tuple[float, float]:
     return float(max(low, 0)), float(min(high, 1))
 
 
+def wilson_percent(percent: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """The same in percent, of a printed share of ``n`` images."""
+    low, high = wilson(percent / 100 * n, n, level)
+    return 100 * low, 100 * high
+
+
 def share_interval(hits: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
     """Share of hits (seeds, images), booleans, all seeds on the same images: (mean, low, high).
 
-    Wilson's interval at the effective number of images, p (1 - p) / variance, where the variance adds that of the images
-    and that between seeds; never more than the images there are (as survey statistics do for clustered samples, Korn and
-    Graubard 1998). No images give three NaN.
+    Wilson's interval at the effective number of images, p (1 - p) / variance, where the variance adds that of the
+    images and that between seeds; never more than the images there are (as survey statistics do for clustered samples,
+    Korn and Graubard 1998). No images give three NaN.
     """
     hits = np.asarray(hits, float)
     n = hits.shape[1]
@@ -37,10 +43,10 @@ def share_interval(hits: np.ndarray, level: float = 0.95) -> tuple[float, float,
 def repeats_interval(values: np.ndarray, ratio: float = 0.0, level: float = 0.95) -> tuple[float, float, float]:
     """Mean of one value per repeat of a random split, with Student's interval: (mean, low, high).
 
-    With ``ratio`` 0 it is the interval of the mean over all splits *of this data set*, which repeats, drawn independently,
-    sample. They share most images, so it says too little about other images: with ``ratio`` = test images over training
-    images, the variance is enlarged from s2/J to s2 (1/J + ratio) as Nadeau & Bengio (Machine Learning 52:239, 2003)
-    propose. Fewer than two repeats have NaN limits.
+    With ``ratio`` 0 it is the interval of the mean over all splits *of this data set*, which repeats, drawn
+    independently, sample. They share most images, so it says too little about other images: with ``ratio`` = test
+    images over training images, the variance is enlarged from s2/J to s2 (1/J + ratio) as Nadeau & Bengio (Machine
+    Learning 52:239, 2003) propose. Fewer than two repeats have NaN limits.
     """
     values = np.asarray(values, float)
     mean, n = float(values.mean()), len(values)

@@ -12,8 +12,8 @@ def separability(features: np.ndarray, y: np.ndarray, neighbours: int = 5) -> di
     """How well classes lie apart in features (n, d): each (value, low, high), intervals over images.
 
     ``silhouette``: mean silhouette over images, -1 to 1; ``silhouette_balanced``: mean of the class means;
-    ``knn_accuracy`` and ``knn_balanced_accuracy``: leave-one-out, by the ``neighbours`` nearest. Distances are Euclidean on
-    the features given; resampling draws images, not neighbourhoods.
+    ``knn_accuracy`` and ``knn_balanced_accuracy``: leave-one-out, by the ``neighbours`` nearest. Distances are
+    Euclidean on the features given; resampling draws images, not neighbourhoods.
 
     Raises:
         UserError: fewer than two classes, or not more images than neighbours.

@@ -14,8 +14,6 @@ SPLIT_EFFECTS = {
     "population": (("paper", "all"), ("lesion", "all")),
     "paper against grouped, lesions photographed once": (("paper", "all"), ("lesion", "single")),
 }
-
-
 SPLIT_METRICS = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
 
 
@@ -23,9 +21,9 @@ def split_effects(splits: pd.DataFrame) -> pd.DataFrame:
     """The leakage experiment in numbers, from the columns of ``splits.csv`` (see ``split_experiment.run``).
 
     Returns:
-        Columns classifier, kind, name, metric, value, ci_low, ci_high, wide_low, wide_high, sd, repeats; fractions. Kind
-        ``level``: the value itself, name ``split/subset``, as far as SPLIT_EFFECTS needs it; kind ``difference``: an
-        effect of SPLIT_EFFECTS, repeat by repeat. ci: over splits of this data set; wide: with Nadeau and Bengio's
+        Columns classifier, kind, name, metric, value, ci_low, ci_high, wide_low, wide_high, sd, repeats; fractions.
+        Kind ``level``: the value itself, name ``split/subset``, as far as SPLIT_EFFECTS needs it; kind ``difference``:
+        an effect of SPLIT_EFFECTS, repeat by repeat. ci: over splits of this data set; wide: with Nadeau and Bengio's
         allowance for its being a sample; sd: of a single split. What the file does not hold has no row.
 
     Raises:
@@ -51,24 +49,12 @@ def split_effects(splits: pd.DataFrame) -> pd.DataFrame:
 
     for classifier in dict.fromkeys(splits["classifier"]):
         for metric in SPLIT_METRICS:
-            of = {place: line for place, line in wide[metric].loc[classifier].iterrows()}
+            levels = dict(wide[metric].loc[classifier].iterrows())
             for place in dict.fromkeys(place for pair in SPLIT_EFFECTS.values() for place in pair):
-                if place in of:
-                    add(classifier, "level", "/".join(place), metric, of[place])
+                if place in levels:
+                    add(classifier, "level", "/".join(place), metric, levels[place])
             for name, (first, second) in SPLIT_EFFECTS.items():
-                if first in of and second in of:
-                    add(classifier, "difference", name, metric, of[first] - of[second])
-    columns = [
-        "classifier",
-        "kind",
-        "name",
-        "metric",
-        "value",
-        "ci_low",
-        "ci_high",
-        "wide_low",
-        "wide_high",
-        "sd",
-        "repeats",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+                if first in levels and second in levels:
+                    add(classifier, "difference", name, metric, levels[first] - levels[second])
+    columns = ["classifier", "kind", "name", "metric", "value", "ci_low", "ci_high", "wide_low", "wide_high", "sd"]
+    return pd.DataFrame(rows, columns=[*columns, "repeats"])

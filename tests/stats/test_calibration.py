@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from fabricate import random_predictions
 
 from wagf_src.classes import MEL
+from wagf_src.errors import UserError
 from wagf_src.stats import calibration
 from wagf_src.stats.calibration import STRENGTHS
 
@@ -56,3 +58,16 @@ def test_without_melanomas_no_factor():
     y, p = made_up()
     with pytest.raises(ValueError, match="no melanoma"):
         calibration.melanoma_factor(np.full_like(y, 5), p, 0.6)
+
+
+@pytest.mark.parametrize("specificity", [0.5, 0.8, 0.9, 0.95, 1.0])
+def test_melanoma_threshold_keeps_the_specificity_and_no_lower_one_does(specificity):
+    y, p = random_predictions()
+    threshold = calibration.melanoma_threshold(y, p, specificity)
+    rates = calibration.melanoma_rates(y, p, threshold)
+    assert rates["true_negative"] / rates["others"] >= specificity
+    lower = calibration.melanoma_rates(y, p, np.nextafter(threshold, 0))
+    assert lower["true_negative"] / lower["others"] < specificity
+    assert rates["melanoma"] + rates["others"] == len(y)
+    with pytest.raises(UserError, match="other classes"):
+        calibration.melanoma_threshold(np.array([4]), p[:1], 0.9)
