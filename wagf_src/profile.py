@@ -41,7 +41,7 @@ class Profile:
     validation: Literal["copies", "lesions", "training"] = "lesions"
     validation_fraction: float = 0.15
 
-    # Virtual copies (wagf_src.augmentation)
+    # Virtual copies (wagf_src.data.augmentation)
     augmentation: Literal["offline", "online", "dihedral", "none"] = "online"  # dihedral: the square's eight views
     target_per_class: int = 8000  # offline: files aimed at per class
     generator_batch: int = 50  # offline: images per batch of the augmenting generator
@@ -262,7 +262,7 @@ def _build(name: str, file: str, values: dict) -> Profile:
 
 
 def _typed(file: str, key: str, value, hint):
-    """Check one value against its annotation; lists become tuples, whole numbers pass as decimals, nothing else bends."""
+    """Check one value against its annotation; lists become tuples, whole numbers pass as decimals, no more bends."""
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None:
