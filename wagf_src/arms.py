@@ -1,44 +1,144 @@
-"""The registry: every arm of the study, by its name."""
+"""The registry: everything that is known of backbones, modules and their variants, and what an arm's name says.
+
+No other file maps these names to anything. Entries stand in the order in which tables show them.
+"""
 
 import re
 from dataclasses import dataclass
 
 from wagf_src.errors import UserError
 
-BACKBONES = ("densenet121", "resnet50", "mobilenetv2")
+
+@dataclass(frozen=True)
+class Backbone:
+    """An ImageNet network without its top: pixels (B, S, S, 3) to features (B, H, W, C), H and W about S / 32.
+
+    Args:
+        title: its name for people.
+        builder: ``"<module>:<function>"``, a function with the arguments of those of keras.applications. A string, so
+            that to read an arm's name needs no Keras.
+        imagenet_mode: how its ImageNet weights expect the pixels: "torch" (RGB by ImageNet's mean and standard
+            deviation), "caffe" (BGR minus mean), "tf" (RGB between -1 and 1), as keras.applications calls them, or
+            "included" (the network does it itself, as its builder's ``include_preprocessing`` says).
+        paper_row: its row in the paper's Table 1; None if it has none.
+    """
+
+    title: str
+    builder: str
+    imagenet_mode: str
+    paper_row: str | None = None
 
 
-MODULES = ("base", "sa", "sa-gf", "wagf", "probe")
+BACKBONES = {
+    "mobilenetv2": Backbone("MobileNetV2", "keras.applications:MobileNetV2", "tf", "MobileNet-v2"),
+    "resnet50": Backbone("ResNet-50", "keras.applications:ResNet50", "caffe", "ResNet50"),
+    "densenet121": Backbone("DenseNet-121", "keras.applications:DenseNet121", "torch", "DenseNet-121"),
+    "efficientnetv2b0": Backbone("EfficientNetV2-B0", "keras.applications:EfficientNetV2B0", "included"),
+}
+
+PAPER_BACKBONE = "densenet121"  # the one that the paper's modules stand on (section 3.2)
+
+SOFT_ATTENTION = "soft_attention:SoftAttention"
 
 
-READINGS = ("described", "released")
+@dataclass(frozen=True)
+class Module:
+    """What stands on a backbone.
+
+    Args:
+        label: of an arm, with ``{}`` for the backbone.
+        adds: what it adds to the module below, in a word or two.
+        parts: maps (B, h, w, .) that the head concatenates: "features" (as they are), "pooled" (max-pooled 2 x 2),
+            "fusion" (F_fuse of equation 1, always last), or ``"<output>:<class>"``, an attention layer of
+            ``wagf_src.layers`` from F to (attended F, map). No parts: logistic regression on pooled features.
+        below: the module that this one extends; None for the lowest.
+        step: ``adds`` written out, where a word is not enough.
+        has_reading: whether its layers can be read as described in the paper and as released.
+        paper_row: its row in the paper's Table 1; None if it has none of its own.
+    """
+
+    label: str
+    adds: str
+    parts: tuple[str, ...]
+    below: str | None = None
+    step: str | None = None
+    has_reading: bool = False
+    paper_row: str | None = None
+
+    @property
+    def has_fusion(self) -> bool:
+        return "fusion" in self.parts
+
+    @property
+    def rung(self) -> str:
+        """Its name among the rows of Table 1."""
+        return self.paper_row or self.adds
 
 
-FUSIONS = ("eq1", "released", "saliency", "learned")
+MODULES = {
+    "probe": Module("linear probe on {}", "linear probe", ()),
+    "base": Module("{}", "backbone", ("features",)),
+    "sa": Module(
+        "{} + SA", "soft attention", ("pooled", SOFT_ATTENTION), below="base", has_reading=True, paper_row="(i)"
+    ),
+    "sa-gf": Module(
+        "{} + SA + GF",
+        "fusion",
+        ("fusion",),
+        below="sa",
+        step="gradient-based fusion with the wavelet branch",
+        has_reading=True,
+        paper_row="(ii)",
+    ),
+    "wagf": Module(
+        "{} + SA + GF + SaFA",
+        "SaFA",
+        ("safa:SymmetryAwareFeatureAttention", "fusion"),
+        below="sa-gf",
+        has_reading=True,
+        paper_row="(iii)",
+    ),
+}
+
+READINGS = {"described": "", "released": "as released"}  # with the note in an arm's label
 
 
-BRANCHES = ("haar", "conv", "pool")
+@dataclass(frozen=True)
+class Variant:
+    """One way to compute a part of an arm.
+
+    Args:
+        title: its name for people.
+        note: in an arm's label. The paper's own has none, and is left out of an arm's name too.
+    """
+
+    title: str
+    note: str = ""
 
 
-_ARM = re.compile(
-    rf"(?P<backbone>{'|'.join(BACKBONES)})"
-    r"-(?P<modules>base|sa-gf|sa|wagf|probe)"
-    rf"(-(?P<reading>{'|'.join(READINGS)}))?"
-    r"(-(?P<fusion>saliency|learned))?"
-    r"(-(?P<branch>conv|pool))?"
-    r"(-(?P<weights>random))?"
-    r"(-lr(?P<learning_rate>[0-9.]+))?"
-)
+FUSIONS = {
+    "eq1": Variant("Equation 1"),
+    "released": Variant("released constants"),
+    "saliency": Variant("saliency", "saliency fusion"),
+    "learned": Variant("learned", "learned fusion"),
+}
+
+BRANCHES = {
+    "haar": Variant("the Haar wavelet"),
+    "conv": Variant("strided convolution", "strided convolution for the wavelet"),
+    "pool": Variant("pooling", "pooling for the wavelet"),
+}
+
+VARIANTS = {"fusion": FUSIONS, "branch": BRANCHES}  # attributes of an arm, in the order of its name
 
 
 @dataclass(frozen=True)
 class Arm:
     """An arm by its name: ``<backbone>-<modules>[-<reading>][-<fusion>][-<branch>][-random][-lr<rate>]``.
 
-    ``modules``: ``base`` (rows 1-3 of Table 1), ``sa`` (i), ``sa-gf`` (ii), ``wagf`` (iii), or ``probe``
-    (scikit-learn's logistic regression on pooled features). ``reading`` is None for ``base`` and ``probe``.
-    Left out, the fusion is ``eq1`` in the described reading and ``released`` in the released one, the wavelet
-    branch is ``haar``, and weights and learning rate are the profile's.
+    ``reading`` is None for modules that have one form only. Left out, the fusion is ``eq1`` in the described reading
+    and ``released`` in the released one, the wavelet branch is ``haar``, and weights and learning rate are the
+    profile's.
     """
 
     name: str
@@ -50,35 +150,93 @@ class Arm:
     weights: str | None
     learning_rate: float | None
 
+    @property
+    def module(self) -> Module:
+        return MODULES[self.modules]
+
+    @property
+    def is_network(self) -> bool:
+        """False for a probe, scikit-learn's logistic regression on pooled features."""
+        return bool(self.module.parts)
+
+    @property
+    def variants(self) -> list[Variant]:
+        """Where the arm departs from the paper's own fusion and branch."""
+        chosen = [VARIANTS[part][name] for part in VARIANTS if (name := getattr(self, part))]
+        return [variant for variant in chosen if variant.note]
+
+    @property
+    def label(self) -> str:
+        """The arm for people: ``densenet121-sa-gf-described`` is ``DenseNet-121 + SA + GF``."""
+        notes = [READINGS.get(self.reading, ""), *(variant.note for variant in self.variants)]
+        if self.weights == "none":
+            notes.append("random initialisation")
+        if self.learning_rate is not None:
+            notes.append(f"learning rate {self.learning_rate:g}")
+        notes = ", ".join(filter(None, notes))
+        return self.module.label.format(BACKBONES[self.backbone].title) + (f" ({notes})" if notes else "")
+
+    @property
+    def order(self) -> tuple:
+        """Sorts arms as tables show them."""
+        return (
+            list(BACKBONES).index(self.backbone),
+            list(MODULES).index(self.modules),
+            self.reading == "released",
+            bool(self.branch and BRANCHES[self.branch].note),
+            bool(self.fusion and FUSIONS[self.fusion].note),
+            self.weights is not None,
+            self.learning_rate is not None,
+            self.name,
+        )
+
+    @property
+    def paper_row(self) -> str | None:
+        """The row of the paper's Table 1 that this arm stands beside; None for what the paper has no row for."""
+        return None if self.variants else table1_row(self.backbone, self.modules)
+
+    @property
+    def network_key(self) -> tuple:
+        """Equal for arms that are compiled alike: everything but initial weights and learning rate."""
+        backbone = BACKBONES[self.backbone]
+        return (backbone.builder, backbone.imagenet_mode, self.module.parts, self.reading, self.fusion, self.branch)
+
+
+def table1_row(backbone: str, modules: str) -> str | None:
+    """The paper's row for these parts of an arm: backbones alone, modules on whatever backbone; None if it has none."""
+    return BACKBONES[backbone].paper_row if modules == "base" else MODULES[modules].paper_row
+
 
 def parse_arm(name: str) -> Arm:
     """Read an arm's name. Raises UserError that names the allowed parts."""
-    match = _ARM.fullmatch(name)
+    given = {part: [key for key, v in variants.items() if v.note] for part, variants in VARIANTS.items()}
+    match = re.fullmatch(
+        rf"(?P<backbone>{'|'.join(BACKBONES)})-(?P<modules>{'|'.join(MODULES)})(-(?P<reading>{'|'.join(READINGS)}))?"
+        + "".join(rf"(-(?P<{part}>{'|'.join(keys)}))?" for part, keys in given.items())
+        + r"(-(?P<weights>random))?(-lr(?P<learning_rate>[0-9.]+))?",
+        name,
+    )
     grammar = (
-        f"allowed: <{'|'.join(BACKBONES)}>-<{'|'.join(MODULES)}>-<{'|'.join(READINGS)}> "
-        "(no reading for base and probe), then optionally -saliency|-learned, -conv|-pool, -random, -lr<rate>"
+        f"allowed: <{'|'.join(BACKBONES)}>-<{'|'.join(MODULES)}>-<{'|'.join(READINGS)}> (no reading for "
+        f"{' and '.join(key for key, module in MODULES.items() if not module.has_reading)}), then optionally "
+        + "".join(f"{'|'.join(f'-{key}' for key in keys)}, " for keys in given.values())
+        + "-random, -lr<rate>"
     )
     if not match:
         raise UserError(f"unknown arm {name!r}; {grammar}")
     part = match.groupdict()
-    modules, reading = part["modules"], part["reading"]
-    has_fusion = modules in ("sa-gf", "wagf")
-    if (modules in ("base", "probe")) != (reading is None) or (not has_fusion and (part["fusion"] or part["branch"])):
-        raise UserError(f"impossible arm {name!r}; {grammar}; fusion and branch only with sa-gf or wagf")
+    module, reading = MODULES[part["modules"]], part["reading"]
+    if module.has_reading != (reading is not None) or (not module.has_fusion and (part["fusion"] or part["branch"])):
+        fused = " or ".join(key for key, module in MODULES.items() if module.has_fusion)
+        raise UserError(f"impossible arm {name!r}; {grammar}; fusion and branch only with {fused}")
+    if module.has_fusion:
+        part["fusion"] = part["fusion"] or ("released" if reading == "released" else "eq1")
+        part["branch"] = part["branch"] or "haar"
     try:
         rate = float(part["learning_rate"]) if part["learning_rate"] else None
     except ValueError:
         raise UserError(f"arm {name!r}: the learning rate is not a number") from None
-    return Arm(
-        name=name,
-        backbone=part["backbone"],
-        modules=modules,
-        reading=reading,
-        fusion=(part["fusion"] or ("released" if reading == "released" else "eq1")) if has_fusion else None,
-        branch=(part["branch"] or "haar") if has_fusion else None,
-        weights="none" if part["weights"] else None,
-        learning_rate=rate,
-    )
+    return Arm(**part | {"name": name, "weights": "none" if part["weights"] else None, "learning_rate": rate})
 
 
 def split_run(run: str) -> tuple[str, int]:
@@ -90,34 +248,9 @@ def split_run(run: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def order_key(name):
-    arm = parse_arm(name)
-    return (
-        ("mobilenetv2", "resnet50", "densenet121").index(arm.backbone),
-        ("probe", "base", "sa", "sa-gf", "wagf").index(arm.modules),
-        arm.reading == "released",
-        arm.branch not in (None, "haar"),
-        arm.fusion not in (None, "eq1", "released"),
-        arm.weights is not None,
-        arm.learning_rate is not None,
-        name,
-    )
+def order_key(name: str) -> tuple:
+    return parse_arm(name).order
 
 
 def arm_label(name: str) -> str:
-    """An arm for people: ``densenet121-sa-gf-described`` is ``DenseNet-121 + SA + GF``."""
-    arm = parse_arm(name)
-    backbone = {"densenet121": "DenseNet-121", "resnet50": "ResNet-50", "mobilenetv2": "MobileNetV2"}[arm.backbone]
-    if arm.modules == "probe":
-        return f"linear probe on {backbone}"
-    steps = {"base": "", "sa": " + SA", "sa-gf": " + SA + GF", "wagf": " + SA + GF + SaFA"}
-    notes = ["as released"] if arm.reading == "released" else []
-    if arm.fusion in ("saliency", "learned"):
-        notes.append(f"{arm.fusion} fusion")
-    if arm.branch in ("conv", "pool"):
-        notes.append({"conv": "strided convolution", "pool": "pooling"}[arm.branch] + " for the wavelet")
-    if arm.weights == "none":
-        notes.append("random initialisation")
-    if arm.learning_rate is not None:
-        notes.append(f"learning rate {arm.learning_rate:g}")
-    return backbone + steps[arm.modules] + (f" ({', '.join(notes)})" if notes else "")
+    return parse_arm(name).label

@@ -14,8 +14,6 @@ from wagf_src.arms import parse_arm, split_run
 from wagf_src.errors import UserError
 
 TRIAL_SUFFIX = "-trial"
-
-
 TRIAL_IMAGES_PER_CLASS = 24
 
 
@@ -41,7 +39,7 @@ class Profile:
     validation: Literal["copies", "lesions", "training"] = "lesions"
     validation_fraction: float = 0.15
 
-    # Virtual copies (wagf_src.augmentation)
+    # Virtual copies (wagf_src.data.augmentation)
     augmentation: Literal["offline", "online", "dihedral", "none"] = "online"  # dihedral: the square's eight views
     target_per_class: int = 8000  # offline: files aimed at per class
     generator_batch: int = 50  # offline: images per batch of the augmenting generator
@@ -89,7 +87,7 @@ class Profile:
             f"{arm}-seed{seed}"
             for seed in self.seeds
             for arm in self.arms
-            if seed == self.seeds[0] or parse_arm(arm).modules != "probe"
+            if seed == self.seeds[0] or parse_arm(arm).is_network
         ]
 
     def settings(self) -> dict:
@@ -102,11 +100,7 @@ class Profile:
 
 # What a number must satisfy: a test and how to say it.
 _POSITIVE = (lambda v: v > 0, "greater than 0")
-
-
 _NOT_NEGATIVE = (lambda v: v >= 0, "0 or more")
-
-
 _UNIT = (lambda v: 0 < v < 1, "between 0 and 1, exclusive")
 
 
@@ -150,11 +144,10 @@ def _check_values(profile: Profile) -> None:
             wrong(key, "a list without repetitions, of at least one item")
     if any(seed < 0 for seed in profile.seeds):
         wrong("seeds", "a list of whole numbers, 0 or more")
-    for arm in profile.arms:
-        try:
-            parse_arm(arm)
-        except UserError as error:
-            raise UserError(f"profile {profile.name}: arms: {error}") from None
+    try:
+        arms = [parse_arm(arm) for arm in profile.arms]
+    except UserError as error:
+        raise UserError(f"profile {profile.name}: arms: {error}") from None
     if profile.synthetic != (profile.synthetic_lesions is not None):
         wrong("synthetic_lesions", "given if, and only if, data is synthetic")
     if profile.validation == "copies" and profile.augmentation != "offline":
@@ -167,11 +160,11 @@ def _check_values(profile: Profile) -> None:
         wrong("augmentation", "online, offline or none, unless train is frozen")
     if profile.test_views > 1 and profile.augmentation not in ("online", "dihedral"):
         wrong("test_views", "1 unless augmentation is online or dihedral")
-    if profile.label_smoothing and any(parse_arm(arm).fusion for arm in profile.arms):
+    if profile.label_smoothing and any(arm.fusion for arm in arms):
         wrong("label_smoothing", "0 for arms with fusion (Equation 1's gradient is that of the plain cross-entropy)")
-    if profile.train == "frozen" and len({parse_arm(arm).backbone for arm in profile.arms}) > 1:
+    if profile.train == "frozen" and len({arm.backbone for arm in arms}) > 1:
         wrong("arms", "of one backbone when train is frozen")
-    if profile.train != "frozen" and any(parse_arm(arm).modules == "probe" for arm in profile.arms):
+    if profile.train != "frozen" and not all(arm.is_network for arm in arms):
         wrong("arms", "without a probe, unless train is frozen")
 
 
@@ -261,7 +254,7 @@ def _build(name: str, file: str, values: dict) -> Profile:
 
 
 def _typed(file: str, key: str, value, hint):
-    """Check one value against its annotation; lists become tuples, whole numbers pass as decimals, nothing else bends."""
+    """Check one value against its annotation; lists become tuples, whole numbers pass as decimals, no more bends."""
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None:

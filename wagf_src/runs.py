@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src import atomic, paths
-from wagf_src.arms import order_key
+from wagf_src.arms import BACKBONES, order_key, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
@@ -253,11 +253,7 @@ def provenance_line(runs: list[Run]) -> str:
     parts = [
         each(lambda i: i["data"]["name"]),
         each(lambda i: f"{i['settings']['image_size']} px"),
-        each(
-            lambda i: {"densenet121": "DenseNet-121", "resnet50": "ResNet-50", "mobilenetv2": "MobileNetV2"}[
-                i["arm"].split("-")[0]
-            ]
-        ),
+        each(lambda i: BACKBONES[parse_arm(i["arm"]).backbone].title),
         each(weights),
         each(training),
         f"{seeds} seed{'s' if seeds != 1 else ''}",

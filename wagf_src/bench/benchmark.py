@@ -37,7 +37,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src import atomic, fast, paths
-from wagf_src.arms import BACKBONES, parse_arm, split_run
+from wagf_src.arms import parse_arm, split_run
 from wagf_src.classes import CLASSES
 from wagf_src.data import augmentation, dataset, ham10000, protocol, store
 from wagf_src.errors import UserError
@@ -815,7 +815,7 @@ def training_rates(counter: Counter) -> dict[str, dict[str, float]]:
         found.setdefault(device, {})[backbone] = TRAINING * rate * counter.forward(f"{backbone}-base", PUBLISHED_PIXELS)
     whole = found["RTX 3090"]
     for of_device in found.values():
-        for backbone in BACKBONES:  # where only ResNet-50 was published, in the RTX 3090's proportion
+        for backbone in whole:  # where only ResNet-50 was published, in the RTX 3090's proportion
             of_device.setdefault(backbone, of_device["resnet50"] * whole[backbone] / whole["resnet50"])
     return found
 

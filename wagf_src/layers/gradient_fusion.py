@@ -14,7 +14,7 @@ class GradientFusion(keras.layers.Layer):
 
     Equation 1 needs the gradient of the loss, which does not exist at inference, where there is no label. So the
     measured fusions keep a moving average of (g_w, g_sa), as batch normalisation does: :meth:`update` is called in
-    training (by ``wagf_src.models.Classifier.compute_loss``), and inference uses the last value.
+    training (here by the classifier's ``compute_loss``), and inference uses the last value.
 
     Args:
         fusion:
@@ -90,8 +90,8 @@ class GradientFusion(keras.layers.Layer):
             d_w, d_sa = d_w * f_w, d_sa * f_sa
         sizes = ops.stack([ops.mean(ops.abs(d_w)), ops.mean(ops.abs(d_sa))])
         total = ops.sum(sizes)
-        found = ops.where(total > 0, sizes / ops.where(total > 0, total, 1.0), now)
-        self.average.assign(self.momentum * now + (1 - self.momentum) * found)
+        measured = ops.where(total > 0, sizes / ops.where(total > 0, total, 1.0), now)
+        self.average.assign(self.momentum * now + (1 - self.momentum) * measured)
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]

@@ -64,11 +64,12 @@ class SoftAttention(keras.layers.Layer):
         attention = ops.reshape(ops.sum(ops.softmax(scores, axis=1), axis=-1), (-1, height, width))
         return inputs * ops.cast(attention[..., None], inputs.dtype), attention
 
+    def compute_output_shape(self, input_shape):
+        return input_shape, input_shape[:3]
+
     def compute_output_spec(self, inputs):
-        return (
-            keras.KerasTensor(inputs.shape, dtype=self.compute_dtype),
-            keras.KerasTensor(inputs.shape[:3], dtype="float32"),
-        )
+        attended, attention = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(attended, self.compute_dtype), keras.KerasTensor(attention, "float32")
 
     def get_config(self):
         return {**super().get_config(), "heads": self.heads, "reading": self.reading}

@@ -98,14 +98,10 @@ class SymmetryAwareFeatureAttention(keras.layers.Layer):
         attention = _apply(self.symmetry, inputs * similarity[..., None])
         return self.pool(inputs) * attention, attention[..., 0]
 
-    def compute_output_spec(self, inputs):
-        batch, height, width, channels = inputs.shape
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
         half = (-(-height // 2), -(-width // 2))
-        map_size = (height, width) if self.reading == "described" else half
-        return (
-            keras.KerasTensor((batch, *half, channels), dtype=self.compute_dtype),
-            keras.KerasTensor((batch, *map_size), dtype=self.compute_dtype),
-        )
+        return (batch, *half, channels), (batch, *((height, width) if self.reading == "described" else half))
 
     def get_config(self):
         return {**super().get_config(), "reading": self.reading}

@@ -1,13 +1,13 @@
 """Backbones of keras.applications with their preprocessing: pixels to features."""
 
+import functools
+import pkgutil
+
 import keras
 
+from wagf_src.arms import BACKBONES
 from wagf_src.errors import UserError
-from wagf_src.models.weights import BUILDERS, load_imagenet
-
-# How each backbone's ImageNet weights expect the image, in keras.applications' own terms: "torch" is RGB by ImageNet
-# mean and standard deviation, "caffe" BGR minus mean, "tf" RGB between -1 and 1.
-_IMAGENET_MODE = {"densenet121": "torch", "resnet50": "caffe", "mobilenetv2": "tf"}
+from wagf_src.models.weights import load_imagenet
 
 
 @keras.saving.register_keras_serializable(package="wagf")
@@ -47,7 +47,7 @@ def build_backbone(
     H and W are about S / 32; odd sizes are rounded as the backbone does.
 
     Args:
-        backbone: one of ``config.BACKBONES``.
+        backbone: one of ``arms.BACKBONES``.
         image_size: S, side in pixels, 32 or more.
         weights: "imagenet" or "none" (random).
         preprocessing: "imagenet" (what this backbone's ImageNet weights were trained on) or "rescale" (x / 255).
@@ -61,17 +61,20 @@ def build_backbone(
             f"weights must be imagenet or none (here {weights!r}), "
             f"preprocessing imagenet or rescale (here {preprocessing!r})"
         )
-    # Keras numbers unnamed layers through the process; a fixed name keeps two builds of an arm alike.
-    network = BUILDERS[backbone](
-        include_top=False, weights=None, input_shape=(image_size, image_size, 3), name=backbone
+    entry = BACKBONES[backbone]
+    mode = entry.imagenet_mode if preprocessing == "imagenet" else "rescale"
+    included = {"include_preprocessing": mode == "included"} if entry.imagenet_mode == "included" else {}
+    # Under its own name: by it some builders choose preprocessing and file.
+    build = functools.partial(
+        pkgutil.resolve_name(entry.builder), include_top=False, input_shape=(image_size, image_size, 3), **included
     )
+    network = build(weights=None)
     if weights == "imagenet":
-        load_imagenet(network, backbone)
+        load_imagenet(network, backbone, download=functools.partial(build, weights="imagenet"))
     if batch_norm_momentum is not None:
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = batch_norm_momentum
     image = keras.Input((image_size, image_size, 3), name="image")
-    mode = _IMAGENET_MODE[backbone] if preprocessing == "imagenet" else "rescale"
-    x = ImagePreprocessing(mode, name="preprocessing")(image)
+    x = image if mode == "included" else ImagePreprocessing(mode, name="preprocessing")(image)
     return keras.Model(image, network(x), name="backbone")

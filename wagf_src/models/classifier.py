@@ -1,40 +1,53 @@
-"""Backbones, arms and the classifier that measures Equation 1's gradients while it trains.
+"""Arms as Keras models, and the classifier that measures Equation 1's gradients while it trains.
 
 How to train any arm: ``model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])`` and
 ``model.fit(x, y)`` with whole-number labels. The classifier hands loss and metrics the probabilities alone, so
 they are given as for a model with one output, whatever else the model returns.
 """
 
+import math
+
 import keras
 from keras import ops
 
-from wagf_src.arms import Arm
+from wagf_src import layers
+from wagf_src.arms import SOFT_ATTENTION, Arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.layers import DWT2D, GradientFusion, SoftAttention, SymmetryAwareFeatureAttention
 from wagf_src.models.backbones import build_backbone
 
 
 @keras.saving.register_keras_serializable(package="wagf")
 class Classifier(keras.Model):
-    """A functional model with output ``probabilities`` (B, classes), in fusion arms also the branches (F_w, F_sa).
+    """A functional model of the outputs that :func:`build_model` names, or one around another classifier.
 
     In training, each batch also moves the gradient weights of its :class:`GradientFusion`. dL/dF_fuse has a closed
     form at this head (:func:`fused_gradient`), so no second backward pass is needed, on any backend.
+
+    Attributes:
+        fusion: the :class:`GradientFusion`, None in arms without.
+        head: the softmax layer.
     """
 
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        # Found here and nowhere else: a saved file and clone_model give a functional model nothing but its layers.
+        inner = next((layer for layer in self.layers if isinstance(layer, Classifier)), None)
+        fusions = (layer for layer in self.layers if isinstance(layer, layers.GradientFusion))
+        self.fusion = inner.fusion if inner else next(fusions, None)
+        self.head = inner.head if inner else self.layers[-1]
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        fusion = _find(self, "fusion")
-        if training and fusion is not None and fusion.measured:
+        if training and self.fusion is not None and self.fusion.measured:
             f_w, f_sa = ops.stop_gradient(y_pred["wavelet"]), ops.stop_gradient(y_pred["soft"])
             d_fuse = fused_gradient(
-                fused=fusion([f_w, f_sa]),
-                kernel=ops.convert_to_tensor(_find(self, "probabilities").kernel),
+                fused=self.fusion([f_w, f_sa]),
+                kernel=ops.convert_to_tensor(self.head.kernel),
                 probabilities=ops.stop_gradient(y_pred["probabilities"]),
                 labels=y,
                 sample_weight=sample_weight,
             )
-            fusion.update(d_fuse, f_w, f_sa)
+            self.fusion.update(d_fuse, f_w, f_sa)
         return super().compute_loss(x, y, y_pred["probabilities"], sample_weight, training=training)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
@@ -82,9 +95,10 @@ def build_model(
         num_classes: width of the softmax.
 
     Returns:
-        A :class:`Classifier`: ``image`` (B, S, S, 3) with values 0 to 255 -> {"probabilities": (B, num_classes)
-        float32} and, in fusion arms, the branch maps "wavelet" and "soft" (B, h, h, C). ``predict`` would collect
-        these too: use :func:`explain` to predict.
+        A :class:`Classifier` of ``image`` (B, S, S, 3), values 0 to 255. Its outputs by name: "probabilities"
+        (B, num_classes) float32; "features" (B, D), the pooled vector before the softmax layer; the map of each
+        attention layer, "safa" (B, h, w) and "soft_attention" (B, H, W); in fusion arms the branches "wavelet" and
+        "soft" (B, h, h, C). ``predict`` would collect the branches too: use :func:`explain` to predict.
     """
     backbone = build_backbone(arm.backbone, image_size, arm.weights or weights, preprocessing, batch_norm_momentum)
     image = keras.Input((image_size, image_size, 3), name="image")
@@ -98,45 +112,51 @@ def build_head(arm: Arm, feature_shape: tuple[int, int, int], num_classes: int =
 
 
 def _classifier(arm, inputs, features, num_classes):
-    """The head of an arm, functional, with the layer names that the rest of this module looks up."""
-    if arm.modules == "probe":
+    """The head of an arm, functional: the parts of its module side by side, ReLU, global average pooling, softmax."""
+    if not arm.is_network:
         raise UserError(f"{arm.name}: a probe is a logistic regression on pooled features, not a Keras model")
-    channels = features.shape[-1]
-    extra = {}
+    outputs, parts = {}, {}
 
-    def soft_attention():
-        """F_sa at half size, (B, H/2, W/2, C), as the released code pools it."""
-        attended, _ = SoftAttention(reading=arm.reading, name="soft_attention")(features)
-        return keras.layers.MaxPooling2D(2, padding="same", name="soft_pool")(attended)
+    def attend(part):
+        """What an attention layer makes of F, at half size, (B, h, h, C), as the released code pools it."""
+        name, layer = part.split(":")
+        reading = {"reading": arm.reading} if arm.reading else {}
+        attended, outputs[name] = getattr(layers, layer)(**reading, name=name)(features)
+        if attended.shape[1:3] == features.shape[1:3]:
+            attended = keras.layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(attended)
+        return attended
 
-    if arm.modules == "base":
-        x = features
-    elif arm.modules == "sa":
-        pooled = keras.layers.MaxPooling2D(2, padding="same", name="feature_pool")(features)
-        x = keras.layers.Concatenate(name="concatenate")([pooled, soft_attention()])
-    else:
-        f_w, f_sa = _wavelet_branch(arm.branch, features, channels), soft_attention()
-        extra = {"wavelet": f_w, "soft": f_sa}
-        x = GradientFusion(arm.fusion, name="fusion")([f_w, f_sa])
-        if arm.modules == "wagf":
-            safa, _ = SymmetryAwareFeatureAttention(reading=arm.reading, name="safa")(features)
-            x = keras.layers.Concatenate(name="concatenate")([safa, x])
+    # Random weights are drawn in the order in which layers are made: fusion first.
+    for part in sorted(arm.module.parts, key=lambda part: part != "fusion"):
+        if part == "features":
+            parts[part] = features
+        elif part == "pooled":
+            parts[part] = keras.layers.MaxPooling2D(2, padding="same", name="feature_pool")(features)
+        elif part == "fusion":
+            outputs["wavelet"] = _wavelet_branch(arm.branch, features)
+            outputs["soft"] = attend(SOFT_ATTENTION)
+            parts[part] = layers.GradientFusion(arm.fusion, name="fusion")([outputs["wavelet"], outputs["soft"]])
+        else:
+            parts[part] = attend(part)
+    x = [parts[part] for part in arm.module.parts]
+    x = keras.layers.Concatenate(name="concatenate")(x) if len(x) > 1 else x[0]
     if arm.modules != "base":
         x = keras.layers.Activation("relu", name="relu")(x)
-    x = keras.layers.GlobalAveragePooling2D(name="pooled")(x)
-    x = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
-    return Classifier(inputs, {"probabilities": x, **extra}, name="classifier")
+    outputs["features"] = keras.layers.GlobalAveragePooling2D(name="pooled")(x)
+    softmax = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")
+    outputs["probabilities"] = softmax(outputs["features"])
+    return Classifier(inputs, outputs, name="classifier")
 
 
-def _wavelet_branch(branch, features, channels):
+def _wavelet_branch(branch, features):
     """F_w, (B, H/2, W/2, C) with odd sizes rounded up: the Haar branch, or one of its two controls (section 2.1).
 
     Every branch ends in a 1 x 1 convolution, written as Dense: the same function, but its backward pass takes a third
     of the time on a CPU (TensorFlow 2.21, 64 maps of 6 x 6 x 1280).
     """
-    height, width = features.shape[1:3]
+    height, width, channels = features.shape[1:]
     if branch == "haar":
-        x = DWT2D("haar", name="dwt")(features)
+        x = layers.DWT2D("haar", name="dwt")(features)
         x = keras.layers.DepthwiseConv2D(1, use_bias=False, name="wavelet_scale")(x)
     elif branch == "pool":
         x = keras.layers.AveragePooling2D(2, padding="same", name="average_pool")(features)
@@ -151,61 +171,36 @@ def _wavelet_branch(branch, features, channels):
     return keras.layers.Dense(channels, name="wavelet")(x)
 
 
-def _find(model, name):
-    """The layer of this name in a model or in the models nested in it, or None."""
-    for layer in model.layers:
-        if layer.name == name:
-            return layer
-        if isinstance(layer, keras.Model) and (found := _find(layer, name)) is not None:
-            return found
-    return None
-
-
 def with_inputs(model: keras.Model, inputs, image) -> keras.Model:
     """A model that trains like ``model``, with its weights, behind other input layers.
 
     Args:
-        model: from :func:`build_model` or :func:`build_head`.
+        model: from :func:`build_model`, :func:`build_head` or :func:`explain`.
         inputs: the new input or inputs (``keras.Input``).
         image: a symbolic tensor computed from them, in the place of the model's own input.
     """
-    return Classifier(inputs, model(image), name="with_inputs")
+    return type(model)(inputs, model(image), name="with_inputs")
 
 
 def explain(model: keras.Model) -> keras.Model:
-    """What to keep of a prediction; weights are shared.
+    """What to keep of a prediction: all outputs of :func:`build_model` or :func:`build_head` but the branches.
 
-    Args:
-        model: from :func:`build_model` or :func:`build_head` (for :func:`with_inputs`, the model given to it).
-
-    Returns:
-        A model of the same input with outputs "probabilities" (B, classes), "features" (B, D) (the pooled vector before
-        the last Dense) and, where the arm has them, "safa" (B, h, w) and "soft_attention" (B, H, W).
+    Weights are shared with ``model``.
     """
-    layers = {layer.name: layer for layer in model.layers}
-    outputs = {"probabilities": layers["probabilities"].output, "features": layers["pooled"].output}
-    for name in ("safa", "soft_attention"):
-        if name in layers:
-            outputs[name] = layers[name].output[1]
-    return keras.Model(model.inputs[0], outputs, name="explain")
+    inputs = keras.Input(model.input_shape[1:])
+    outputs = {name: output for name, output in model(inputs).items() if name not in ("wavelet", "soft")}
+    return keras.Model(inputs, outputs, name="explain")
 
 
-def gradient_weights(model: keras.Model) -> tuple[float, float] | None:
-    """(g_w, g_sa) now in force in a model with fusion, in any wrapping; None for other arms."""
-    fusion = _find(model, "fusion")
-    if fusion is None:
+def gradient_weights(model: Classifier) -> tuple[float, float] | None:
+    """(g_w, g_sa) now in force in a classifier with fusion; None for other arms."""
+    if model.fusion is None:
         return None
-    g_w, g_sa = ops.convert_to_numpy(fusion.gradient_weights())
+    g_w, g_sa = ops.convert_to_numpy(model.fusion.gradient_weights())
     return float(g_w), float(g_sa)
 
 
 def parameter_counts(model: keras.Model) -> dict[str, int]:
     """{"total", "trainable"}: number of parameters, as Keras counts them (batch-norm statistics are not trainable)."""
-    return {"total": sum(_size(w) for w in model.weights), "trainable": sum(_size(w) for w in model.trainable_weights)}
-
-
-def _size(weight):
-    size = 1
-    for n in weight.shape:
-        size *= n
-    return size
+    counted = {"total": model.weights, "trainable": model.trainable_weights}
+    return {name: sum(math.prod(weight.shape) for weight in weights) for name, weights in counted.items()}

@@ -2,17 +2,9 @@
 
 import re
 
-import keras
-
 from wagf_src import atomic
 from wagf_src.errors import UserError
 from wagf_src.paths import weights_dir
-
-BUILDERS = {
-    "densenet121": keras.applications.DenseNet121,
-    "resnet50": keras.applications.ResNet50,
-    "mobilenetv2": keras.applications.MobileNetV2,
-}
 
 
 def _local_weights(backbone):
@@ -20,17 +12,27 @@ def _local_weights(backbone):
     folder = weights_dir()
     if folder is None or not folder.is_dir():
         return None
-    # densenet121_weights_..._notop.h5, mobilenet_v2_..._no_top.h5, mobilenetv2_imagenet_notop.h5; not resnet50v2
+    # densenet121_weights_..._notop.h5, mobilenet_v2_..._no_top.h5, efficientnetv2-b0_notop.h5; not resnet50v2
     pattern = re.compile(rf"{backbone}(?!v\d).*notop\.h5")
-    found = [f for f in sorted(folder.iterdir()) if pattern.fullmatch(re.sub(r"[_-]", "", f.name.lower()))]
-    if len(found) > 1:
+    files = [f for f in sorted(folder.iterdir()) if pattern.fullmatch(re.sub(r"[_-]", "", f.name.lower()))]
+    if len(files) > 1:
         raise UserError(
-            f"WAGF_WEIGHTS_DIR holds several weights for {backbone} ({', '.join(f.name for f in found)}); keep one"
+            f"WAGF_WEIGHTS_DIR holds several weights for {backbone} ({', '.join(f.name for f in files)}); keep one"
         )
-    return found[0] if found else None
+    return files[0] if files else None
 
 
-def load_imagenet(network, backbone):
+def load_imagenet(network, backbone: str, download) -> None:
+    """Set a network's ImageNet weights, from $WAGF_WEIGHTS_DIR where that holds them.
+
+    Args:
+        network: the backbone without top.
+        backbone: its name in ``arms.BACKBONES``.
+        download: builds the same network with the weights that Keras downloads.
+
+    Raises:
+        UserError: if the weights cannot be found or read.
+    """
     file = _local_weights(backbone)
     if file is not None:
         try:
@@ -42,14 +44,13 @@ def load_imagenet(network, backbone):
             ) from None
         return
     try:
-        source = BUILDERS[backbone](include_top=False, weights="imagenet", input_shape=network.input_shape[1:])
+        network.set_weights(download().get_weights())
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise UserError(
             f"no ImageNet weights for {backbone}: Keras could not download them ({_one_line(error)}); put a file named "
             f"{backbone}_imagenet_notop.h5 in a folder and set WAGF_WEIGHTS_DIR to it (make WEIGHTS=folder), or choose "
             "weights: none in the profile"
         ) from None
-    network.set_weights(source.get_weights())
 
 
 def _one_line(error, limit=160):

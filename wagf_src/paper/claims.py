@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src import paths
-from wagf_src.arms import arm_label, parse_arm
+from wagf_src.arms import BACKBONES, PAPER_BACKBONE, arm_label, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.paper import audits, equation1, published
 from wagf_src.profile import TRIAL_SUFFIX
@@ -55,7 +55,7 @@ CONTRADICTED = "contradicted by construction"
 NOT_TESTABLE = "not testable here"
 
 
-BACKBONES = ("densenet121", "resnet50", "mobilenetv2")  # the paper's own first
+PAPER_BACKBONES = [name for name in reversed(BACKBONES) if BACKBONES[name].paper_row]  # the proposal's own first
 
 
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, CONTRADICTED, NOT_TESTABLE)
@@ -191,8 +191,8 @@ def departures(run: Run) -> list[str]:
     settings, found = run.info["settings"], []
     if run.info["data"]["name"] != "HAM10000":
         found.append(f"data {run.info['data']['name']}")
-    if parse_arm(run.arm).backbone != "densenet121":
-        found.append(f"backbone {parse_arm(run.arm).backbone} for densenet121")
+    if parse_arm(run.arm).backbone != PAPER_BACKBONE:
+        found.append(f"backbone {parse_arm(run.arm).backbone} for {PAPER_BACKBONE}")
     for key, wanted in CONDITIONS.items():
         if settings.get(key) != wanted:
             found.append(f"{key} {settings.get(key, 'not recorded')} for {wanted}")
@@ -326,7 +326,7 @@ def _step(lower: str, higher: str, reading: str, claimed: float) -> Callable[[Ma
     """Does the module added between two rows of Table 1 raise accuracy?"""
 
     def test(material):
-        pairs = [_arms(material, (b, higher, reading), (b, lower, reading)) for b in BACKBONES]
+        pairs = [_arms(material, (b, higher, reading), (b, lower, reading)) for b in PAPER_BACKBONES]
         pairs = [pair for pair in pairs if pair]
         if not pairs:
             return Outcome(NOT_TESTABLE, note=f"no runs of both {lower} and {higher}")
@@ -338,12 +338,12 @@ def _step(lower: str, higher: str, reading: str, claimed: float) -> Callable[[Ma
 
 def _best_backbone(material: Material) -> Outcome:
     """Is DenseNet-121 better than both other backbones?"""
-    rows = {"resnet50": "ResNet50", "mobilenetv2": "MobileNet-v2"}
-    found = _arms(material, *((backbone, "base", None) for backbone in ("densenet121", *rows)))
+    found = _arms(material, *((backbone, "base", None) for backbone in PAPER_BACKBONES))
     if found is None:
         return Outcome(NOT_TESTABLE, note="no runs of all three backbones")
     ours, *rivals = found
-    claimed = [published.row("DenseNet-121").accuracy - published.row(row).accuracy for row in rows.values()]
+    own, *others = (published.row(BACKBONES[name].paper_row).accuracy for name in PAPER_BACKBONES)
+    claimed = [own - other for other in others]
     outcomes = [_compare(material, ours, rival, gain) for rival, gain in zip(rivals, claimed, strict=True)]
     # Shown is the rival that the verdict hangs on: of those, the nearest.
     verdict = together([o.verdict for o in outcomes])
@@ -354,7 +354,7 @@ def _proposed(reading: str, judge: Callable[[list[Run]], Outcome]) -> Callable[[
     """A claim about a level of the proposed model, by rule 4: ``judge`` measures, the conditions may overrule."""
 
     def test(material):
-        arms = filter(None, (_arms(material, (backbone, "wagf", reading)) for backbone in BACKBONES))
+        arms = filter(None, (_arms(material, (backbone, "wagf", reading)) for backbone in PAPER_BACKBONES))
         (runs,) = next(arms, (None,))
         if runs is None:
             return Outcome(NOT_TESTABLE, note="no runs of the proposed model in this reading")
@@ -432,7 +432,7 @@ def _heatmaps(reading: str) -> Callable[[Material], Outcome]:
         if table is None:
             return Outcome(NOT_TESTABLE, note="no attention maps with lesion masks: run the heatmaps chapter")
         table = table[(table["map"] == "safa") & table["class"].isin(CLASSES)]
-        arms = [f"{backbone}-wagf-{reading}{suffix}" for suffix in ("", "-random") for backbone in BACKBONES]
+        arms = [f"{backbone}-wagf-{reading}{suffix}" for suffix in ("", "-random") for backbone in PAPER_BACKBONES]
         arm = next((arm for arm in arms if (table["arm"] == arm).any()), None)
         if arm is None:
             return Outcome(NOT_TESTABLE, note="no maps of the proposed model in this reading")

@@ -12,9 +12,8 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from wagf_src.arms import parse_arm
+from wagf_src.arms import PAPER_BACKBONE, parse_arm, table1_row
 from wagf_src.errors import UserError
-from wagf_src.paper import comparisons
 
 PROVENANCE = "published numbers; no data used"
 
@@ -138,16 +137,16 @@ def step(kind: str, a: str, b: str) -> float:
     """Table 1's accuracy of arm ``a``'s row minus that of arm ``b``'s, in points; NaN where the paper has no such step.
 
     Args:
-        kind: as in ``evaluation.comparisons``; the paper has steps of kinds ``ladder`` and ``backbone``.
+        kind: as in ``paper.comparisons``; the paper has steps of kinds ``ladder`` and ``backbone``.
     """
     if kind not in ("ladder", "backbone"):
         return math.nan
     # The paper has one ladder, on DenseNet-121, whatever ours stands on.
-    first, second = (
-        row(comparisons.table1_row(arm.backbone if kind == "backbone" else "densenet121", arm.modules)).accuracy
+    rows = [
+        table1_row(arm.backbone if kind == "backbone" else PAPER_BACKBONE, arm.modules)
         for arm in (parse_arm(a), parse_arm(b))
-    )
-    return first - second
+    ]
+    return math.nan if None in rows else row(rows[0]).accuracy - row(rows[1]).accuracy
 
 
 def audited_rows() -> list[Row]:

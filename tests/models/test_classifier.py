@@ -1,6 +1,5 @@
-"""Arms: sizes, the closed-form gradient, what learns and what does not, explanations, weights files."""
+"""Arms as networks: sizes, the closed-form gradient, what learns and what does not, explanations."""
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from keras import ops
 from wagf_src.arms import parse_arm
 from wagf_src.errors import UserError
 from wagf_src.layers.dwt2d import haar_to_conv
-from wagf_src.models.backbones import _IMAGENET_MODE, ImagePreprocessing, build_backbone
 from wagf_src.models.classifier import (
     Classifier,
     build_head,
@@ -20,7 +18,6 @@ from wagf_src.models.classifier import (
     parameter_counts,
     with_inputs,
 )
-from wagf_src.models.weights import BUILDERS, _local_weights
 
 tf = pytest.importorskip("tensorflow")
 
@@ -66,18 +63,15 @@ def compiled(model, rate=0.05):
 # --- sizes ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "total", "trainable"),
-    [
-        ("densenet121-sa-released", 160, 7_199_319, 7_115_671),
-        # 83,648 batch-norm statistics do not train, as in the row above.
-        ("densenet121-wagf-released", 256, 11_987_929, 11_987_929 - 83_648),
-    ],
-)
-def test_released_parameter_totals(name, size, total, trainable):
-    model = build_model(parse_arm(name), size, "none")
-    assert parameter_counts(model) == {"total": total, "trainable": trainable}
-    assert model.count_params() == total
+def test_released_parameter_totals():
+    """As the released notebooks print them, for (i) at 160 px and (iii) at 256 px, where the map is 8 x 8."""
+    model = build_model(parse_arm("densenet121-sa-released"), 160, "none")
+    assert parameter_counts(model) == {"total": 7_199_319, "trainable": 7_115_671}
+    assert model.count_params() == 7_199_319
+    backbone = parameter_counts(model.get_layer("backbone"))
+    proposed = parameter_counts(build_head(parse_arm("densenet121-wagf-released"), (8, 8, 1024)))
+    assert backbone["total"] + proposed["total"] == 11_987_929
+    assert backbone["trainable"] + proposed["trainable"] == 11_987_929 - 83_648  # batch-norm statistics, as above
 
 
 def test_the_described_readings_have_the_released_soft_attention_size():
@@ -94,26 +88,9 @@ def test_every_arm_on_odd_and_tiny_maps(modules):
         assert list(out["probabilities"].shape) == [3, 7]
         np.testing.assert_allclose(np.sum(out["probabilities"], axis=1), 1, rtol=1e-5)
         half = -(-size // 2)
-        for branch in set(out) - {"probabilities"}:
-            assert list(out[branch].shape) == [3, half, half, 12]
-        assert ("wavelet" in out) == (arm(modules).fusion is not None)
-
-
-@pytest.mark.parametrize(
-    ("backbone", "size", "side", "channels", "parameters"),
-    # Keras's published totals, less the layer of 1,000 classes.
-    [("resnet50", 160, 5, 2048, 25_636_712 - 2_049_000), ("mobilenetv2", 96, 3, 1280, 3_538_984 - 1_281_000)],
-)
-def test_backbones_give_odd_maps_that_every_module_takes(backbone, size, side, channels, parameters):
-    """DenseNet-121 with 1,024 channels is built whole above; all three have one head."""
-    network = build_backbone(backbone, size, "none")
-    assert network.output_shape == (None, side, side, channels)
-    assert parameter_counts(network)["total"] == parameters
-    x, _ = maps(2, size=side, channels=channels)
-    for modules in ("wagf-described", "wagf-released"):
-        out = build_head(arm(modules, backbone), (side, side, channels))(x)
-        np.testing.assert_allclose(np.sum(out["probabilities"], axis=1), 1, rtol=1e-5)
-        assert list(out["wavelet"].shape) == list(out["soft"].shape) == [2, -(-side // 2), -(-side // 2), channels]
+        branches = {"wavelet", "soft"} & set(out)
+        assert all(list(out[branch].shape) == [3, half, half, 12] for branch in branches)
+        assert len(branches) == (2 if modules.startswith(("sa-gf", "wagf")) else 0)
 
 
 @pytest.mark.parametrize("size", [4, 5])
@@ -274,11 +251,28 @@ def test_a_whole_model_comes_back_from_a_file(whole, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert isinstance(loaded, Classifier)
     assert gradient_weights(loaded) == gradient_weights(whole)
-    norms = [layer for layer in loaded._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    (network,) = (layer for layer in loaded.get_layer("backbone").layers if isinstance(layer, keras.Model))
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert len(norms) == 52 and {layer.momentum for layer in norms} == {0.8}
     found, expected = explain(loaded)(images(2)), explain(whole)(images(2))
     for key in expected:
         np.testing.assert_allclose(found[key], expected[key], atol=1e-6)
+
+
+@pytest.mark.parametrize("modules", ["base", "wagf-described-saliency"])
+def test_fusion_and_head_are_held_through_every_wrapping(modules, tmp_path):
+    model = head(modules)
+    image = keras.Input((4, 4, 12))
+    around = with_inputs(model, image, 2 * image)
+    assert around.head is model.head and around.fusion is model.fusion
+    assert len(around.weights) == len(model.weights) == len({id(w) for w in model.weights})
+    around.save(tmp_path / "model.keras")
+    x, y = maps(8)
+    for copy in (model, around, keras.models.clone_model(model), keras.saving.load_model(tmp_path / "model.keras")):
+        assert isinstance(copy, Classifier) and copy.head.units == 7
+        compiled(copy).train_on_batch(x, y)
+        moved = gradient_weights(copy)
+        assert moved is None if modules == "base" else abs(moved[0] - 0.5) > 1e-3
 
 
 def test_with_inputs_trains_the_same_model(whole):
@@ -336,116 +330,6 @@ def test_explain_names_what_an_arm_has(modules):
         assert 0 < np.min(found["safa"]) and np.max(found["safa"]) < 1
 
 
-@pytest.mark.parametrize("backbone", ["densenet121", "resnet50", "mobilenetv2"])
-def test_preprocessing_is_the_backbones_own(backbone):
-    own = {"densenet121": "densenet", "resnet50": "resnet50", "mobilenetv2": "mobilenet_v2"}[backbone]
-    x = images(2, size=4).astype("float32")
-    expected = getattr(keras.applications, own).preprocess_input(x.copy())
-    found = ImagePreprocessing(_IMAGENET_MODE[backbone], dtype="bfloat16")(x)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(ImagePreprocessing("rescale")(x), x / 255, rtol=1e-6)
-
-
-def test_rescaling_and_the_default_momentum():
-    keras.utils.set_random_seed(0)
-    model = build_backbone("mobilenetv2", 32, "none", "rescale")
-    x = images(2, size=32)
-    network = model.get_layer("mobilenetv2")
-    np.testing.assert_allclose(model(x), network(x.astype("float32") / 255), atol=1e-5)
-    assert model.output_shape == (None, 1, 1, 1280)
-    momenta = {layer.momentum for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)}
-    assert momenta == {0.999}
-    with pytest.raises(UserError, match="weights must be imagenet or none"):
-        build_backbone("mobilenetv2", 32, "noise")
-
-
 def test_a_probe_is_no_network():
     with pytest.raises(UserError, match="logistic regression"):
         head("probe")
-
-
-# --- weights files -------------------------------------------------------------------------------------------
-
-
-def tiny_network(weights, input_shape, name=None, filters=4, **_):
-    """In the place of a keras.applications model, without a network: asking for ImageNet fails as a download does."""
-    if weights == "imagenet":
-        raise Exception("URL fetch failure\non a host: None -- name resolution")
-    x = image = keras.Input(input_shape)
-    for i in range(2):
-        x = keras.layers.Conv2D(filters, 3, strides=2, name=f"conv_{i}")(x)
-        x = keras.layers.BatchNormalization(name=f"norm_{i}")(x)
-    return keras.Model(image, x, name=name)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("WAGF_WEIGHTS_DIR", str(tmp_path))
-    monkeypatch.setitem(BUILDERS, "mobilenetv2", tiny_network)
-    return tmp_path
-
-
-def save_as_published(model, path):
-    """The layout of Keras's published .h5 files, which are not today's .weights.h5."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
-        for layer in model.layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{i}:0" for i, _ in enumerate(layer.weights)]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, value in zip(names, layer.get_weights(), strict=True):
-                group[name] = value
-
-
-@pytest.mark.parametrize(
-    "name", ["MobileNetV2_imagenet_notop.h5", "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"]
-)
-def test_local_weights_are_loaded(folder, name):
-    source = tiny_network(None, (32, 32, 3))
-    source.set_weights([np.full(w.shape, i, "float32") for i, w in enumerate(source.weights)])
-    save_as_published(source, folder / name)
-
-    def first_weights(modules):
-        return build_model(arm(modules), 32, "imagenet").get_layer("backbone").get_weights()
-
-    for found, expected in zip(first_weights("base"), source.get_weights(), strict=True):
-        np.testing.assert_array_equal(found, expected)
-    assert first_weights("base-random")[0].std() > 0  # the arm's own choice goes first
-
-
-def test_a_corrupt_file_is_named(folder):
-    (folder / "mobilenetv2_imagenet_notop.h5").write_bytes(b"not a weights file")
-    with pytest.raises(UserError, match="mobilenetv2_imagenet_notop.h5 in WAGF_WEIGHTS_DIR cannot be read") as error:
-        build_backbone("mobilenetv2", 32, "imagenet")
-    assert "\n" not in str(error.value)
-
-
-def test_weights_of_another_network_are_refused(folder):
-    save_as_published(tiny_network(None, (32, 32, 3), filters=5), folder / "mobilenetv2_notop.h5")
-    with pytest.raises(UserError, match="mobilenetv2_notop.h5 .* cannot be read as mobilenetv2"):
-        build_backbone("mobilenetv2", 32, "imagenet")
-
-
-@pytest.mark.parametrize("with_folder", [True, False])
-def test_missing_weights_name_every_way_out(with_folder, folder, monkeypatch):
-    (folder / "weights.h5").write_bytes(b"a name that says nothing is not taken")
-    if not with_folder:
-        monkeypatch.delenv("WAGF_WEIGHTS_DIR")
-    with pytest.raises(UserError, match="could not download.*WAGF_WEIGHTS_DIR.*weights: none") as error:
-        build_backbone("mobilenetv2", 32, "imagenet")
-    assert "\n" not in str(error.value)
-
-
-def test_two_candidates_are_not_guessed_between(folder):
-    for name in ("resnet50_a_notop.h5", "resnet50_b_notop.h5"):
-        (folder / name).touch()
-    with pytest.raises(UserError, match="resnet50_a_notop.h5, resnet50_b_notop.h5"):
-        _local_weights("resnet50")
-
-
-def test_a_later_version_is_another_backbone(folder):
-    (folder / "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5").touch()
-    assert _local_weights("resnet50") is None
-    kept = folder / "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    kept.touch()
-    assert _local_weights("resnet50") == kept
