@@ -3,10 +3,12 @@
 import textwrap
 
 import numpy as np
+import seaborn as sns
 
 from wagf_src.classes import CLASSES
 from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, legend, new
 from wagf_src.report.figures.text import p_value
+from wagf_src.runs import truth_and_probabilities
 
 
 def labelled_rows(ax, labels, per_row, around):
@@ -21,66 +23,82 @@ def labelled_rows(ax, labels, per_row, around):
     return where
 
 
+def intervals(ax, where, value, low, high, **style):
+    """Points at heights ``where`` with their intervals; NaN limits leave a point alone."""
+    # Of three numbers, the median is the value and the full range its interval.
+    ends = np.stack([value, np.fmin(low, value), np.fmax(high, value)])
+    # seaborn's caps grow with the distance between points; here they are alike.
+    step = np.diff(np.unique(where)).min() if len(where) > 1 else 1
+    style = {"color": OURS, "capsize": 0.2 / step, "markersize": 5.5, "linewidth": 1.8, "zorder": 3} | style
+    sns.pointplot(
+        x=ends.ravel(),
+        y=np.tile(where, 3),
+        orient="y",
+        native_scale=True,
+        estimator="median",
+        errorbar=("pi", 100),
+        err_kws={"zorder": 2},
+        linestyle="none",
+        legend=False,
+        ax=ax,
+        **style,
+    )
+
+
+def always_nv(runs) -> dict[str, float]:
+    """The line of the ladder that always answers nevus, as name and percent; empty without runs."""
+    share = [100 * np.mean(truth_and_probabilities(run)[0] == CLASSES.index("nv")) for run in runs[:1]]
+    return {f"always nv, {value:.1f}%": value for value in share}
+
+
 def accuracy_ladder(frame, lines: dict[str, float] | None = None, xlabel: str = "test accuracy (%)"):
-    """One row an arm or model: ours with its interval, and the published value where there is one.
+    """One row an arm or model: ours with its interval, and the published value where there is one; None without rows.
 
     Args:
-        frame: columns label; value, low, high (ours, percent); optionally paper and notebook (percent). NaN is left out.
+        frame: columns label; value, low, high (ours, percent); optionally paper and notebook. NaN is left out.
         lines: vertical reference lines, name to percent.
     """
+    if not len(frame):
+        return None
     figure, ax = new()
     where = labelled_rows(ax, frame["label"], per_row=0.3, around=1.2)
     have = frame["value"].notna().to_numpy()
-    value, low, high = (frame[c].to_numpy(float)[have] for c in ("value", "low", "high"))
-    spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
-    ax.errorbar(
-        value, where[have], xerr=spread, fmt="o", color=OURS, ms=5.5, lw=1.8, capsize=3, label="ours, 95% interval"
-    )
+    intervals(ax, where[have], *frame.loc[have, ["value", "low", "high"]].to_numpy(float).T, label="ours, 95% interval")
     for column, marker, name in (("paper", "D", "paper"), ("notebook", "|", "released notebook")):
         if column in frame and frame[column].notna().any():
             filled = {"markerfacecolor": "white"} if marker == "D" else {"markeredgewidth": 2}
             ax.plot(frame[column], where, marker, color=PAPER, ms=6 if marker == "D" else 11, label=name, **filled)
     for (name, x), style in zip((lines or {}).items(), ("--", ":", "-.")):
         ax.axvline(x, color=MUTED, ls=style, lw=1.2, label=name, zorder=0)
-    ax.set_xlabel(xlabel)
+    ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
     legend(figure, first="ours, 95% interval", ncols=4)
     return figure
 
 
 def differences(frame, xlabel: str = "difference in test accuracy (points)"):
-    """Forest plot of paired differences.
+    """Forest plot of paired differences; None without rows.
 
     Args:
         frame: columns label, difference, low, high (points), p (corrected, may be NaN); optionally paper (points).
     """
+    if not len(frame):
+        return None
     figure, ax = new()
     where = labelled_rows(ax, frame["label"], per_row=0.34, around=1.1)
-    value = frame["difference"].to_numpy(float)
-    spread = np.nan_to_num(np.clip([value - frame["low"], frame["high"] - value], 0, None))
     ax.axvline(0, color=MUTED, lw=1.2)
-    for sure, marker_face, name in ((True, OURS, "interval excludes 0"), (False, "white", "interval includes 0")):
-        rows = ((frame["low"] > 0) | (frame["high"] < 0)).to_numpy() == sure
+    off_zero = ((frame["low"] > 0) | (frame["high"] < 0)).to_numpy()
+    for rows, face, name in ((off_zero, OURS, "interval excludes 0"), (~off_zero, "white", "interval includes 0")):
         if rows.any():
-            ax.errorbar(
-                value[rows],
-                where[rows],
-                xerr=spread[:, rows],
-                fmt="o",
-                color=OURS,
-                mfc=marker_face,
-                ms=6,
-                lw=1.8,
-                capsize=3,
-                label=name,
-            )
+            values = frame.loc[rows, ["difference", "low", "high"]].to_numpy(float).T
+            intervals(ax, where[rows], *values, markerfacecolor=face, label=name)
     if "paper" in frame and frame["paper"].notna().any():
         ax.plot(frame["paper"], where, "D", color=PAPER, mfc="white", ms=6, label="paper")
     right = ax.secondary_yaxis("right")
     right.set_yticks(where, ["" if np.isnan(p) else p_value(p, "p = ") for p in frame["p"]])
     right.tick_params(length=0, labelsize=9)
     right.spines["right"].set_visible(False)
-    ax.set_xlabel(xlabel)
+    ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
     legend(figure, ncols=3)
     return figure
@@ -94,27 +112,30 @@ def class_recall(frame):
     """
     labels = list(dict.fromkeys(frame["label"]))
     figure, ax = new(height=3.6 + 0.18 * ((len(labels) + 1) // 2))
-    offsets = (np.arange(len(labels)) - (len(labels) - 1) / 2) * min(0.13, 0.8 / len(labels))
-    for label, offset, (color, _), marker in zip(labels, offsets, SERIES, "oDs^vPX"):
-        rows = frame[frame["label"] == label].set_index("class").reindex(CLASSES)
-        spread = np.nan_to_num(np.clip([rows["recall"] - rows["ci_low"], rows["ci_high"] - rows["recall"]], 0, None))
-        ax.errorbar(
-            np.arange(len(CLASSES)) + offset,
-            rows["recall"],
-            yerr=spread,
-            fmt=marker,
-            color=color,
-            ms=5,
-            lw=1.4,
-            capsize=2,
-            label=label,
-        )
+    ends = frame.melt(["label", "class"], ["recall", "ci_low", "ci_high"])
+    sns.pointplot(
+        ends,
+        x="class",
+        y="value",
+        hue="label",
+        order=CLASSES,
+        palette=[color for color, _ in SERIES[: len(labels)]],
+        estimator="median",
+        errorbar=("pi", 100),
+        dodge=min(0.13 * (len(labels) - 1), 0.8) or False,
+        capsize=0.06,
+        markers=list("oDs^vPX")[: len(labels)],
+        linestyles="none",
+        markersize=5,
+        linewidth=1.4,
+        legend=True,
+        ax=ax,
+    )
     counts = frame.drop_duplicates("class").set_index("class")["n_test"].reindex(CLASSES).fillna(0).astype(int)
-    ax.set_xticks(np.arange(len(CLASSES)), [f"{c}\nn = {counts[c]}" for c in CLASSES])
-    ax.set_ylim(-3, 103)
-    ax.set_ylabel("recall (%)")
-    ax.set_xlabel("true class and its test images")
+    ax.set_xticks(range(len(CLASSES)), [f"{c}\nn = {counts[c]}" for c in CLASSES])
+    ax.set(ylim=(-3, 103), ylabel="recall (%)", xlabel="true class and its test images")
     ax.grid(axis="x", visible=False)
+    ax.get_legend().remove()
     legend(figure, ncols=2)
     return figure
 

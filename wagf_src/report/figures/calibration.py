@@ -78,22 +78,22 @@ def coverage(arms: dict[str, tuple]):
 
 
 def decision_curve(curve, rules, aims: dict[str, float]):
-    """Accuracy against balanced accuracy and against melanoma sensitivity, as a decision rule moves.
+    """Accuracy against balanced accuracy and against melanoma sensitivity, as a decision rule moves; None without rows.
 
     Args:
-        curve: columns strength, accuracy, balanced_accuracy, melanoma_sensitivity (fractions), one row a strength and seed.
+        curve: columns strength, accuracy, balanced_accuracy, melanoma_sensitivity (fractions), one row a curve point.
         rules: the same columns, one row a rule, its name as index: marked points.
         aims: value aimed at by column; dashed lines.
     """
+    if not len(curve):
+        return None
     figure, axes = new(1, 2, height=3.6, sharey=True)
-    mean = curve.groupby("strength").mean(numeric_only=True)
+    mean, rules = (100 * frame for frame in (curve.groupby("strength").mean(numeric_only=True), rules))
     titles = {"balanced_accuracy": "balanced accuracy (%)", "melanoma_sensitivity": "melanoma sensitivity (%)"}
     for ax, (column, title) in zip(axes, titles.items()):
-        ax.plot(
-            100 * mean[column], 100 * mean["accuracy"], color=OURS, lw=1.5, label="correction for class frequencies"
-        )
+        ax.plot(mean[column], mean["accuracy"], color=OURS, lw=1.5, label="correction for class frequencies")
         for (name, rule), marker, color in zip(rules.iterrows(), "osD^", ("#E69F00", "#009E73", "#CC79A7", "#D55E00")):
-            ax.plot(100 * rule[column], 100 * rule["accuracy"], marker, color=color, ms=8, ls="", label=name)
+            ax.plot(rule[column], rule["accuracy"], marker, color=color, ms=8, ls="", label=name)
         ax.axhline(100 * aims["accuracy"], color=MUTED, ls="--", lw=1)
         ax.axvline(100 * aims[column], color=MUTED, ls="--", lw=1, label="aim")
         ax.set_xlabel(title)

@@ -5,6 +5,17 @@ import re
 import numpy as np
 from IPython.display import HTML
 
+METRIC_TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision_macro": "macro precision",
+    "f1_macro": "macro F1",
+    "f1_weighted": "weighted F1",
+    "melanoma_sensitivity": "melanoma sensitivity",
+    "auc_melanoma": "melanoma AUC",
+    "ece": "calibration error",
+}
+
 
 def table(frame):
     """A data frame as an HTML table for people: no index, dashes for what is missing, scrolls sideways if it must."""
@@ -21,8 +32,19 @@ def percent(value: float, low: float | None = None, high: float | None = None, d
     return text if low is None else f"{text} [{100 * low:.{decimals}f}, {100 * high:.{decimals}f}]"
 
 
+def percents(frame, metrics) -> dict[str, list[str]]:
+    """Columns for people of metrics (fractions) and their intervals: title to ``percent`` of each row."""
+    columns = {METRIC_TITLES[m]: frame[[m, f"{m}_ci_low", f"{m}_ci_high"]].to_numpy(float) for m in metrics}
+    return {title: [percent(*line) for line in values] for title, values in columns.items()}
+
+
+def points(value: float, low: float, high: float) -> str:
+    """A difference in points with its interval: ``+1.2 [+0.4, +2.1]``; a dash for NaN."""
+    return "–" if np.isnan(value) else f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
 def p_value(p: float, equals: str = "") -> str:
-    """A p value for tables (``0.012``, ``< 0.001``) and, with ``equals`` = "p = ", sentences (``p = 0.012``, ``p < 0.001``)."""
+    """A p value for tables (``0.012``, ``< 0.001``) and, with ``equals`` = "p = ", sentences (``p < 0.001``)."""
     if np.isnan(p):
         return "–"
     return f"{equals}{p:.3f}" if p >= 0.001 else f"{equals.replace('=', '<')}0.001" if equals else "< 0.001"

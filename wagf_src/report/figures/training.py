@@ -4,60 +4,75 @@ import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
 
+from wagf_src.arms import arm_label
 from wagf_src.report.figures.accuracy import labelled_rows
 from wagf_src.report.figures.style import MUTED, OURS, PAPER, legend, new
+from wagf_src.runs import by_arm
 
 
-def training_curves(arms: dict[str, list[tuple]]):
+def training_curves(runs):
     """Loss and accuracy by epoch for every arm, all its seeds; a ring marks the epoch that was kept.
 
     From five arms on, two share a line.
-
-    Args:
-        arms: label to [(history, best epoch)], histories as history.csv (epoch is 1-based).
     """
+    arms = by_arm(runs)
     across = 1 if len(arms) < 5 else 2
     lines = -(-len(arms) // across)
     figure, axes = new(lines, 2 * across, height=0.6 + (1.75 if across == 1 else 1.6) * lines, squeeze=False)
-    series = (("", "#9A9A9A", ":", "training"), ("val_", OURS, "--", "validation"), ("test_", PAPER, "-", "test"))
+    series = {
+        "": ("#9A9A9A", (1, 1.65), "training"),
+        "val_": (OURS, (3.7, 1.6), "validation"),
+        "test_": (PAPER, "", "test"),
+    }
     pairs = axes.reshape(-1, 2)
     for ax in pairs[len(arms) :].flat:
         ax.remove()
-    for row, (label, histories) in zip(pairs, arms.items()):
-        thin = {"lw": 1.3 if len(histories) < 3 else 0.9, "alpha": 0.9}
-        for history, best in histories:
-            for prefix, color, style, _ in series:
-                for ax, column, factor in zip(row, ("loss", "accuracy"), (1, 100)):
-                    if prefix + column not in history:
-                        continue
-                    values = factor * history[prefix + column]
-                    single = {"marker": "."} if len(history) == 1 else {}
-                    ax.plot(history["epoch"], values, style, color=color, **thin, **single)
-                    chosen = history["epoch"] == best
-                    if prefix:
-                        ax.plot(
-                            history["epoch"][chosen],
-                            values[chosen],
-                            "o",
-                            ms=6 if across == 1 else 4.5,
-                            mfc="none",
-                            mec=color,
-                        )
+    for row, (arm, arm_runs) in zip(pairs, arms.items()):
+        history = pd.concat([run.history().assign(run=run.seed, kept=run.info["best_epoch"]) for run in arm_runs])
+        for ax, column, factor in zip(row, ("loss", "accuracy"), (1, 100)):
+            curves = history.rename(columns={prefix + column: prefix for prefix in series})
+            shown = [prefix for prefix in series if prefix in curves]
+            curves = curves.melt(["run", "epoch", "kept"], shown, "series")
+            curves["value"] *= factor
+            sns.lineplot(
+                curves,
+                x="epoch",
+                y="value",
+                hue="series",
+                style="series",
+                units="run",
+                estimator=None,
+                palette={prefix: color for prefix, (color, _, _) in series.items()},
+                dashes={prefix: dashes for prefix, (_, dashes, _) in series.items()},
+                marker="." if history["epoch"].max() == 1 else None,
+                linewidth=1.3 if len(arm_runs) < 3 else 0.9,
+                alpha=0.9,
+                legend=False,
+                ax=ax,
+            )
+            for prefix, rings in curves[curves["epoch"] == curves["kept"]].groupby("series"):
+                if prefix:
+                    style = {"ms": 6 if across == 1 else 4.5, "mfc": "none", "mec": series[prefix][0]}
+                    ax.plot(rings["epoch"], rings["value"], "o", **style)
+            ax.set_xlabel("")
+            ax.xaxis.get_major_locator().set_params(integer=True)
         row[0].set_ylabel("loss (nats)")
         row[1].set_ylabel("accuracy (%)")
-        wrapped = label if across == 1 else textwrap.fill(label, 46)
-        row[0].set_title(wrapped, loc="left", fontsize=9.5 if across == 1 else 8.5, fontweight="bold")
-        top = row[0].get_ylim()[1]
-        # One exploding epoch would flatten every other: the axis ends a little above the bulk.
-        bulk = [h[c].quantile(0.9) for h, _ in histories for c in ("loss", "val_loss", "test_loss") if c in h]
-        row[0].set_ylim(0, min(top, 1.6 * max(bulk)) if np.isfinite(bulk).any() and max(bulk) > 0 else None)
-        for ax in row:
-            ax.xaxis.get_major_locator().set_params(integer=True)
-    for row in pairs[max(len(arms) - across, 0) : len(arms)]:
-        for ax in row:
-            ax.set_xlabel("epoch")
-    handles = [plt.Line2D([], [], color=color, ls=style, label=name) for _, color, style, name in series]
+        label = arm_label(arm) if across == 1 else textwrap.fill(arm_label(arm), 46)
+        row[0].set_title(label, loc="left", fontsize=9.5 if across == 1 else 8.5, fontweight="bold")
+        # One exploding epoch would flatten every other: the axis ends a little above the bulk of each run.
+        losses = history.reindex(columns=["run", "loss", "val_loss", "test_loss"])
+        bulk = losses.groupby("run").quantile(0.9).max(axis=None)
+        row[0].set_ylim(0, min(row[0].get_ylim()[1], 1.6 * bulk) if np.isfinite(bulk) and bulk > 0 else None)
+    for ax in pairs[max(len(arms) - across, 0) : len(arms)].flat:
+        ax.set_xlabel("epoch")
+    handles = [
+        plt.Line2D([], [], color=color, dashes=dashes or (None, None), label=name)
+        for color, dashes, name in series.values()
+    ]
     handles.append(plt.Line2D([], [], ls="", marker="o", mfc="none", mec="black", label="epoch kept"))
     legend(figure, handles, ncols=4)
     return figure
@@ -67,10 +82,11 @@ def selection(frame):
     """What checkpoint selection gains and costs: test accuracy at the kept, the last and the best epoch.
 
     Args:
-        frame: one row a run, the seeds of an arm one below the other: columns label (the arm), kept, last, best, low,
-            high: test accuracy (percent); low and high span the later half.
+        frame: one row a run, the seeds of an arm one below the other: columns arm, and kept, last, best, low, high:
+            test accuracy (percent); low and high span the later half.
     """
     figure, ax = new()
+    frame = frame.assign(label=frame["arm"].map(arm_label))
     labels = list(dict.fromkeys(frame["label"]))
     number = frame.groupby("label").cumcount().to_numpy()
     most = number.max() + 1

@@ -12,8 +12,27 @@ from wagf_src import atomic, paths
 from wagf_src.errors import UserError
 from wagf_src.report import evidence
 from wagf_src.report.evidence import Evidence
+from wagf_src.report.tables import ablation, accuracy, conditions, own_model, training
+from wagf_src.runs import load_runs
 
 TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {}
+TABLES |= {
+    "table1": accuracy.table1,
+    "arms": accuracy.arms,
+    "per_class": accuracy.per_class,
+    "averages": accuracy.averages,
+    "possible_averages": accuracy.possible_averages,
+    "ablation": ablation.ablation,
+    "ablation_balanced": ablation.ablation_balanced,
+    "all_results": conditions.all_results,
+    "all_table1": conditions.all_table1,
+    "all_steps": conditions.all_steps,
+    "expectations": conditions.expectations,
+    "own_model": own_model.own_model,
+    "own_model_curve": own_model.own_model_curve,
+    "own_model_rules": own_model.own_model_rules,
+    "checkpoints": training.checkpoints,
+}
 
 
 def write(profile: str) -> None:
@@ -35,6 +54,7 @@ def read(profile: str, name: str) -> pd.DataFrame:
         file = root / profile / "tables" / f"{name}.csv"
         if file.is_file():
             return pd.read_csv(file)
+    load_runs(profile)  # says so where there are none to make it from
     raise UserError(f"no table {name} of profile {profile}; make it with `make report PROFILE={profile}`")
 
 

@@ -1,0 +1,109 @@
+"""What the chapter on all real runs says and shows, from its tables."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src import paths
+from wagf_src.arms import arm_label
+from wagf_src.profile import load_profile
+from wagf_src.report.figures.text import percents, points
+from wagf_src.report.tables.conditions import DIFFERENCE, SHOWN
+from wagf_src.runs import Run, provenance_line
+
+
+def rests_on(conditions: dict[str, list[Run]]) -> str:
+    """How many runs of which profiles the page rests on, or how to make some."""
+    if not conditions:
+        return "No profile has runs on real images yet; `make reproduce PROFILE=frozen` makes some."
+    tests = {run.info["data"]["test_id_digest"] for runs in conditions.values() for run in runs}
+    same = "all on the same test images" if len(tests) == 1 else f"on {len(tests)} sets of test images"
+    return (
+        f"**This page rests on:** {sum(map(len, conditions.values()))} runs on real images in {len(conditions)} "
+        f"profiles ({', '.join(conditions)}), {same}."
+    )
+
+
+def answer(everything: pd.DataFrame, expected: pd.DataFrame) -> str:
+    """The best models, the range between models, and how many expectations held."""
+    if not len(everything):
+        return "none yet."
+    best = []
+    for metric in ("accuracy", "balanced_accuracy"):
+        top = everything.loc[[everything[metric].idxmax()]]
+        [(title, [value])] = percents(top, [metric]).items()
+        best.append(
+            f"the highest {title} is that of {arm_label(top['arm'].item())} in profile {top['profile'].item()}, "
+            f"{value}%"
+        )
+    return (
+        f"{'; '.join(best)}. Between the best and the worst model of the table lie "
+        f"{100 * np.ptp(everything['accuracy']):.1f} points. Of {len(expected)} expectations, {expected['held'].sum()} "
+        f"came as expected, {(expected['held'] & expected['certain']).sum()} of them beyond chance."
+    )
+
+
+def about(profile: str, runs: list[Run]) -> str:
+    """The line above a profile's table: what it rests on, and what is still missing."""
+    file = paths.PROFILES_DIR / f"{profile}.yaml"
+    planned = len(load_profile(profile).runs()) if file.is_file() else len(runs)
+    some = f" {len(runs)} of the {planned} runs of this profile are here." if len(runs) < planned else ""
+    return f"**Profile {profile}.** {provenance_line(runs)}.{some}"
+
+
+def accuracy(part: pd.DataFrame) -> pd.DataFrame:
+    """One profile's arms, percent with 95% intervals."""
+    frame = pd.DataFrame({"model": part["arm"].map(arm_label), "seeds": part["n_seeds"]})
+    return frame.assign(**percents(part, [m for m in SHOWN if m != "auc_melanoma"]))
+
+
+def ladder(everything: pd.DataFrame) -> pd.DataFrame:
+    """Best first, as ``figures.accuracy_ladder`` takes them."""
+    order = everything.sort_values("accuracy", ascending=False)
+    values = 100 * order[["accuracy", "accuracy_ci_low", "accuracy_ci_high"]].set_axis(["value", "low", "high"], axis=1)
+    return values.assign(label=[f"{arm_label(a)}: {p}" for a, p in zip(order["arm"], order["profile"])])
+
+
+def by_row(table1: pd.DataFrame) -> pd.DataFrame:
+    """All that was trained for each row of Table 1: accuracy in percent, difference to the printed value in points."""
+    return pd.DataFrame(
+        {
+            "row": table1["row"],
+            "paper": table1["paper"].map("{:.2f}".format),
+            "profile": table1["profile"],
+            "model": table1["arm"].map(arm_label),
+            "seeds": table1["n_seeds"],
+            "ours": percents(table1, ["accuracy"])["accuracy"],
+            "difference": (100 * table1["accuracy"] - table1["paper"]).map("{:+.1f}".format),
+        }
+    )
+
+
+def steps(all_steps: pd.DataFrame) -> pd.DataFrame:
+    """Each comparison (rows) in each profile (columns), points with 95% intervals."""
+    texts = all_steps.assign(text=[points(*line) for line in all_steps[DIFFERENCE].to_numpy(float)])
+    groups = texts.groupby("comparison", sort=False)
+    frame = pd.DataFrame({"paper": groups["paper"].first().map(lambda v: "–" if np.isnan(v) else f"{v:+.2f}")})
+    for profile, part in texts.groupby("profile", sort=False):
+        frame[profile] = part.drop_duplicates("comparison").set_index("comparison")["text"]
+    return frame.reset_index()
+
+
+def outcomes(expected: pd.DataFrame) -> pd.DataFrame:
+    """What was expected, what came, and whether chance could have decided."""
+    held = expected["held"].map({True: "as expected", False: "otherwise"})
+    certain = expected["certain"].map({True: ", certain", False: ", by the estimate"})
+    return expected[["profile", "expected", "measured"]].assign(outcome=held + certain)
+
+
+def cost(everything: pd.DataFrame) -> pd.DataFrame:
+    """Size and time of every arm; minutes of all its seeds together."""
+    return pd.DataFrame(
+        {
+            "profile": everything["profile"],
+            "model": everything["arm"].map(arm_label),
+            "parameters": everything["parameters"].map("{:,}".format),
+            "seeds": everything["n_seeds"],
+            "minutes": everything["minutes"].round(1),
+            "ms an image": everything["predict_milliseconds"].round(2),
+        }
+    )

@@ -1,0 +1,75 @@
+"""What the chapter on the light model says and shows, from its tables."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.paper import published
+from wagf_src.report.figures.text import METRIC_TITLES, percent
+from wagf_src.report.tables.own_model import AIMS, TRADED
+from wagf_src.runs import Run, provenance_line
+
+
+def rests_on(runs: list[Run]) -> str:
+    """What the page rests on, or how to make it."""
+    if runs:
+        return f"**This page rests on:** {provenance_line(runs)}."
+    return "The profile `ours` has no runs yet; `make reproduce PROFILE=ours` makes them. The cells below stay empty."
+
+
+def rule_means(rules: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds (fractions), one row a rule."""
+    return rules.groupby("rule", sort=False)[TRADED].mean()
+
+
+def answer(means: pd.DataFrame) -> str:
+    """Which aims one rule reaches together, and the best value of each aim.
+
+    Args:
+        means: ``rule_means``.
+    """
+    if not len(means):
+        return "none yet."
+    reached = means[list(AIMS)] >= pd.Series(AIMS)
+    most = reached.sum(axis=1).idxmax()
+    names = [METRIC_TITLES[m] for m in AIMS if reached.loc[most, m]]
+    how_many = "all are" if len(names) == len(AIMS) else f"{len(names)} at most are"
+    best = [f"{METRIC_TITLES[m]} {percent(means[m].max())}% ({means[m].idxmax()}; aim {AIMS[m]:.0%})" for m in AIMS]
+    return (
+        f"of the {len(AIMS)} aims, {how_many} reached by one rule ({most}: {', '.join(names) or 'none'}). "
+        f"The best points are {'; '.join(best)}."
+    )
+
+
+def as_trained(own_model: pd.DataFrame) -> pd.DataFrame:
+    """Each metric in percent with its interval, beside the aim."""
+    values = own_model[["value", "ci_low", "ci_high"]].to_numpy(float)
+    return pd.DataFrame(
+        {
+            "": own_model["metric"],
+            "ours [95% interval]": [percent(*line) for line in values],
+            "aim": [percent(aim, decimals=0) for aim in own_model["aim"]],
+            "outcome": own_model["outcome"].fillna(""),
+        }
+    )
+
+
+def size(runs: list[Run]) -> str:
+    """Parameters and time, beside the paper's model and what the released notebooks store."""
+    if not runs:
+        return "No runs yet."
+    info, paper = runs[0].info, published.row("(iii)")
+    parameters = info["parameters"]["total"]
+    times = [run.info.get("predict_milliseconds_per_image") for run in runs]
+    stored = [f"{100 * r.melanoma_recall:.0f}% for {r.model}" for r in published.RELEASED if r.table1]
+    return (
+        f"It has {parameters:,} parameters, {parameters / published.RELEASED_PARAMETERS:.0%} of the released model's, "
+        f"and takes {np.mean(times):.1f} ms an image on {info['environment']['device']}, all "
+        f"{info['settings']['test_views']} views together. The paper prints {paper.accuracy:.2f}% for its model, on "
+        "another draw of the same population and without a melanoma sensitivity; the released notebooks store "
+        f"{', '.join(stored)}."
+    )
+
+
+def decisions(means: pd.DataFrame) -> pd.DataFrame:
+    """The rules for people, percent."""
+    return (100 * means).round(1).rename(columns=METRIC_TITLES).reset_index()
