@@ -1,23 +1,17 @@
 """Intervals and paired differences against closed forms, plain resampling and simulation; folds against their union."""
 
-import json
 import math
 import shutil
 
 import numpy as np
 import pytest
-from fabricate import LADDER, fabricate
+from fabricate import LADDER, fabricate, seal
 
+from wagf_src import atomic
 from wagf_src.errors import UserError
-from wagf_src.runs import Run, of_arm, truth_and_probabilities
+from wagf_src.runs import TEST, Run, of_arm, truth_and_probabilities
 from wagf_src.stats import bootstrap, metrics, paired, proportions
 from wagf_src.stats.metrics import METRICS
-
-
-class FoldRun(Run):
-    @property
-    def fold(self):
-        return self.info["fold"]
 
 
 def in_folds(run, folder, n=5):
@@ -26,9 +20,10 @@ def in_folds(run, folder, n=5):
     for fold in range(n):
         path = folder / f"{run.arm}-fold{fold}-seed{run.seed}"
         path.mkdir(parents=True)
-        run.predictions()[fold::n].to_csv(path / "predictions.csv", index=False, float_format="%.6g")
-        (path / "run.json").write_text(json.dumps(run.info | {"fold": fold}))
-        parts.append(FoldRun(path))
+        atomic.write_csv(path / TEST, run.predictions()[fold::n])
+        atomic.write_json(path / "run.json", run.info | {"fold": fold})
+        seal(path)
+        parts.append(Run(path))
     return parts
 
 
@@ -228,7 +223,8 @@ def test_folds_that_do_not_make_one_set_are_named(folds, tmp_path):
         bootstrap.paired_difference(a, parts, "accuracy")
     with pytest.raises(UserError, match="ISIC_9000001 is tested in two of .*fold0-seed0, .*fold1-seed0"):
         shutil.copytree(parts[0].path, tmp_path / "fold0-seed0")
-        parts[1].predictions().to_csv(tmp_path / "fold0-seed0" / "predictions.csv", index=False)
-        bootstrap.interval([FoldRun(tmp_path / "fold0-seed0"), *parts[1:5]], "accuracy")
+        atomic.write_csv(tmp_path / "fold0-seed0" / TEST, parts[1].predictions())
+        seal(tmp_path / "fold0-seed0")
+        bootstrap.interval([Run(tmp_path / "fold0-seed0"), *parts[1:5]], "accuracy")
     with pytest.raises(UserError, match="is tested in two of"):
         bootstrap.interval(a + a, "accuracy")

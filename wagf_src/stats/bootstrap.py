@@ -155,12 +155,12 @@ def _aligned(metric, *arms):
         raise UserError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
     if not all(arms):
         raise UserError("an interval needs at least one run, and a difference at least one run of each arm")
-    folds = set(map(fold, sum(arms, []))) - {None}
+    folds = {run.fold for run in sum(arms, [])} - {None}
     by_seed = [{} for _ in arms]
     for runs, sets in zip(arms, by_seed):
         for seed in dict.fromkeys(run.seed for run in runs):
-            parts = sorted((run for run in runs if run.seed == seed), key=lambda run: str(fold(run)))
-            if missing := folds - set(map(fold, parts)):
+            parts = sorted((run for run in runs if run.seed == seed), key=lambda run: str(run.fold))
+            if missing := folds - {run.fold for run in parts}:
                 raise UserError(f"{runs[0].arm}: fold {min(missing)} of seed {seed} has no finished run; make it first")
             sets[seed] = _joined(tuple(map(_read, parts)))
     first, *others = [predictions for sets in by_seed for predictions in sets.values()]
@@ -170,10 +170,6 @@ def _aligned(metric, *arms):
                 f"{other.name} and {first.name} were tested on different images: compare runs of one test_seed"
             )
     return by_seed
-
-
-def fold(run: Run) -> int | None:
-    return getattr(run, "fold", None)
 
 
 def _read(run):

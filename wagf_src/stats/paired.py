@@ -55,7 +55,7 @@ def direction_test(
     p = np.nan if np.isnan(value) else (1 + further) / (1 + resamples)
     y, probabilities = bootstrap.aligned(runs_a, metric)
     n_seeds = min(len(probabilities), len({run.seed for run in runs_b}))
-    n_folds = len({bootstrap.fold(run) for run in runs_a})
+    n_folds = len({run.fold for run in runs_a})
     return Difference(value, *bootstrap.percentiles(values, value, level), float(p), len(y), n_seeds, n_folds)
 
 
