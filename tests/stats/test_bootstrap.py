@@ -4,6 +4,7 @@ import math
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from fabricate import LADDER, fabricate, seal
 
@@ -20,7 +21,7 @@ def in_folds(run, folder, n=5):
     for fold in range(n):
         path = folder / f"{run.arm}-fold{fold}-seed{run.seed}"
         path.mkdir(parents=True)
-        atomic.write_csv(path / TEST, run.predictions()[fold::n])
+        atomic.write_csv(path / TEST, pd.read_csv(run.path / TEST, dtype=str)[fold::n])
         atomic.write_json(path / "run.json", run.info | {"fold": fold})
         seal(path)
         parts.append(Run(path))

@@ -30,7 +30,7 @@ def answers(monkeypatch):
         ids, y = np.array([f"{i:05d}" for i in range(hits.shape[1])]), np.full(hits.shape[1], 5)
         contents = [(ids, y, np.eye(7)[np.where(right, 5, 4)]) for right in hits]
         return [
-            SimpleNamespace(content=c, seed=k, arm="arm", path=SimpleNamespace(name="run"))
+            SimpleNamespace(content=c, fold=None, seed=k, arm="arm", path=SimpleNamespace(name="run"))
             for k, c in enumerate(contents)
         ]
 
