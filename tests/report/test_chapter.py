@@ -1,0 +1,35 @@
+"""What chapters are made of: tables read once, figures stamped and saved, one line where something is missing."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from fabricate import fabricate
+
+from wagf_src.errors import UserError
+from wagf_src.report.chapter import Chapter
+
+
+def test_chapter_shows_what_there_is(results_dir):
+    fabricate(results_dir / "own" / "runs", ("mobilenetv2-base",))
+    file = results_dir / "own" / "tables" / "grim.csv"
+    file.parent.mkdir()
+    pd.DataFrame({"a": [1.0]}).to_csv(file, index=False)
+    chapter = Chapter("own")
+    table = chapter.table("grim")
+    file.unlink()
+    assert chapter.table("grim") is table and table["a"].tolist() == [1.0]
+    assert chapter.provenance.startswith("SYNTHETIC; 64 px; MobileNetV2")
+    assert chapter.rests_on("One seed.").data == f"**This page rests on:** {chapter.provenance}. One seed."
+    assert chapter.answer("yes.").data == "**Answer**: yes."
+    assert chapter.text("a").data == "a" and "<td>1.0</td>" in chapter.show(table).data
+    figure = chapter.figure("dots", plt.figure())
+    assert any(t.get_text().startswith("SYNTHETIC DATA") for t in figure.texts)
+    assert not any("SYNTHETIC" in t.get_text() for t in chapter.figure("x", plt.figure(), "published").texts)
+    assert {p.name for p in (results_dir / "own" / "figures").iterdir()} == {"dots.png", "x.png"}
+
+
+def test_what_is_missing_is_said_in_one_line(results_dir):
+    with pytest.raises(UserError, match="no finished run in results/none/runs"):
+        Chapter("none").rests_on()
+    with pytest.raises(UserError, match="no table grim of profile none; make it with"):
+        Chapter("none").table("grim")

@@ -1,0 +1,51 @@
+"""What every chapter does in a line: read a table, show a figure, say a computed sentence."""
+
+from functools import cached_property
+
+import pandas as pd
+from IPython.display import Markdown
+
+from wagf_src.report import figures, output, tables
+from wagf_src.runs import Run, load_runs, provenance_line
+
+
+class Chapter:
+    """The tables, runs and figures of a profile, as its chapters show them.
+
+    Args:
+        profile: name of a profile, as in ``notebooks/profiles``.
+    """
+
+    def __init__(self, profile: str):
+        self.profile, self._tables = profile, {}
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The profile's own runs, else the committed ones; UserError if there are none."""
+        return load_runs(self.profile)
+
+    @cached_property
+    def provenance(self) -> str:
+        """One line that says what the profile's own results rest on."""
+        return provenance_line(self.runs)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of ``report.tables``, read once; UserError if it was not made."""
+        if name not in self._tables:
+            self._tables[name] = tables.read(self.profile, name)
+        return self._tables[name]
+
+    def figure(self, name: str, figure, provenance: str | None = None):
+        """A Matplotlib figure stamped with what it rests on (the profile's runs unless said otherwise) and saved."""
+        output.save_figure(figures.stamp(figure, provenance or self.provenance), name, self.profile)
+        return figure
+
+    def rests_on(self, note: str = "") -> Markdown:
+        """The line that opens a chapter's evidence, with a note of whole sentences."""
+        return Markdown(f"**This page rests on:** {self.provenance}. {note}".rstrip())
+
+    @staticmethod
+    def answer(sentences: str) -> Markdown:
+        return Markdown(f"**Answer**: {sentences}")
+
+    text, show = Markdown, staticmethod(figures.table)
