@@ -5,8 +5,9 @@ from functools import cached_property
 import pandas as pd
 from IPython.display import Markdown
 
-from wagf_src.report import figures, output, tables
-from wagf_src.runs import Run, load_runs, provenance_line
+from wagf_src.profile import Profile
+from wagf_src.report import evidence, figures, output, tables
+from wagf_src.runs import Run, load_runs, provenance_line, real_profiles
 
 
 class Chapter:
@@ -25,9 +26,19 @@ class Chapter:
         return load_runs(self.profile)
 
     @cached_property
+    def settings(self) -> Profile:
+        """The profile's settings."""
+        return evidence.collect(self.profile, {}).settings
+
+    @cached_property
     def provenance(self) -> str:
         """One line that says what the profile's own results rest on."""
         return provenance_line(self.runs)
+
+    @cached_property
+    def conditions(self) -> dict[str, list[Run]]:
+        """The real runs of every profile that has some."""
+        return real_profiles()
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of ``report.tables``, read once; UserError if it was not made."""
@@ -36,7 +47,12 @@ class Chapter:
         return self._tables[name]
 
     def figure(self, name: str, figure, provenance: str | None = None):
-        """A Matplotlib figure stamped with what it rests on (the profile's runs unless said otherwise) and saved."""
+        """A Matplotlib figure stamped with what it rests on (the profile's runs unless said otherwise) and saved.
+
+        None, as plots return it for no rows, becomes a line that says so.
+        """
+        if figure is None:
+            return Markdown("Nothing to draw yet.")
         output.save_figure(figures.stamp(figure, provenance or self.provenance), name, self.profile)
         return figure
 
@@ -48,4 +64,9 @@ class Chapter:
     def answer(sentences: str) -> Markdown:
         return Markdown(f"**Answer**: {sentences}")
 
-    text, show = Markdown, staticmethod(figures.table)
+    @staticmethod
+    def show(frame: pd.DataFrame, otherwise: str = "Nothing to show yet."):
+        """A data frame as a table for people, or ``otherwise`` where it has no rows."""
+        return figures.table(frame) if len(frame) else Markdown(otherwise)
+
+    text = Markdown
