@@ -1,5 +1,7 @@
 """Batch normalisation by the one kernel that TensorFlow has for it."""
 
+import functools
+
 import keras
 
 
@@ -22,18 +24,20 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
-        same = {
-            "x": inputs, "scale": tf.convert_to_tensor(self.gamma), "offset": tf.convert_to_tensor(self.beta),
-            "epsilon": self.epsilon,
-        }  # fmt: skip
+        # The native variables: Keras's operators on its own would double the time of building the graph.
+        gamma, beta, moving_mean, moving_variance = (
+            v.value for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        )
+        kernel = functools.partial(
+            tf.raw_ops.FusedBatchNormV3, x=inputs, scale=gamma, offset=beta, epsilon=self.epsilon
+        )
         if not training or not self.trainable:
-            mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
-            return tf.raw_ops.FusedBatchNormV3(mean=mean, variance=variance, is_training=False, **same).y
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(mean=[], variance=[], is_training=True, **same)
-        n = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
-        variance *= (n - 1) / n  # the kernel divides by n - 1, Keras by n
-        self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1 - self.momentum))
-        self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1 - self.momentum))
+            return kernel(mean=moving_mean, variance=moving_variance, is_training=False).y
+        outputs, mean, variance, *_ = kernel(mean=[], variance=[], is_training=True)
+        # The kernel divides by n - 1, Keras by n.
+        variance *= 1 - inputs.shape[-1] / tf.size(inputs, out_type=tf.float32)
+        for moving, new in ((moving_mean, mean), (moving_variance, variance)):
+            moving.assign_add((new - moving) * (1 - self.momentum))
         return outputs
 
     def _fits_kernel(self, inputs):
@@ -57,7 +61,8 @@ def with_fused_batch_normalization(model: keras.Model) -> keras.Model:
 
     Returns:
         The same network by class, layer names, weights, order of weights, trainable flags and momentum, with variables
-        of its own. A compiled network is returned compiled, with an optimizer that starts afresh.
+        of its own. Old .h5 files of the plain network load into it; a .weights.h5, where Keras names layers by their
+        class, must be loaded before. A compiled network is returned compiled, with an optimizer that starts afresh.
     """
     copy = keras.models.clone_model(model, clone_function=_copied_layer, recursive=True)
     copy.set_weights(model.get_weights())
