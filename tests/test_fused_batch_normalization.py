@@ -170,6 +170,7 @@ def test_config_is_kerass():
 @pytest.mark.skipif(not TENSORFLOW, reason="the process that starts the other one")
 def test_on_jax():
     pytest.importorskip("jax")
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-k", "kerass_to_rounding or frozen_layer or takes", __file__]
+    tests = "kerass_to_rounding or frozen_layer or takes"
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-k", tests, __file__]
     done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
