@@ -185,6 +185,32 @@ def test_built_training_state_changes_nothing_but_the_number_of_graphs():
         assert models[0].written > models[1].written == 1
 
 
+TWO_DEVICES = """
+import numpy as np, tensorflow as tf
+cpu, half = tf.config.list_physical_devices("CPU")[0], tf.config.LogicalDeviceConfiguration()
+tf.config.set_logical_device_configuration(cpu, [half, half])
+import keras
+from wagf_src.optimizers import FlatAdam
+x, y = np.random.default_rng(0).normal(size=(40, 5)).astype("float32"), np.arange(40) % 3
+weights = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    with strategy.scope():
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="softmax")])
+        model.compile(FlatAdam(0.02, weight_decay=0.1), "sparse_categorical_crossentropy")
+    model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+    weights.append(model.get_weights())
+for one, two in zip(*weights):
+    np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+"""
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+def test_two_devices_train_as_one_does():
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the process that starts the other one")
 @pytest.mark.timeout(300)
 def test_on_jax():

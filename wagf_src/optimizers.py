@@ -91,6 +91,7 @@ class FlatAdam(keras.optimizers.Optimizer):
                 for g, v in zip(grads, variables, strict=True)
             ]
         )
+        gradient = _sum_over_devices(gradient)
         step = ops.cast(self.iterations + 1, "float32")
         rate = rate * ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
         mean = self.mean + (gradient - self.mean) * (1 - self.beta_1)
@@ -109,6 +110,17 @@ class FlatAdam(keras.optimizers.Optimizer):
             "epsilon": self.epsilon,
             "no_decay": list(self.no_decay),
         }
+
+
+def _sum_over_devices(gradient):
+    """Under ``tf.distribute`` every device has the gradient of its own part of the batch."""
+    if keras.backend.backend() != "tensorflow":
+        return gradient
+    import tensorflow as tf
+
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return gradient
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradient)
 
 
 def _size(variable):
