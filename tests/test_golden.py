@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wagf_src import fast, paths
+from wagf_src import paths
 from wagf_src.arms import arm_label, order_key, parse_arm, split_run
 from wagf_src.classes import CLASSES
 from wagf_src.data import augmentation, dataset, ham10000, protocol
@@ -30,7 +30,7 @@ from wagf_src.report.tables import TABLES
 from wagf_src.runs import PROBABILITY_COLUMNS, Run, truth_and_probabilities, validation_predictions
 from wagf_src.stats import bootstrap, calibration, metrics, paired, separability
 from wagf_src.stats.metrics import METRICS
-from wagf_src.train import trainer
+from wagf_src.train import staging, trainer
 from wagf_src.train.frozen_features import frozen_features
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -188,7 +188,7 @@ def statistics_now(name, base, full):
     answers = {"runs": {}, "arms": {}}
     runs = {arm: [] for arm in (base, full)}
     for run_name in reference_runs(name):
-        arm, _ = split_run(run_name)
+        arm, _, _ = split_run(run_name)
         if arm in runs:
             run = load_run(name, run_name)
             runs[arm].append(run)
@@ -251,7 +251,6 @@ def prepare_training(settings):
     pass
 
     data = dataset.load(settings)
-    fast.enable()
     if settings.train == "frozen":
         # The backbone's random weights are those of seed 0, drawn once for all runs.
         keras.utils.set_random_seed(0)
@@ -265,7 +264,7 @@ def initial_weights(settings, data, run):
 
     pass
 
-    arm, seed = parse_arm(split_run(run)[0]), split_run(run)[1]
+    arm, seed = parse_arm(split_run(run)[0]), split_run(run)[2]
     if arm.modules == "probe":
         return None
     keras.utils.set_random_seed(seed)
@@ -284,7 +283,7 @@ def train_now(name, run):
     settings = trained_profile(name)
     data = prepare_training(settings)
     answers = {"images": data.image_digest, "initial": initial_weights(settings, data, run)}
-    finished = Run(trainer.train(settings, run))
+    finished = Run(staging.train(settings, run))
     arrays = finished.features() | finished.attention()
     answers |= {
         "history": finished.history().drop(columns="seconds").to_dict("list"),

@@ -239,13 +239,15 @@ def parse_arm(name: str) -> Arm:
     return Arm(**part | {"name": name, "weights": "none" if part["weights"] else None, "learning_rate": rate})
 
 
-def split_run(run: str) -> tuple[str, int]:
-    """``"<arm>-seed<k>"`` to ``(arm, k)``."""
-    match = re.fullmatch(r"(.+)-seed(\d+)", run)
+def split_run(run: str) -> tuple[str, int | None, int]:
+    """``"<arm>[-fold<f>]-seed<k>"`` to ``(arm, f or None, k)``."""
+    match = re.fullmatch(r"(.+?)(?:-fold(\d+))?-seed(\d+)", run)
     if not match:
-        raise UserError(f"unknown run {run!r}; a run is named <arm>-seed<k>, for instance mobilenetv2-base-seed0")
+        raise UserError(
+            f"unknown run {run!r}; a run is named <arm>-seed<k> or <arm>-fold<f>-seed<k>, for instance mobilenetv2-base-seed0"
+        )
     parse_arm(match[1])
-    return match[1], int(match[2])
+    return match[1], None if match[2] is None else int(match[2]), int(match[3])
 
 
 def order_key(name: str) -> tuple:

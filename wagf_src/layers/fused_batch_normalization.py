@@ -1,6 +1,7 @@
 """Batch normalisation by the one kernel that TensorFlow has for it."""
 
 import functools
+import random
 
 import keras
 
@@ -64,7 +65,10 @@ def with_fused_batch_normalization(model: keras.Model) -> keras.Model:
         of its own. Old .h5 files of the plain network load into it; a .weights.h5, where Keras names layers by their
         class, must be loaded before. A compiled network is returned compiled, with an optimizer that starts afresh.
     """
+    # The copy's initial values are overwritten: they must not move the stream that later layers draw theirs from.
+    stream = random.getstate()
     copy = keras.models.clone_model(model, clone_function=_copied_layer, recursive=True)
+    random.setstate(stream)
     copy.set_weights(model.get_weights())
     _copy_trainable(model, copy)
     return copy

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from wagf_src.batches import batches
+from wagf_src.train.batches import batches
 
 rng = np.random.default_rng(0)
 N = 83

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from wagf_src.first_step import build_training_state
-from wagf_src.optimizers import FlatAdam
+from wagf_src.train.first_step import build_training_state
+from wagf_src.train.optimizers import FlatAdam
 
 STEPS, BATCH = 5, 8
 JAX_TESTS = "(five_steps and cosine) or printed or resumes or not_a_number"
@@ -190,7 +190,7 @@ import numpy as np, tensorflow as tf
 cpu, half = tf.config.list_physical_devices("CPU")[0], tf.config.LogicalDeviceConfiguration()
 tf.config.set_logical_device_configuration(cpu, [half, half])
 import keras
-from wagf_src.optimizers import FlatAdam
+from wagf_src.train.optimizers import FlatAdam
 x, y = np.random.default_rng(0).normal(size=(40, 5)).astype("float32"), np.arange(40) % 3
 weights = []
 for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
