@@ -153,6 +153,7 @@ def test_chapters_are_rendered_together_the_scorecard_last(folders, tmp_path, mo
     notebooks, note = tmp_path / "notebooks", tmp_path / "note"
     notebooks.mkdir()
     monkeypatch.setattr(paths, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(chapters.tables, "TABLES", {})
     wait = "import time; time.sleep(1)\n"
     chapter(notebooks / "z.ipynb", wait + f'import pathlib; pathlib.Path("{note}").write_text(profile)')
     chapter(notebooks / "scorecard.ipynb", f'print(open("{note}").read().upper(), 40 + 2)')
