@@ -2,14 +2,16 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import made_up_splits
+from fabricate import fabricate, made_up_splits
 from matplotlib.colors import to_rgb
 
+from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES
 from wagf_src.report import figures
 from wagf_src.stats import metrics, splits
@@ -34,7 +36,14 @@ def history(epochs=5):
     return pd.DataFrame({"epoch": epoch} | columns)
 
 
+def made_up_run(arm="mobilenetv2-base", seed=0, n=5):
+    """As much of a run as its curves need; the third epoch was kept."""
+    info = {"best_epoch": min(n, 3)}
+    return SimpleNamespace(arm=arm, seed=seed, info=info, history=lambda: history(n))
+
+
 LONG = "DenseNet-121 + SA + GF + SaFA (strided convolution for the wavelet, random initialisation)"
+LONG_ARM = "densenet121-wagf-described-conv-random"
 LADDER = pd.DataFrame(
     {
         "label": ["(i)", LONG, "not run"],
@@ -60,7 +69,14 @@ RECALL = pd.DataFrame(
     columns=["label", "class", "n_test", "recall", "ci_low", "ci_high"],
 )
 SELECTION = pd.DataFrame(
-    {"label": ["a", LONG], "kept": [80.0, 81], "last": [79.0, 81], "best": [82.0, 81], "low": 78.0, "high": 83.0}
+    {
+        "arm": ["mobilenetv2-base", LONG_ARM],
+        "kept": [80.0, 81],
+        "last": [79.0, 81],
+        "best": [82.0, 81],
+        "low": 78.0,
+        "high": 83.0,
+    }
 )
 Y, P = predictions()
 POINTS = np.random.default_rng(1).normal(size=(len(Y), 3))
@@ -79,7 +95,7 @@ EVERY_FIGURE = {
         POINTS, Y, ["component 1 (27%)", "component 2 (11%)", "component 3 (8%)"]
     ),
     "projections": lambda: figures.projections([("once", POINTS[:, :2], "x", "y")] * 3, Y),
-    "training_curves": lambda: figures.training_curves({LONG: [(history(), 3)], "short": [(history(1), 1)] * 2}),
+    "training_curves": lambda: figures.training_curves([made_up_run(LONG_ARM), *(made_up_run(n=1) for _ in "ab")]),
     "selection": lambda: figures.selection(SELECTION),
     "reliability": lambda: figures.reliability(ARMS),
     "roc_pr": lambda: figures.roc_pr(ARMS),
@@ -150,17 +166,40 @@ def test_ladder_draws_each_value_at_its_row():
     ax = figures.accuracy_ladder(LADDER).axes[0]
     labels = {t.get_text().replace("\n", " "): y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
     assert list(labels) == list(LADDER["label"]) and labels["(i)"] > labels[LONG]
-    dots = ax.containers[0].lines[0]
-    assert list(zip(dots.get_xdata(), dots.get_ydata(), strict=True)) == [(85.0, labels["(i)"]), (88.0, labels[LONG])]
+    (dots,) = [line for line in ax.lines if line.get_marker() == "o"]
+    drawn = sorted(zip(dots.get_xdata(), dots.get_ydata(), strict=True))
+    assert drawn == [(85.0, labels["(i)"]), (88.0, labels[LONG])]
+    bars = [line.get_xdata() for line in ax.lines if line.get_marker() == "None"]
+    assert {(np.nanmin(x), np.nanmax(x)) for x in bars} == {(83.0, 87.0), (86.0, 90.0)}
     (diamonds,) = [line for line in ax.lines if line.get_label() == "paper"]
     assert dict(zip(diamonds.get_ydata(), diamonds.get_xdata(), strict=True))[labels["not run"]] == 90.75
 
 
 def test_differences_fill_what_excludes_zero():
     ax = figures.differences(DIFFERENCES).axes[0]
-    drawn = {c.get_label(): c.lines[0].get_xdata().tolist() for c in ax.containers}
+    drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o"}
     assert drawn == {"interval excludes 0": [-3.0], "interval includes 0": [1.0]}
     assert {"p = 0.400", "p < 0.001"} <= set(texts(ax.figure))
+
+
+def test_recalls_stand_at_their_class():
+    frame = RECALL.assign(recall=np.tile(np.arange(7.0), 2), ci_low=np.nan, ci_high=np.nan)
+    ax = figures.class_recall(frame).axes[0]
+    assert [t.get_text() for t in ax.get_xticklabels()] == [f"{c}\nn = 10" for c in CLASSES]
+    for marker in "oD":
+        (dots,) = [line for line in ax.lines if line.get_marker() == marker and len(line.get_xdata()) == 7]
+        assert np.round(dots.get_xdata()).tolist() == dots.get_ydata().tolist() == list(range(7))
+    assert ax.figure.legends[0].get_texts()[1].get_text() == LONG
+
+
+def test_nothing_to_draw():
+    assert figures.accuracy_ladder(LADDER[:0]) is figures.differences(DIFFERENCES[:0]) is None
+    assert figures.decision_curve(pd.DataFrame(), None, {}) is None and figures.always_nv([]) == {}
+
+
+def test_always_nv_is_the_share_of_nevi(tmp_path):
+    runs = fabricate(tmp_path, ("mobilenetv2-base",), counts={"nv": 30, "mel": 10})
+    assert figures.always_nv(runs) == {"always nv, 75.0%": 75.0}
 
 
 def test_confusion_shows_counts_and_shares():
@@ -174,7 +213,7 @@ def test_confusion_shows_counts_and_shares():
 
 
 def test_training_curves_ring_the_kept_epoch():
-    ax = figures.training_curves({"a": [(history(), 3)]}).axes[1]
+    ax = figures.training_curves([made_up_run()]).axes[1]
     rings = [line for line in ax.lines if line.get_marker() == "o"]
     assert [ring.get_xdata().tolist() for ring in rings] == [[3], [3]]
     assert rings[0].get_ydata()[0] == pytest.approx(100 * 0.65)
@@ -275,9 +314,10 @@ def test_p_values_for_tables_and_sentences():
 
 @pytest.mark.parametrize(("arms", "across"), [(4, 1), (5, 2), (12, 2)])
 def test_many_arms_share_lines_and_every_arm_has_both_panels(arms, across):
-    figure = figures.training_curves({f"arm {k}": [(history(), 3)] * 5 for k in range(arms)})
+    names = [f"mobilenetv2-base-lr0.{k:02}" for k in range(1, arms + 1)]
+    figure = figures.training_curves([made_up_run(name, seed) for name in names for seed in range(5)])
     assert len(figure.axes) == 2 * arms
-    assert [ax.get_title(loc="left") for ax in figure.axes[::2]] == [f"arm {k}" for k in range(arms)]
+    assert [ax.get_title(loc="left") for ax in figure.axes[::2]] == [arm_label(name) for name in names]
     assert {ax.get_ylabel() for ax in figure.axes[1::2]} == {"accuracy (%)"}
     columns = {ax.get_subplotspec().colspan.start for ax in figure.axes}
     assert columns == set(range(2 * across)) and figure.get_figheight() < 11
@@ -288,7 +328,7 @@ def test_many_arms_share_lines_and_every_arm_has_both_panels(arms, across):
 def test_selection_puts_every_run_on_its_own_line_in_its_arm():
     frame = pd.DataFrame(
         {
-            "label": ["a", "a", "b", "b", "b"],
+            "arm": ["mobilenetv2-base"] * 2 + ["resnet50-base"] * 3,
             "kept": [80.0, 81, 82, 83, 84],
             "last": 80.0,
             "best": 85.0,
@@ -301,9 +341,10 @@ def test_selection_puts_every_run_on_its_own_line_in_its_arm():
     (kept,) = [line for line in ax.lines if line.get_label().startswith("epoch kept")]
     place = dict(zip(kept.get_xdata(), kept.get_ydata(), strict=True))
     assert len(set(place.values())) == 5  # no two runs on one line
-    assert all(abs(place[x] - arm[label]) < 0.5 for x, label in zip(frame["kept"], frame["label"]))
+    assert all(abs(place[x] - arm[arm_label(name)]) < 0.5 for x, name in zip(frame["kept"], frame["arm"]))
     assert place[80] > place[81] and place[82] > place[83] > place[84]  # seeds from top to bottom
-    assert np.mean([place[80], place[81]]) == pytest.approx(arm["a"]) and place[83] == pytest.approx(arm["b"])
+    assert np.mean([place[80], place[81]]) == pytest.approx(arm["MobileNetV2"])
+    assert place[83] == pytest.approx(arm["ResNet-50"])
 
 
 def test_precision_and_recall_end_at_the_highest_threshold():

@@ -165,6 +165,7 @@ def test_chapters_are_rendered_together_the_scorecard_last(folders, tmp_path, mo
     contents = {"root": "intro", "parts": [{"chapters": [{"file": "chapters/z"}, {"file": "chapters/scorecard"}]}]}
     (tmp_path / "book" / "_toc.yml").write_text(json.dumps(contents))
     (notebooks / "Untitled.ipynb").write_text("a reader's own, not even a notebook")
+    monkeypatch.setattr(chapters.tables, "TABLES", {})
     wait = "import time; time.sleep(1)\n"
     chapter(notebooks / "z.ipynb", wait + f'import pathlib; pathlib.Path("{note}").write_text(profile)')
     chapter(notebooks / "scorecard.ipynb", f'print(open("{note}").read().upper(), 40 + 2)')

@@ -18,24 +18,15 @@ def committed(tmp_path_factory):
         yield evidence.collect(PROFILE, tables.TABLES)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        # protocol, leakage_experiment, calibration, features
-        "protocol_counts",
-        "leakage",
-        "leakage_experiment",
-        "calibration",
-        "decisions",
-        "coverage",
-        "confusion",
-        "separability",
-        "pca_per_batch",
-    ],
-)
+# They show what the processor's own 3-D convolution reads, which is not the same everywhere (tests/golden/README.md).
+OF_THE_MACHINE = {"soft_attention_builds", "soft_attention_sizes"}
+COMMITTED = {file.stem for file in (paths.REFERENCE_DIR / PROFILE / "tables").glob("*.csv")}
+
+
+@pytest.mark.parametrize("name", sorted(COMMITTED & tables.TABLES.keys() - OF_THE_MACHINE))
 def test_committed_table_is_recomputed(committed, name):
-    if name in ("protocol_counts", "leakage") and committed.metadata is None:
-        pytest.skip("needs the metadata of HAM10000 (HAM10000_DIR)")
+    if committed.table(name) is None:
+        pytest.skip("needs HAM10000 (HAM10000_DIR)")
     expected = pd.read_csv(paths.REFERENCE_DIR / PROFILE / "tables" / f"{name}.csv")
     written = pd.read_csv(io.StringIO(committed.table(name).to_csv(index=False)))
     pd.testing.assert_frame_equal(written, expected, check_dtype=False, rtol=1e-5, atol=1e-6)
