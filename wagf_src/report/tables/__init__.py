@@ -84,8 +84,3 @@ def read(profile: str, name: str) -> pd.DataFrame:
             return pd.read_csv(file)
     load_runs(profile)  # says so where there are none to make it from
     raise UserError(f"no table {name} of profile {profile}; make it with `make report PROFILE={profile}`")
-
-
-def stamped(frame: pd.DataFrame, provenance: str) -> pd.DataFrame:
-    """The frame with what it rests on as its last column."""
-    return frame.assign(provenance=provenance)
