@@ -84,11 +84,12 @@ def test_seeds():
 
 
 def test_generator():
-    row = {"class": "df", "target": 8000, "batch": 50, "images_left": 107, "batches": 158, "batches_a_pass": 3}
-    row |= {"whole_passes": 52, "batches_over": 2, "files": 5771, "validation": 1731, "training": 4040}
-    table = pd.DataFrame([row, row | {"class": "mel", "images_left": 1067, "files": 7819}])
+    columns = ["class", "target", "batch", "images left, n", "batches, b", "batches a pass, p", "whole passes"]
+    columns += ["batches over", "files, N", "validation", "training", "provenance"]
+    df = ["df", 8000, 50, 107, 158, 3, 52, 2, 5771, 1731, 4040, "HAM10000"]
+    table = pd.DataFrame([df, ["mel", 8000, 50, 1067, 139, 22, 6, 7, 7819, 2345, 5474, "HAM10000"]], columns=columns)
     assert prose.generator_shown(table)["files, N"].tolist() == ["5,771", "7,819", "13,590"]
-    assert prose.generator_shown(table)["batches, b"].tolist()[:2] == ["158", "158"]
+    assert prose.generator_shown(table)["batches, b"].tolist()[:2] == ["158", "139"]
     text = prose.generator_example(table, COUNTS)
     assert "(8,000 − 107)/50 makes 158 batches" in text and "the last one of 7; 158 = 52 · 3 + 2" in text
     assert "107 + 52 · 107 + 2 · 50 = **5,771** files" in text and "**The table differs from**" in text
