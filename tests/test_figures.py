@@ -1,29 +1,24 @@
 """Figures: they show the numbers given, fit the page, carry their provenance, and can be told apart."""
 
-import json
-import re
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from fabricate import LADDER as LADDER_ARMS
 from fabricate import fabricate, made_up_splits
 from matplotlib.colors import to_rgb
 
+from wagf_src import paths
 from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES
 from wagf_src.report import figures
-from wagf_src.stats import metrics, splits
+from wagf_src.stats import splits
 
 REAL = "HAM10000; 96 px; DenseNet-121 / MobileNetV2; ImageNet weights; end to end, 10 epochs; 3 seeds; CPU, 2 cores"
-
-
-def predictions(seed=0, n=150):
-    rng = np.random.default_rng(seed)
-    y = np.r_[np.arange(7), rng.choice(7, n - 7, p=[0.05, 0.05, 0.1, 0.03, 0.12, 0.6, 0.05])]
-    logits = rng.normal(size=(n, 7)) + 2 * np.eye(7)[y]
-    return y, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 
 def texts(figure):
@@ -40,6 +35,11 @@ def made_up_run(arm="mobilenetv2-base", seed=0, n=5):
     """As much of a run as its curves need; the third epoch was kept."""
     info = {"best_epoch": min(n, 3)}
     return SimpleNamespace(arm=arm, seed=seed, info=info, history=lambda: history(n))
+
+
+def confusion_table(counts):
+    cases = pd.MultiIndex.from_product([CLASSES, CLASSES], names=["true", "predicted"]).to_frame(index=False)
+    return cases.assign(images=np.ravel(counts))
 
 
 LONG = "DenseNet-121 + SA + GF + SaFA (strided convolution for the wavelet, random initialisation)"
@@ -78,9 +78,9 @@ SELECTION = pd.DataFrame(
         "high": 83.0,
     }
 )
-Y, P = predictions()
-POINTS = np.random.default_rng(1).normal(size=(len(Y), 3))
-ARMS = {"DenseNet-121": predictions(), LONG: predictions(1), "linear probe": predictions(2)}
+PROTOCOL, LEAKAGE = (pd.read_csv(paths.REFERENCE_DIR / "protocol" / f"{n}.csv") for n in ("protocol_counts", "leakage"))
+KEPT = tempfile.TemporaryDirectory()  # as long as this module's tests
+RUNS = fabricate(Path(KEPT.name), (*LADDER_ARMS, "mobilenetv2-probe"))
 OFFICIAL = {
     "ISIC-2018 best entry (external data), 88.5%": 88.5,
     "ISIC-2018 best without external data (ensemble), 84.5%": 84.5,
@@ -90,16 +90,19 @@ EVERY_FIGURE = {
     "accuracy_ladder": lambda: figures.accuracy_ladder(LADDER, OFFICIAL),
     "differences": lambda: figures.differences(DIFFERENCES),
     "class_recall": lambda: figures.class_recall(RECALL),
-    "confusion": lambda: figures.confusion(np.arange(49).reshape(7, 7)),
-    "feature_scatter": lambda: figures.feature_scatter(
-        POINTS, Y, ["component 1 (27%)", "component 2 (11%)", "component 3 (8%)"]
-    ),
-    "projections": lambda: figures.projections([("once", POINTS[:, :2], "x", "y")] * 3, Y),
+    "class_counts": lambda: figures.class_counts(PROTOCOL),
+    "populations": lambda: figures.populations(PROTOCOL),
+    "leakage_by_class": lambda: figures.leakage_by_class(LEAKAGE),
+    "split_levels": lambda: figures.split_levels(splits.split_effects(made_up_splits()), made_up_splits()),
+    "confusion": lambda: figures.confusion(confusion_table(np.arange(49).reshape(7, 7))),
+    "feature_scatter": lambda: figures.feature_scatter(RUNS[0]),
+    "feature_embedding": lambda: figures.feature_embedding(RUNS[0]),
+    "feature_batches": lambda: figures.feature_batches(RUNS[0]),
+    "reliability": lambda: figures.reliability(RUNS),
+    "roc_pr": lambda: figures.roc_pr(RUNS),
+    "coverage": lambda: figures.coverage(RUNS),
     "training_curves": lambda: figures.training_curves([made_up_run(LONG_ARM), *(made_up_run(n=1) for _ in "ab")]),
     "selection": lambda: figures.selection(SELECTION),
-    "reliability": lambda: figures.reliability(ARMS),
-    "roc_pr": lambda: figures.roc_pr(ARMS),
-    "coverage": lambda: figures.coverage({name: metrics.coverage_accuracy(*yp) for name, yp in ARMS.items()}),
 }
 
 
@@ -118,13 +121,13 @@ def test_figures_fit_the_page_and_name_their_axes(name):
 
 
 def test_synthetic_figures_are_marked_and_real_ones_not():
-    marked = figures.stamp(EVERY_FIGURE["coverage"](), "SYNTHETIC; 64 px")
+    marked = figures.stamp(EVERY_FIGURE["selection"](), "SYNTHETIC; 64 px")
     assert any(t.startswith("SYNTHETIC DATA") for t in texts(marked))
-    assert not any("SYNTHETIC" in t for t in texts(figures.stamp(EVERY_FIGURE["coverage"](), REAL)))
+    assert not any("SYNTHETIC" in t for t in texts(figures.stamp(EVERY_FIGURE["selection"](), REAL)))
 
 
 def test_long_provenance_is_wrapped():
-    figure = figures.stamp(EVERY_FIGURE["coverage"](), "; ".join([REAL] * 4))
+    figure = figures.stamp(EVERY_FIGURE["selection"](), "; ".join([REAL] * 4))
     figure.draw_without_rendering()
     assert figure.get_tightbbox().x1 < 8.05
 
@@ -202,56 +205,11 @@ def test_always_nv_is_the_share_of_nevi(tmp_path):
     assert figures.always_nv(runs) == {"always nv, 75.0%": 75.0}
 
 
-def test_confusion_shows_counts_and_shares():
-    counts = np.zeros((7, 7))
-    counts[4] = [0, 0, 0, 0, 3, 1, 0]
-    left, right = figures.confusion(counts).axes
-    cells = [{t.get_position(): t.get_text() for t in ax.texts} for ax in (left, right)]
-    assert cells[0][4, 4] == "3" and cells[0][5, 4] == "1" and cells[1][4, 4] == "75" and cells[1][5, 4] == "25"
-    assert cells[1][0, 0] == "–" and cells[0][0, 0] == "0"  # no test image of the class: no share
-    assert any(t.get_text() == "1.5" for t in figures.confusion(counts / 2).axes[0].texts)  # means over seeds
-
-
 def test_training_curves_ring_the_kept_epoch():
     ax = figures.training_curves([made_up_run()]).axes[1]
     rings = [line for line in ax.lines if line.get_marker() == "o"]
     assert [ring.get_xdata().tolist() for ring in rings] == [[3], [3]]
     assert rings[0].get_ydata()[0] == pytest.approx(100 * 0.65)
-
-
-def test_reliability_by_hand():
-    # Ten images at 0.9, eight of them right; five at 0.5, one right; one at 0.3 (too few for a point).
-    p = np.full((16, 7), 0.0)
-    p[:10, 0], p[:10, 1] = 0.9, 0.1
-    p[10:15, 0], p[10:15, 1:6] = 0.5, 0.1
-    p[15, 0], p[15, 1:] = 0.3, 0.7 / 6
-    y = np.array([0] * 8 + [1] * 2 + [0] + [1] * 4 + [0])
-    curve = figures.reliability({"a": (y, p)}, bins=10).axes[0].lines[1]
-    np.testing.assert_allclose(curve.get_xdata(), [50, 90])
-    np.testing.assert_allclose(curve.get_ydata(), [20, 80])
-
-
-def test_roc_by_hand():
-    # Three melanomas at 0.9, 0.6, 0.2; two others at 0.7, 0.1: one found, a false alarm, two found, the last false alarm.
-    p = np.zeros((5, 7))
-    p[:, 4] = [0.9, 0.6, 0.2, 0.7, 0.1]
-    p[:, 5] = 1 - p[:, 4]
-    roc, pr = figures.roc_pr({"a": (np.array([4, 4, 4, 5, 5]), p)}).axes
-    np.testing.assert_allclose(roc.lines[1].get_xdata(), [0, 0, 50, 50, 100])
-    np.testing.assert_allclose(roc.lines[1].get_ydata(), [0, 100 / 3, 100 / 3, 100, 100])
-    assert "share of melanomas, 60.0%" in texts(pr.figure)
-
-
-def test_interactive_scatter_is_self_contained_and_holds_every_image():
-    notes = [f'ISIC_{i:07d}: </script> & "quoted"' for i in range(len(Y))]
-    page = figures.interactive_scatter(POINTS, Y, notes, ["a", "b", "c"], "SYNTHETIC; <64 px>", "turn-1")
-    assert not re.search(r"https?:|src=|import ", page)
-    assert page.count("</script>") == 1  # a note cannot end the script
-    data = json.loads(re.search(r"const data = (\{.*\});", page)[1])
-    assert data["notes"] == notes and data["y"] == Y.tolist() and data["synthetic"]
-    centred = POINTS - POINTS.mean(axis=0)
-    np.testing.assert_allclose(np.array(data["points"]) / 1000, centred / abs(centred).max(), atol=0.0006)
-    assert "SYNTHETIC; &lt;64 px&gt;" in page and page.count('id="turn-1"') == 1 and "aria-label" in page
 
 
 def test_tables_and_percent():
@@ -282,23 +240,6 @@ def test_decision_curve_runs_through_the_means_and_marks_every_rule():
         np.testing.assert_allclose(line.get_xdata(), 100 * np.array(values[column]))
         np.testing.assert_allclose(line.get_ydata(), 100 * np.array(values["accuracy"]) + 1)
         assert [m.get_label() for m in ax.lines[1:4]] == ["a", "b", "c"]
-
-
-def test_split_levels_shows_every_repeat_and_the_mean():
-    repeats = made_up_splits(repeats=4)
-    repeats["name"] = repeats["split"] + "/" + repeats["subset"]
-    levels = splits.split_effects(repeats)
-    rows = {"image/all": "image-level", "lesion/all": "lesion-grouped"}
-    metrics = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
-    figure = figures.split_levels(
-        levels[levels["kind"] == "level"], repeats, metrics, rows, {"nearest": "nearest image"}
-    )
-    assert len(figure.axes) == 2
-    ticks, mean = figure.axes[0].lines[0], figure.axes[0].lines[1]
-    of = repeats[(repeats["classifier"] == "nearest") & repeats["name"].isin(rows)]
-    np.testing.assert_allclose(sorted(ticks.get_xdata()), sorted(100 * of["accuracy"]))
-    np.testing.assert_allclose(sorted(mean.get_xdata()), sorted(100 * of.groupby("name")["accuracy"].mean()))
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["image-level", "lesion-grouped"]
 
 
 def test_p_values_for_tables_and_sentences():
@@ -345,13 +286,3 @@ def test_selection_puts_every_run_on_its_own_line_in_its_arm():
     assert place[80] > place[81] and place[82] > place[83] > place[84]  # seeds from top to bottom
     assert np.mean([place[80], place[81]]) == pytest.approx(arm["MobileNetV2"])
     assert place[83] == pytest.approx(arm["ResNet-50"])
-
-
-def test_precision_and_recall_end_at_the_highest_threshold():
-    """The most confident image is no melanoma: the curve must not jump to precision 1 at recall 0."""
-    p = np.zeros((4, 7))
-    p[:, 4] = [0.9, 0.7, 0.4, 0.1]
-    p[:, 5] = 1 - p[:, 4]
-    pr = figures.roc_pr({"a": (np.array([5, 4, 5, 4]), p)}).axes[1]
-    np.testing.assert_allclose(pr.lines[0].get_xdata(), [100, 50, 50, 0])
-    np.testing.assert_allclose(pr.lines[0].get_ydata(), [50, 100 / 3, 50, 0])

@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from itertools import cycle
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,11 @@ def test_counts_stand_beside_what_is_stated(gathered, metadata):
 
 def test_generator_is_its_simulation(gathered):
     """Batches over the photographs, pass after pass, the last batch of a pass short, until the target is met."""
-    for row in gathered.table("generator").itertuples():
+    names = (
+        "index name target batch images_left batches batches_a_pass whole_passes batches_over files validation training"
+    )
+    for values in gathered.table("generator").itertuples():
+        row = SimpleNamespace(**dict(zip(names.split(), values)))
         sizes = [len(part) for part in np.array_split(np.arange(row.images_left), range(BATCH, row.images_left, BATCH))]
         supply, files = cycle(sizes), row.images_left
         for _ in range(-(-(TARGET - row.images_left) // BATCH)):
@@ -122,7 +127,7 @@ def test_expected_leakage_is_hypergeometric(gathered, metadata):
 def test_by_file_name_photographs_come_first(gathered):
     """``ISIC_`` sorts before ``_``: as many photographs validate as there is room for, the others train."""
     table, left = gathered.table("siblings").set_index("class"), gathered.table("generator").set_index("class")
-    expected = (left["images_left"] - left["validation"]).clip(lower=0)
+    expected = (left["images left, n"] - left["validation"]).clip(lower=0)
     assert table["photographs_trained"].drop("total").to_dict() == expected.to_dict()
     assert expected["df"] == 0 < expected["nv"]
 

@@ -67,7 +67,7 @@ def populations(counts: pd.DataFrame):
         texts = [f"{v:.1f}" if v < 9.95 else f"{v:.0f}" for v in bars.datavalues]
         ax.bar_label(bars, texts, fontsize=7.5, padding=2)
     ax.get_legend().remove()
-    ax.set(xlabel="", ylabel="share of the files (%)", ylim=(0, 1.08 * frame["share"].max()))
+    ax.set(xlabel="class", ylabel="share of the files (%)", ylim=(0, 1.08 * frame["share"].max()))
     ax.grid(axis="x", visible=False)
     legend(figure, ncols=3)
     return figure

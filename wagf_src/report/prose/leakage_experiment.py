@@ -60,7 +60,7 @@ def answer(effects: pd.DataFrame, sizes: pd.DataFrame) -> str:
             f"the share of melanomas found gains {' and '.join(gains)} points by leakage, and changes by "
             f"{' and '.join(changes)} with the population"
         )
-    text = ". ".join(part[0].upper() + part[1:] for part in parts) + "."
+    text = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])]) + "."
     synthetic = effects["provenance"].iloc[0].startswith("SYNTHETIC")
     return ("these are synthetic lesions and say nothing about HAM10000. On them, " if synthetic else "") + text
 

@@ -15,6 +15,7 @@ POOLS = {
     "lesions": "lesions, one image of each",
     "single-image lesions": "lesions photographed once",
 }
+GENERATED = {"files, N": "augmented files", "validation": "validation files", "training": "training files"}
 
 
 def wide(counts: pd.DataFrame) -> pd.DataFrame:
@@ -113,37 +114,24 @@ def seed(seeds: pd.DataFrame) -> str:
 
 def generator_shown(generator: pd.DataFrame) -> pd.DataFrame:
     """The generator's arithmetic class by class, with totals of images and files."""
-    names = {
-        "class": "class",
-        "images_left": "images left, n",
-        "batches": "batches, b",
-        "batches_a_pass": "batches a pass, p",
-        "whole_passes": "whole passes",
-        "batches_over": "batches over",
-        "files": "files, N",
-        "validation": "validation",
-        "training": "training",
-    }
-    total = (
-        generator[["images_left", "files", "validation", "training"]].sum().to_frame().T.assign(**{"class": "total"})
-    )
-    shown = pd.concat([generator, total])[list(names)].rename(columns=names)
+    shown = generator.drop(columns=["target", "batch", "provenance"])
+    total = shown.drop(columns=[c for c in shown if c == "class" or "batches" in c or "passes" in c]).sum()
+    shown.loc[len(shown)] = {"class": "total", **total}
     return shown.map(lambda v: v if isinstance(v, str) else f"{v:,.0f}", na_action="ignore")
 
 
 def generator_example(generator: pd.DataFrame, counts: pd.DataFrame) -> str:
     """The rarest class worked through, and whether the arithmetic agrees with what draws the copies."""
-    g = generator.loc[generator["images_left"].idxmin()]
-    n, batch, p = g["images_left"], g["batch"], g["batches_a_pass"]
-    full = (generator["images_left"] + batch * generator["batches"]).sum()
+    rarest = generator.loc[generator["images left, n"].idxmin()]
+    name, target, batch, n, batches, p, passes, over, files, *_ = rarest
+    full = (generator["images left, n"] + batch * generator["batches, b"]).sum()
     totals = wide(counts)["total"]
-    agree = [generator[c].sum() == totals[f"{q} files"] for c, q in (("files", "augmented"), ("validation",) * 2)]
+    agree = all(generator[c].sum() == totals[q] for c, q in GENERATED.items())
     return (
-        f"For {g['class']}: ({g['target']:,} − {n:,})/{batch} makes {g['batches']:,} batches; a pass over {n:,} "
-        f"photographs is {p:,} batches, the last one of {n - (p - 1) * batch}; {g['batches']:,} = {g['whole_passes']} "
-        f"· {p} + {g['batches_over']}; so {n:,} + {g['whole_passes']} · {n:,} + {g['batches_over']} · {batch} = "
-        f"**{g['files']:,}** files. Had all batches been full, there would be {full:,} files in all. "
-        f"{'The table agrees with' if all(agree) else '**The table differs from**'} `wagf_src.data.protocol`, which "
+        f"For {name}: ({target:,} − {n:,})/{batch} makes {batches:,} batches; a pass over {n:,} photographs is {p:,} "
+        f"batches, the last one of {n - (p - 1) * batch}; {batches:,} = {passes} · {p} + {over}; so {n:,} + {passes} · "
+        f"{n:,} + {over} · {batch} = **{files:,}** files. Had all batches been full, there would be {full:,} files in "
+        f"all. {'The table agrees with' if agree else '**The table differs from**'} `wagf_src.data.protocol`, which "
         "draws the copies."
     )
 

@@ -58,6 +58,24 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "components": features.components,
     "pca_per_batch": features.pca_per_batch,
 }
+TABLES |= {
+    "protocol_counts": protocol.protocol_counts,
+    "generator": protocol.generator,
+    "leakage": protocol.leakage,
+    "siblings": protocol.siblings,
+    "test_seeds": protocol.test_seeds,
+    "near_duplicates": protocol.near_duplicates,
+    "leakage_experiment": leakage_experiment.leakage_experiment,
+    "split_sizes": leakage_experiment.split_sizes,
+    "calibration": calibration.calibration,
+    "confidence": calibration.confidence,
+    "decisions": calibration.decisions,
+    "coverage": calibration.coverage,
+    "confusion": features.confusion,
+    "separability": features.separability_of_arms,
+    "components": features.components,
+    "pca_per_batch": features.pca_per_batch,
+}
 
 
 def write(profile: str) -> None:

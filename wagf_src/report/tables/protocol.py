@@ -57,8 +57,9 @@ def generator(evidence: Evidence) -> pd.DataFrame | None:
         files = n + passes * n + rest * batch
         held = math.floor(0.3 * files)
         rows.append((c, target, batch, n, batches, a_pass, passes, rest, files, held, files - held))
-    names = "class target batch images_left batches batches_a_pass whole_passes batches_over files validation training"
-    return pd.DataFrame(rows, columns=names.split()).assign(provenance=counts["provenance"].iloc[0])
+    columns = ["class", "target", "batch", "images left, n", "batches, b", "batches a pass, p", "whole passes"]
+    columns += ["batches over", "files, N", "validation", "training"]
+    return pd.DataFrame(rows, columns=columns).assign(provenance=counts["provenance"].iloc[0])
 
 
 def leakage(evidence: Evidence) -> pd.DataFrame | None:
