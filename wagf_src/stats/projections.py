@@ -7,7 +7,6 @@ from threadpoolctl import threadpool_limits
 
 from wagf_src.stats.metrics import RELEASED_BATCH
 
-
 # Many small decompositions: threads that wait for each other cost twenty times what they gain.
 one_thread = threadpool_limits.wrap(limits=1)
 
