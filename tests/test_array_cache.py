@@ -32,7 +32,7 @@ def maker(calls):
 
 
 def get(calls):
-    return array_cache.cached("a", ARRAY.shape, np.float16, maker(calls))
+    return array_cache.cached("a", len(ARRAY), np.float16, maker(calls))
 
 
 def test_made_once_with_its_facts(cache):
@@ -71,9 +71,9 @@ def test_an_error_while_making_leaves_nothing(cache):
         raise UserError("the second image is damaged")
 
     with pytest.raises(UserError, match="second image"):
-        array_cache.cached("a", ARRAY.shape, np.float16, broken)
+        array_cache.cached("a", len(ARRAY), np.float16, broken)
     with pytest.raises(ValueError, match="2 rows were made, not 5"):
-        array_cache.cached("a", ARRAY.shape, np.float16, lambda facts: (part for part in [ARRAY[:2]]))
+        array_cache.cached("a", len(ARRAY), np.float16, lambda facts: (part for part in [ARRAY[:2]]))
     assert not list(cache.iterdir())
 
 
@@ -93,7 +93,7 @@ def make(facts):
         if sys.argv[1] == "slow":
             print("made one", flush=True); time.sleep(0.2)
 try:
-    array_cache.cached("big", (64, 1000), np.float32, make)
+    array_cache.cached("big", 64, np.float32, make)
 except UserError as error:
     print("error:", error); sys.exit(2)
 """

@@ -10,7 +10,7 @@ from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
 from wagf_src.runs import Run
-from wagf_src.train import sweep, trainer
+from wagf_src.train import staging, sweep, trainer
 
 pytestmark = pytest.mark.usefixtures("own_results")
 
@@ -34,13 +34,8 @@ def test_a_budget_stops_between_epochs_and_the_same_command_goes_on(own_results,
     assert sweep.train_all(GRID, runs, seconds=0.0) == runs  # no time at all: nothing begun, nothing half done
     assert not (own_results / "grid" / "runs").exists()
 
-    check = trainer._check_budget
-
-    def after_one_epoch(profile, epoch, started, state):
-        check(dataclasses.replace(profile, time_budget_seconds=1e-9 if epoch == 2 else None), epoch, started, state)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "_check_budget", after_one_epoch)
+        patch.setattr(trainer, "_is_over", lambda deadline, epoch: epoch == 2)
         assert sweep.train_all(GRID, runs, seconds=1000.0) == runs
     told = capsys.readouterr()
     assert "after epoch 1 of 2" in told.err and "0 runs finished, 2 left" in told.out
@@ -62,15 +57,15 @@ def test_finished_runs_are_left_alone(own_results, capsys):
 
 def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
     wild = dataclasses.replace(GRID, name="wild", arms=("mobilenetv2-base", "mobilenetv2-sa-described"), seeds=(0,))
-    train = trainer.train
+    train = staging.train
 
-    def failing(profile, run):
+    def failing(profile, run, *_):
         if "base" in run:
             raise UserError("out of luck")
         return train(profile, run)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "train", failing)
+        patch.setattr(staging, "train", failing)
         assert sweep.train_all(wild) == ["mobilenetv2-base-seed0"]
     assert "error: mobilenetv2-base-seed0: out of luck" in capsys.readouterr().err
     with pytest.raises(UserError, match="no run x-seed0"):

@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import FROZEN, LADDER, fabricate, seal
+from fabricate import LADDER, fabricate, seal
 
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.paper import comparisons
 from wagf_src.runs import (
     PROBABILITY_COLUMNS,
     TEST,
@@ -86,82 +85,7 @@ def test_arms_come_in_the_order_of_table_1(tmp_path):
     assert of_arm(runs, "mobilenetv2-probe") == []
 
 
-def test_table_1_rows_name_what_differs():
-    rows = comparisons.table1_rows(list(FROZEN))
-    assert rows[0] == ("MobileNet-v2", "mobilenetv2-base", "MobileNet-v2")
-    assert ("DenseNet-121", None, "DenseNet-121") in rows and ("(iii)", None, "(iii)") in rows
-    assert ("(iii), on MobileNetV2", "mobilenetv2-wagf-described", "(iii)") in rows
-    assert rows[-1] == ("linear probe on MobileNetV2", "mobilenetv2-probe", None)
-
-    rows = comparisons.table1_rows(
-        [
-            "densenet121-base-random",
-            "densenet121-wagf-described-random",
-            "mobilenetv2-base-random",
-            "mobilenetv2-base",
-            "densenet121-wagf-released-random",
-            "densenet121-wagf-described-saliency-random",
-        ]
-    )
-    assert ("MobileNet-v2", "mobilenetv2-base-random", "MobileNet-v2") in rows
-    assert ("MobileNet-v2, the profile's initialisation", "mobilenetv2-base", "MobileNet-v2") in rows
-    assert ("(iii), as released", "densenet121-wagf-released-random", "(iii)") in rows
-    assert rows[-1][1:] == ("densenet121-wagf-described-saliency-random", None)
-
-    rows = comparisons.table1_rows(["densenet121-base", "densenet121-base-lr0.01"])
-    assert ("DenseNet-121", "densenet121-base", "DenseNet-121") in rows
-    assert "learning rate 0.01" in rows[3][0] and rows[3][1] == "densenet121-base-lr0.01"
-
-
-def test_comparisons_differ_in_one_thing():
-    found = comparisons.comparisons(list(LADDER))
-    ladder = [c[1:] for c in found if c[0] == "ladder"]
-    d = "densenet121-"
-    assert ladder[:4] == [
-        ("soft attention", f"{d}sa-described", f"{d}base"),
-        ("gradient-based fusion with the wavelet branch", f"{d}sa-gf-described", f"{d}sa-described"),
-        ("SaFA", f"{d}wagf-described", f"{d}sa-gf-described"),
-        ("all modules together", f"{d}wagf-described", f"{d}base"),
-    ]
-    # Row (ii) was not released: that ladder goes from (i) to (iii).
-    assert ladder[4:] == [
-        ("soft attention (as released)", f"{d}sa-released", f"{d}base"),
-        ("fusion and SaFA together (as released)", f"{d}wagf-released", f"{d}sa-released"),
-        ("all modules together (as released)", f"{d}wagf-released", f"{d}base"),
-    ]
-    assert [c[2:] for c in found if c[0] == "backbone"] == [
-        ("resnet50-base", "mobilenetv2-base"),
-        (f"{d}base", "mobilenetv2-base"),
-        (f"{d}base", "resnet50-base"),
-    ]
-    assert [c[2:] for c in found if c[0] == "reading"] == [
-        (f"{d}sa-described", f"{d}sa-released"),
-        (f"{d}wagf-described", f"{d}wagf-released"),
-    ]
-    assert {c[0] for c in found} == {"ladder", "backbone", "reading"}
-
-    variants = [
-        "mobilenetv2-probe",
-        "mobilenetv2-base",
-        "mobilenetv2-base-random",
-        "mobilenetv2-base-lr0.01",
-        "mobilenetv2-sa-gf-described",
-        "mobilenetv2-sa-gf-described-saliency",
-        "mobilenetv2-sa-gf-described-conv",
-    ]
-    found = [
-        (kind, a.removeprefix("mobilenetv2-"), b.removeprefix("mobilenetv2-"))
-        for kind, _, a, b in comparisons.comparisons(variants)
-    ]
-    assert ("fusion", "sa-gf-described-saliency", "sa-gf-described") in found
-    assert ("branch", "sa-gf-described-conv", "sa-gf-described") in found
-    assert ("training", "base-random", "base") in found and ("training", "base-lr0.01", "base") in found
-    assert ("probe", "base", "probe") in found and ("ladder", "sa-gf-described", "base") in found
-    assert len(found) == 6
-    assert comparisons.comparisons(["mobilenetv2-base"]) == []
-
-
-# --- features -----------------------------------------------------------------------------------------------
+# --- metrics -------------------------------------------------------------------------------------------------
 
 
 def test_features_beyond_half_precision_are_the_largest_value(one):

@@ -1,27 +1,24 @@
 """Figures: they show the numbers given, fit the page, carry their provenance, and can be told apart."""
 
-import json
-import re
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import made_up_splits
+from fabricate import LADDER as LADDER_ARMS
+from fabricate import fabricate, made_up_splits
 from matplotlib.colors import to_rgb
 
+from wagf_src import paths
+from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES
 from wagf_src.report import figures
-from wagf_src.stats import metrics, splits
+from wagf_src.stats import splits
 
 REAL = "HAM10000; 96 px; DenseNet-121 / MobileNetV2; ImageNet weights; end to end, 10 epochs; 3 seeds; CPU, 2 cores"
-
-
-def predictions(seed=0, n=150):
-    rng = np.random.default_rng(seed)
-    y = np.r_[np.arange(7), rng.choice(7, n - 7, p=[0.05, 0.05, 0.1, 0.03, 0.12, 0.6, 0.05])]
-    logits = rng.normal(size=(n, 7)) + 2 * np.eye(7)[y]
-    return y, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 
 def texts(figure):
@@ -34,7 +31,19 @@ def history(epochs=5):
     return pd.DataFrame({"epoch": epoch} | columns)
 
 
+def made_up_run(arm="mobilenetv2-base", seed=0, n=5):
+    """As much of a run as its curves need; the third epoch was kept."""
+    info = {"best_epoch": min(n, 3)}
+    return SimpleNamespace(arm=arm, seed=seed, info=info, history=lambda: history(n))
+
+
+def confusion_table(counts):
+    cases = pd.MultiIndex.from_product([CLASSES, CLASSES], names=["true", "predicted"]).to_frame(index=False)
+    return cases.assign(images=np.ravel(counts))
+
+
 LONG = "DenseNet-121 + SA + GF + SaFA (strided convolution for the wavelet, random initialisation)"
+LONG_ARM = "densenet121-wagf-described-conv-random"
 LADDER = pd.DataFrame(
     {
         "label": ["(i)", LONG, "not run"],
@@ -60,11 +69,18 @@ RECALL = pd.DataFrame(
     columns=["label", "class", "n_test", "recall", "ci_low", "ci_high"],
 )
 SELECTION = pd.DataFrame(
-    {"label": ["a", LONG], "kept": [80.0, 81], "last": [79.0, 81], "best": [82.0, 81], "low": 78.0, "high": 83.0}
+    {
+        "arm": ["mobilenetv2-base", LONG_ARM],
+        "kept": [80.0, 81],
+        "last": [79.0, 81],
+        "best": [82.0, 81],
+        "low": 78.0,
+        "high": 83.0,
+    }
 )
-Y, P = predictions()
-POINTS = np.random.default_rng(1).normal(size=(len(Y), 3))
-ARMS = {"DenseNet-121": predictions(), LONG: predictions(1), "linear probe": predictions(2)}
+PROTOCOL, LEAKAGE = (pd.read_csv(paths.REFERENCE_DIR / "protocol" / f"{n}.csv") for n in ("protocol_counts", "leakage"))
+KEPT = tempfile.TemporaryDirectory()  # as long as this module's tests
+RUNS = fabricate(Path(KEPT.name), (*LADDER_ARMS, "mobilenetv2-probe"))
 OFFICIAL = {
     "ISIC-2018 best entry (external data), 88.5%": 88.5,
     "ISIC-2018 best without external data (ensemble), 84.5%": 84.5,
@@ -74,16 +90,19 @@ EVERY_FIGURE = {
     "accuracy_ladder": lambda: figures.accuracy_ladder(LADDER, OFFICIAL),
     "differences": lambda: figures.differences(DIFFERENCES),
     "class_recall": lambda: figures.class_recall(RECALL),
-    "confusion": lambda: figures.confusion(np.arange(49).reshape(7, 7)),
-    "feature_scatter": lambda: figures.feature_scatter(
-        POINTS, Y, ["component 1 (27%)", "component 2 (11%)", "component 3 (8%)"]
-    ),
-    "projections": lambda: figures.projections([("once", POINTS[:, :2], "x", "y")] * 3, Y),
-    "training_curves": lambda: figures.training_curves({LONG: [(history(), 3)], "short": [(history(1), 1)] * 2}),
+    "class_counts": lambda: figures.class_counts(PROTOCOL),
+    "populations": lambda: figures.populations(PROTOCOL),
+    "leakage_by_class": lambda: figures.leakage_by_class(LEAKAGE),
+    "split_levels": lambda: figures.split_levels(splits.split_effects(made_up_splits()), made_up_splits()),
+    "confusion": lambda: figures.confusion(confusion_table(np.arange(49).reshape(7, 7))),
+    "feature_scatter": lambda: figures.feature_scatter(RUNS[0]),
+    "feature_embedding": lambda: figures.feature_embedding(RUNS[0]),
+    "feature_batches": lambda: figures.feature_batches(RUNS[0]),
+    "reliability": lambda: figures.reliability(RUNS),
+    "roc_pr": lambda: figures.roc_pr(RUNS),
+    "coverage": lambda: figures.coverage(RUNS),
+    "training_curves": lambda: figures.training_curves([made_up_run(LONG_ARM), *(made_up_run(n=1) for _ in "ab")]),
     "selection": lambda: figures.selection(SELECTION),
-    "reliability": lambda: figures.reliability(ARMS),
-    "roc_pr": lambda: figures.roc_pr(ARMS),
-    "coverage": lambda: figures.coverage({name: metrics.coverage_accuracy(*yp) for name, yp in ARMS.items()}),
 }
 
 
@@ -102,13 +121,13 @@ def test_figures_fit_the_page_and_name_their_axes(name):
 
 
 def test_synthetic_figures_are_marked_and_real_ones_not():
-    marked = figures.stamp(EVERY_FIGURE["coverage"](), "SYNTHETIC; 64 px")
+    marked = figures.stamp(EVERY_FIGURE["selection"](), "SYNTHETIC; 64 px")
     assert any(t.startswith("SYNTHETIC DATA") for t in texts(marked))
-    assert not any("SYNTHETIC" in t for t in texts(figures.stamp(EVERY_FIGURE["coverage"](), REAL)))
+    assert not any("SYNTHETIC" in t for t in texts(figures.stamp(EVERY_FIGURE["selection"](), REAL)))
 
 
 def test_long_provenance_is_wrapped():
-    figure = figures.stamp(EVERY_FIGURE["coverage"](), "; ".join([REAL] * 4))
+    figure = figures.stamp(EVERY_FIGURE["selection"](), "; ".join([REAL] * 4))
     figure.draw_without_rendering()
     assert figure.get_tightbbox().x1 < 8.05
 
@@ -150,69 +169,47 @@ def test_ladder_draws_each_value_at_its_row():
     ax = figures.accuracy_ladder(LADDER).axes[0]
     labels = {t.get_text().replace("\n", " "): y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
     assert list(labels) == list(LADDER["label"]) and labels["(i)"] > labels[LONG]
-    dots = ax.containers[0].lines[0]
-    assert list(zip(dots.get_xdata(), dots.get_ydata(), strict=True)) == [(85.0, labels["(i)"]), (88.0, labels[LONG])]
+    (dots,) = [line for line in ax.lines if line.get_marker() == "o"]
+    drawn = sorted(zip(dots.get_xdata(), dots.get_ydata(), strict=True))
+    assert drawn == [(85.0, labels["(i)"]), (88.0, labels[LONG])]
+    bars = [line.get_xdata() for line in ax.lines if line.get_marker() == "None"]
+    assert {(np.nanmin(x), np.nanmax(x)) for x in bars} == {(83.0, 87.0), (86.0, 90.0)}
     (diamonds,) = [line for line in ax.lines if line.get_label() == "paper"]
     assert dict(zip(diamonds.get_ydata(), diamonds.get_xdata(), strict=True))[labels["not run"]] == 90.75
 
 
 def test_differences_fill_what_excludes_zero():
     ax = figures.differences(DIFFERENCES).axes[0]
-    drawn = {c.get_label(): c.lines[0].get_xdata().tolist() for c in ax.containers}
+    drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o"}
     assert drawn == {"interval excludes 0": [-3.0], "interval includes 0": [1.0]}
     assert {"p = 0.400", "p < 0.001"} <= set(texts(ax.figure))
 
 
-def test_confusion_shows_counts_and_shares():
-    counts = np.zeros((7, 7))
-    counts[4] = [0, 0, 0, 0, 3, 1, 0]
-    left, right = figures.confusion(counts).axes
-    cells = [{t.get_position(): t.get_text() for t in ax.texts} for ax in (left, right)]
-    assert cells[0][4, 4] == "3" and cells[0][5, 4] == "1" and cells[1][4, 4] == "75" and cells[1][5, 4] == "25"
-    assert cells[1][0, 0] == "–" and cells[0][0, 0] == "0"  # no test image of the class: no share
-    assert any(t.get_text() == "1.5" for t in figures.confusion(counts / 2).axes[0].texts)  # means over seeds
+def test_recalls_stand_at_their_class():
+    frame = RECALL.assign(recall=np.tile(np.arange(7.0), 2), ci_low=np.nan, ci_high=np.nan)
+    ax = figures.class_recall(frame).axes[0]
+    assert [t.get_text() for t in ax.get_xticklabels()] == [f"{c}\nn = 10" for c in CLASSES]
+    for marker in "oD":
+        (dots,) = [line for line in ax.lines if line.get_marker() == marker and len(line.get_xdata()) == 7]
+        assert np.round(dots.get_xdata()).tolist() == dots.get_ydata().tolist() == list(range(7))
+    assert ax.figure.legends[0].get_texts()[1].get_text() == LONG
+
+
+def test_nothing_to_draw():
+    assert figures.accuracy_ladder(LADDER[:0]) is figures.differences(DIFFERENCES[:0]) is None
+    assert figures.decision_curve(pd.DataFrame(), None, {}) is None and figures.always_nv([]) == {}
+
+
+def test_always_nv_is_the_share_of_nevi(tmp_path):
+    runs = fabricate(tmp_path, ("mobilenetv2-base",), counts={"nv": 30, "mel": 10})
+    assert figures.always_nv(runs) == {"always nv, 75.0%": 75.0}
 
 
 def test_training_curves_ring_the_kept_epoch():
-    ax = figures.training_curves({"a": [(history(), 3)]}).axes[1]
+    ax = figures.training_curves([made_up_run()]).axes[1]
     rings = [line for line in ax.lines if line.get_marker() == "o"]
     assert [ring.get_xdata().tolist() for ring in rings] == [[3], [3]]
     assert rings[0].get_ydata()[0] == pytest.approx(100 * 0.65)
-
-
-def test_reliability_by_hand():
-    # Ten images at 0.9, eight of them right; five at 0.5, one right; one at 0.3 (too few for a point).
-    p = np.full((16, 7), 0.0)
-    p[:10, 0], p[:10, 1] = 0.9, 0.1
-    p[10:15, 0], p[10:15, 1:6] = 0.5, 0.1
-    p[15, 0], p[15, 1:] = 0.3, 0.7 / 6
-    y = np.array([0] * 8 + [1] * 2 + [0] + [1] * 4 + [0])
-    curve = figures.reliability({"a": (y, p)}, bins=10).axes[0].lines[1]
-    np.testing.assert_allclose(curve.get_xdata(), [50, 90])
-    np.testing.assert_allclose(curve.get_ydata(), [20, 80])
-
-
-def test_roc_by_hand():
-    # Three melanomas at 0.9, 0.6, 0.2; two others at 0.7, 0.1: one found, a false alarm, two found, the last false alarm.
-    p = np.zeros((5, 7))
-    p[:, 4] = [0.9, 0.6, 0.2, 0.7, 0.1]
-    p[:, 5] = 1 - p[:, 4]
-    roc, pr = figures.roc_pr({"a": (np.array([4, 4, 4, 5, 5]), p)}).axes
-    np.testing.assert_allclose(roc.lines[1].get_xdata(), [0, 0, 50, 50, 100])
-    np.testing.assert_allclose(roc.lines[1].get_ydata(), [0, 100 / 3, 100 / 3, 100, 100])
-    assert "share of melanomas, 60.0%" in texts(pr.figure)
-
-
-def test_interactive_scatter_is_self_contained_and_holds_every_image():
-    notes = [f'ISIC_{i:07d}: </script> & "quoted"' for i in range(len(Y))]
-    page = figures.interactive_scatter(POINTS, Y, notes, ["a", "b", "c"], "SYNTHETIC; <64 px>", "turn-1")
-    assert not re.search(r"https?:|src=|import ", page)
-    assert page.count("</script>") == 1  # a note cannot end the script
-    data = json.loads(re.search(r"const data = (\{.*\});", page)[1])
-    assert data["notes"] == notes and data["y"] == Y.tolist() and data["synthetic"]
-    centred = POINTS - POINTS.mean(axis=0)
-    np.testing.assert_allclose(np.array(data["points"]) / 1000, centred / abs(centred).max(), atol=0.0006)
-    assert "SYNTHETIC; &lt;64 px&gt;" in page and page.count('id="turn-1"') == 1 and "aria-label" in page
 
 
 def test_tables_and_percent():
@@ -245,23 +242,6 @@ def test_decision_curve_runs_through_the_means_and_marks_every_rule():
         assert [m.get_label() for m in ax.lines[1:4]] == ["a", "b", "c"]
 
 
-def test_split_levels_shows_every_repeat_and_the_mean():
-    repeats = made_up_splits(repeats=4)
-    repeats["name"] = repeats["split"] + "/" + repeats["subset"]
-    levels = splits.split_effects(repeats)
-    rows = {"image/all": "image-level", "lesion/all": "lesion-grouped"}
-    metrics = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
-    figure = figures.split_levels(
-        levels[levels["kind"] == "level"], repeats, metrics, rows, {"nearest": "nearest image"}
-    )
-    assert len(figure.axes) == 2
-    ticks, mean = figure.axes[0].lines[0], figure.axes[0].lines[1]
-    of = repeats[(repeats["classifier"] == "nearest") & repeats["name"].isin(rows)]
-    np.testing.assert_allclose(sorted(ticks.get_xdata()), sorted(100 * of["accuracy"]))
-    np.testing.assert_allclose(sorted(mean.get_xdata()), sorted(100 * of.groupby("name")["accuracy"].mean()))
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["image-level", "lesion-grouped"]
-
-
 def test_p_values_for_tables_and_sentences():
     assert [figures.p_value(p) for p in (0.0123, 0.001, 0.0009, 1.0, np.nan)] == [
         "0.012",
@@ -275,9 +255,10 @@ def test_p_values_for_tables_and_sentences():
 
 @pytest.mark.parametrize(("arms", "across"), [(4, 1), (5, 2), (12, 2)])
 def test_many_arms_share_lines_and_every_arm_has_both_panels(arms, across):
-    figure = figures.training_curves({f"arm {k}": [(history(), 3)] * 5 for k in range(arms)})
+    names = [f"mobilenetv2-base-lr0.{k:02}" for k in range(1, arms + 1)]
+    figure = figures.training_curves([made_up_run(name, seed) for name in names for seed in range(5)])
     assert len(figure.axes) == 2 * arms
-    assert [ax.get_title(loc="left") for ax in figure.axes[::2]] == [f"arm {k}" for k in range(arms)]
+    assert [ax.get_title(loc="left") for ax in figure.axes[::2]] == [arm_label(name) for name in names]
     assert {ax.get_ylabel() for ax in figure.axes[1::2]} == {"accuracy (%)"}
     columns = {ax.get_subplotspec().colspan.start for ax in figure.axes}
     assert columns == set(range(2 * across)) and figure.get_figheight() < 11
@@ -288,7 +269,7 @@ def test_many_arms_share_lines_and_every_arm_has_both_panels(arms, across):
 def test_selection_puts_every_run_on_its_own_line_in_its_arm():
     frame = pd.DataFrame(
         {
-            "label": ["a", "a", "b", "b", "b"],
+            "arm": ["mobilenetv2-base"] * 2 + ["resnet50-base"] * 3,
             "kept": [80.0, 81, 82, 83, 84],
             "last": 80.0,
             "best": 85.0,
@@ -301,16 +282,7 @@ def test_selection_puts_every_run_on_its_own_line_in_its_arm():
     (kept,) = [line for line in ax.lines if line.get_label().startswith("epoch kept")]
     place = dict(zip(kept.get_xdata(), kept.get_ydata(), strict=True))
     assert len(set(place.values())) == 5  # no two runs on one line
-    assert all(abs(place[x] - arm[label]) < 0.5 for x, label in zip(frame["kept"], frame["label"]))
+    assert all(abs(place[x] - arm[arm_label(name)]) < 0.5 for x, name in zip(frame["kept"], frame["arm"]))
     assert place[80] > place[81] and place[82] > place[83] > place[84]  # seeds from top to bottom
-    assert np.mean([place[80], place[81]]) == pytest.approx(arm["a"]) and place[83] == pytest.approx(arm["b"])
-
-
-def test_precision_and_recall_end_at_the_highest_threshold():
-    """The most confident image is no melanoma: the curve must not jump to precision 1 at recall 0."""
-    p = np.zeros((4, 7))
-    p[:, 4] = [0.9, 0.7, 0.4, 0.1]
-    p[:, 5] = 1 - p[:, 4]
-    pr = figures.roc_pr({"a": (np.array([5, 4, 5, 4]), p)}).axes[1]
-    np.testing.assert_allclose(pr.lines[0].get_xdata(), [100, 50, 50, 0])
-    np.testing.assert_allclose(pr.lines[0].get_ydata(), [50, 100 / 3, 50, 0])
+    assert np.mean([place[80], place[81]]) == pytest.approx(arm["MobileNetV2"])
+    assert place[83] == pytest.approx(arm["ResNet-50"])

@@ -34,12 +34,29 @@ def test_source_is_stripped_valid_and_parameterized(path):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
 def test_figures_have_alt_text_and_caption(path):
     for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and "figures.stamp" in cell.source:
+        if cell.cell_type == "code" and ("figures.stamp" in cell.source or "chapter.figure(" in cell.source):
             mystnb = cell.metadata.get("mystnb", {})
             assert len(mystnb.get("image", {}).get("alt", "")) > 20, cell.source[:80]
             assert mystnb.get("figure", {}).get("caption") and mystnb["figure"].get("name", "").startswith("fig-")
             # Every output of the cell would get the caption and the name.
             assert "display(" not in cell.source and "print(" not in cell.source
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_chapters_only_show(path):
+    nb = nbformat.read(path, as_version=4)
+    code = [c for c in nb.cells if c.cell_type == "code"]
+    text = "\n".join(c.source for c in code)
+    if "Chapter(profile)" not in text:
+        pytest.skip("not yet moved")
+    assert sum(bool(line.strip()) for line in text.splitlines()) <= 40
+    assert not re.search(r"^\s*(def|class) |lambda|csv", text, re.M)
+    imported = re.findall(r"^(?:from|import) (\S+)", text, re.M)
+    assert all(name.startswith(("wagf_src.report", "IPython")) for name in imported), imported
+    # Parameters are hidden and code is folded; the first screen is the question and its answer.
+    assert all({"hide-input", "remove-input", "remove-cell"} & set(c.metadata.get("tags", [])) for c in code)
+    assert "\n## Question\n" in nb.cells[0].source and nb.cells[1] is code[0] and nb.cells[2] is code[1]
+    assert "chapter.answer(" in code[1].source
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)

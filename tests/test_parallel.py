@@ -25,7 +25,6 @@ from wagf_src.models.classifier import build_model, gradient_weights, with_input
 from wagf_src.models.device import AffineTransform, DeviceArray
 from wagf_src.profile import Profile
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
-from wagf_src.train import trainer
 
 pytestmark = pytest.mark.timeout(900)
 ARM, SIZE, FILES, STEPS = "mobilenetv2-wagf-described-saliency", 64, 16, 4
@@ -78,6 +77,8 @@ def curve(rate, strategy=None) -> dict:
 
 def finished_run(strategy) -> list[int]:
     """``training.train`` as it is, inside a strategy's scope: test images, and finite predictions of them."""
+    from wagf_src.train import staging
+
     paths.RESULTS_DIR = Path(os.environ["WAGF_CACHE_DIR"]) / "results"
     profile = Profile(
         name="p",
@@ -94,7 +95,7 @@ def finished_run(strategy) -> list[int]:
         learning_rate=0.001,
     )
     with strategy.scope():
-        run = Run(trainer.train(profile, "mobilenetv2-base-seed0"))
+        run = Run(staging.train(profile, "mobilenetv2-base-seed0"))
     finite = np.isfinite(run.predictions()[PROBABILITY_COLUMNS]).all(axis=1)
     return [run.info["data"]["n_test"], int(finite.sum())]
 

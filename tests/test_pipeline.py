@@ -22,7 +22,7 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
 from wagf_src.report import chapters, output, publish, staleness
 from wagf_src.runs import TEST, load_runs, provenance_line
-from wagf_src.train.finish import finish_run
+from wagf_src.train import staging
 
 
 @pytest.fixture
@@ -117,22 +117,22 @@ def test_a_run_appears_whole_or_not_at_all(folders):
     fabricate.fabricate(work, arms=["mobilenetv2-base"])
     os.replace(work / run, work / "staging")
     with pytest.raises(UserError, match="no executed notebook"):
-        finish_run(profile, run)
+        staging.finish(profile, run)
     notebook(work / "train.ipynb")
     file = work / "staging" / TEST
     whole = file.read_bytes()
     frame = pd.read_csv(file)
     file.write_bytes(whole[:-100])
     with pytest.raises(UserError, match=r"staging/predictions\.csv\.gz was changed by hand or cut"):
-        finish_run(profile, run)
+        staging.finish(profile, run)
     frame[:-1].to_csv(file, index=False)
     fabricate.seal(work / "staging")
     with pytest.raises(UserError, match="not complete"):
-        finish_run(profile, run)
+        staging.finish(profile, run)
     assert not (folders / "demo" / "runs").exists()
     file.write_bytes(whole)
     fabricate.seal(work / "staging")
-    finish_run(profile, run)
+    staging.finish(profile, run)
     assert {TEST, "run.json", "train.ipynb"} <= {p.name for p in (folders / "demo" / "runs" / run).iterdir()}
     load_runs("demo")[0].check()
     assert not work.exists() and [r.name for r in load_runs("demo")] == [run]
@@ -165,6 +165,7 @@ def test_chapters_are_rendered_together_the_scorecard_last(folders, tmp_path, mo
     contents = {"root": "intro", "parts": [{"chapters": [{"file": "chapters/z"}, {"file": "chapters/scorecard"}]}]}
     (tmp_path / "book" / "_toc.yml").write_text(json.dumps(contents))
     (notebooks / "Untitled.ipynb").write_text("a reader's own, not even a notebook")
+    monkeypatch.setattr(chapters.tables, "TABLES", {})
     wait = "import time; time.sleep(1)\n"
     chapter(notebooks / "z.ipynb", wait + f'import pathlib; pathlib.Path("{note}").write_text(profile)')
     chapter(notebooks / "scorecard.ipynb", f'print(open("{note}").read().upper(), 40 + 2)')

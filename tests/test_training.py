@@ -18,7 +18,7 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, resolve
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
 from wagf_src.train import frozen_features as frozen_features_module
-from wagf_src.train import trainer
+from wagf_src.train import staging, trainer
 from wagf_src.train.frozen_features import frozen_features
 
 pytestmark = pytest.mark.usefixtures("own_results")
@@ -60,7 +60,7 @@ def predictions(folder):
 
 
 def test_a_run_folder_is_complete():
-    folder = trainer.train(FROZEN, "mobilenetv2-wagf-described-seed1")
+    folder = staging.train(FROZEN, "mobilenetv2-wagf-described-seed1")
     run = Run(folder)
     data = dataset.load(FROZEN)
     split = protocol.split(data.metadata, FROZEN)
@@ -90,23 +90,16 @@ def test_a_run_folder_is_complete():
 
 
 def test_an_interrupted_run_goes_on_exactly(capsys):
-    whole = predictions(trainer.train(FROZEN, "mobilenetv2-base-seed0"))
+    whole = predictions(staging.train(FROZEN, "mobilenetv2-base-seed0"))
     whole_history = Run(work_dir("tiny") / "mobilenetv2-base-seed0" / "staging").history()
     (work_dir("tiny") / "mobilenetv2-base-seed0" / "state.npz").unlink()
 
-    stopped = dataclasses.replace(FROZEN, time_budget_seconds=1e-9)
-    check = trainer._check_budget
-
-    def after_one_epoch(profile, epoch, started, state):
-        if epoch > 1:
-            check(profile, epoch, started, state)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "_check_budget", after_one_epoch)
+        patch.setattr(trainer, "_is_over", lambda deadline, epoch: epoch > 1)
         with pytest.raises(UserError, match="time budget.*after epoch 1 of 3.*goes on"):
-            trainer.train(stopped, "mobilenetv2-base-seed0")
+            staging.train(FROZEN, "mobilenetv2-base-seed0")
     capsys.readouterr()
-    folder = trainer.train(FROZEN, "mobilenetv2-base-seed0")
+    folder = staging.train(FROZEN, "mobilenetv2-base-seed0")
     assert "resumed after epoch 1" in capsys.readouterr().out
     pd.testing.assert_frame_equal(predictions(folder), whole)
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"]
@@ -114,18 +107,18 @@ def test_an_interrupted_run_goes_on_exactly(capsys):
 
 
 def test_runs_that_share_a_process_are_as_if_alone():
-    trainer._last_network = None
-    alone = predictions(trainer.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
+    alone = predictions(staging.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
+    together = trainer.Trainer(FROZEN, dataset.load(FROZEN))
     for run in ("mobilenetv2-wagf-described-seed4", "mobilenetv2-wagf-described-lr0.01-seed4"):
         shutil.rmtree(work_dir("tiny") / run, ignore_errors=True)
-    first = trainer._last_network
-    other = predictions(trainer.train(FROZEN, "mobilenetv2-wagf-described-lr0.01-seed4"))
-    again = predictions(trainer.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
-    assert trainer._last_network is first, "one compiled network for seeds and rates of one arm"
+    other = predictions(staging.train(FROZEN, "mobilenetv2-wagf-described-lr0.01-seed4", together))
+    first = together._last
+    again = predictions(staging.train(FROZEN, "mobilenetv2-wagf-described-seed4", together))
+    assert together._last is first, "one compiled network for seeds and rates of one arm"
     pd.testing.assert_frame_equal(again, alone)
     assert not other.equals(alone)
-    trainer.train(FROZEN, "mobilenetv2-base-seed4")
-    assert trainer._last_network is not first
+    staging.train(FROZEN, "mobilenetv2-base-seed4", together)
+    assert together._last is not first
 
 
 def test_frozen_views_are_those_of_the_turned_image(monkeypatch, tmp_path):
@@ -149,8 +142,9 @@ def test_frozen_views_are_those_of_the_turned_image(monkeypatch, tmp_path):
     drawn = trainer.epoch_files(train, data.labels, turned, seed=0, epoch=1)
     assert sorted(drawn["row"]) == list(range(n)) and set(drawn["copy"]) == set(range(8))
 
-    folder = trainer.train(turned, "mobilenetv2-base-seed0")
-    kernel, bias = (np.array(w) for w in trainer._last_network[1].classifier.get_layer("probabilities").weights)
+    fitted = trainer.Trainer(turned, data)
+    folder = staging.train(turned, "mobilenetv2-base-seed0", fitted)
+    kernel, bias = (np.array(w) for w in fitted._last.classifier.get_layer("probabilities").weights)
     test = protocol.test_rows(data.metadata, 12)
     logits = features.reshape(8, n, 4, 3)[:, test].astype(float).mean(axis=2) @ kernel + bias
     expected = (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).mean(axis=0)
@@ -167,17 +161,45 @@ def test_smoothed_targets_are_numpys():
 
 
 def test_a_state_of_other_inputs_is_not_taken_up(capsys):
-    trainer.train(FROZEN, "mobilenetv2-base-seed3")
+    staging.train(FROZEN, "mobilenetv2-base-seed3")
     capsys.readouterr()
-    trainer.train(dataclasses.replace(FROZEN, learning_rate=0.002), "mobilenetv2-base-seed3")
+    staging.train(dataclasses.replace(FROZEN, learning_rate=0.002), "mobilenetv2-base-seed3")
     assert "resumed" not in capsys.readouterr().out
-    (work_dir("tiny") / "mobilenetv2-base-seed3" / "state.npz").write_bytes(b"not an archive")
-    trainer.train(FROZEN, "mobilenetv2-base-seed3")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda d: b"", lambda d: b"not an archive", lambda d: d[:-1024], lambda d: d[:200] + bytes(4096) + d[4296:]],
+)
+def test_a_damaged_state_is_noticed_and_the_run_starts_afresh(capsys, damage):
+    expected = predictions(staging.train(FROZEN, "mobilenetv2-base-seed3"))
+    state = work_dir("tiny") / "mobilenetv2-base-seed3" / "state.npz"
+    state.write_bytes(damage(state.read_bytes()))
+    capsys.readouterr()
+    folder = staging.train(FROZEN, "mobilenetv2-base-seed3")
     assert "starts afresh" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(predictions(folder), expected)
+
+
+def test_the_dtype_policy_is_given_back():
+    before = keras.config.dtype_policy()
+    staging.train(dataclasses.replace(FROZEN, precision="mixed_bfloat16", epochs=1), "mobilenetv2-base-seed8")
+    assert keras.config.dtype_policy() == before
+
+
+def test_the_weights_kept_are_those_that_predict():
+    folder = staging.train(FROZEN, "mobilenetv2-wagf-described-seed7")
+    model = keras.models.model_from_json((folder / "model.json").read_text())
+    model.load_weights(folder / "model.weights.h5")
+    data = dataset.load(FROZEN)
+    test = protocol.test_rows(data.metadata, 12)
+    outputs = model.predict(np.asarray(frozen_features(FROZEN, data)[test], np.float32), batch_size=128, verbose=0)
+    found = Run(folder).predictions()[PROBABILITY_COLUMNS].to_numpy()
+    np.testing.assert_allclose(outputs["probabilities"], found, atol=2e-5)
 
 
 def test_probe_is_scikit_learns():
-    folder = trainer.train(FROZEN, "mobilenetv2-probe-seed0")
+    folder = staging.train(FROZEN, "mobilenetv2-probe-seed0")
     data = dataset.load(FROZEN)
     test = protocol.test_rows(data.metadata, 12)
     pooled = np.asarray(frozen_features(FROZEN, data), np.float32).mean(axis=(1, 2))
@@ -192,7 +214,7 @@ def test_probe_is_scikit_learns():
 def test_a_loss_that_is_not_finite_stops_the_run():
     wild = dataclasses.replace(FROZEN, learning_rate=3e38)
     with pytest.raises(UserError, match="loss is not finite in epoch"):
-        trainer.train(wild, "mobilenetv2-base-seed9")
+        staging.train(wild, "mobilenetv2-base-seed9")
     assert not (work_dir("tiny") / "mobilenetv2-base-seed9" / "staging").exists()
 
 
@@ -223,7 +245,7 @@ def test_no_weights_is_one_clear_line(monkeypatch, tmp_path):
     (tmp_path / "MobileNetV2_notop.h5").write_bytes(b"not a weights file")
     monkeypatch.setenv("WAGF_WEIGHTS_DIR", str(tmp_path))
     with pytest.raises(UserError, match="MobileNetV2_notop.h5") as error:
-        trainer.train(dataclasses.replace(END_TO_END, weights="imagenet"), "mobilenetv2-base-seed5")
+        staging.train(dataclasses.replace(END_TO_END, weights="imagenet"), "mobilenetv2-base-seed5")
     assert "\n" not in str(error.value)
 
 

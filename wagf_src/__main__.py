@@ -14,7 +14,6 @@ from wagf_src.paths import short, work_dir
 from wagf_src.profile import Profile, load_profile
 from wagf_src.report import book, chapters, publish, staleness, tables
 from wagf_src.report.summary import summary
-from wagf_src.train.finish import finish_run
 
 
 def prepare(profile: Profile) -> None:
@@ -37,10 +36,8 @@ def prepare(profile: Profile) -> None:
         flush=True,
     )
     if profile.train == "frozen" and stale:
-        from wagf_src import fast  # imports TensorFlow, hence only where it is needed
-        from wagf_src.train.frozen_features import frozen_features
+        from wagf_src.train.frozen_features import frozen_features  # imports TensorFlow, hence only where it is needed
 
-        fast.enable()
         frozen_features(profile, data)
 
 
@@ -62,7 +59,9 @@ def run(profile: Profile, name: str, run: str) -> None:
         work / "log",
         lambda line: print(f"  {run}: {line}", file=terminal),
     )
-    finish_run(profile, run)
+    from wagf_src.train import staging
+
+    staging.finish(profile, run)
 
 
 def main(words=None) -> int:

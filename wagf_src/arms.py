@@ -209,26 +209,19 @@ def table1_row(backbone: str, modules: str) -> str | None:
 
 def parse_arm(name: str) -> Arm:
     """Read an arm's name. Raises UserError that names the allowed parts."""
-    given = {part: [key for key, v in variants.items() if v.note] for part, variants in VARIANTS.items()}
     match = re.fullmatch(
         rf"(?P<backbone>{'|'.join(BACKBONES)})-(?P<modules>{'|'.join(MODULES)})(-(?P<reading>{'|'.join(READINGS)}))?"
-        + "".join(rf"(-(?P<{part}>{'|'.join(keys)}))?" for part, keys in given.items())
+        + "".join(rf"(-(?P<{part}>{'|'.join(_named(part))}))?" for part in VARIANTS)
         + r"(-(?P<weights>random))?(-lr(?P<learning_rate>[0-9.]+))?",
         name,
     )
-    grammar = (
-        f"allowed: <{'|'.join(BACKBONES)}>-<{'|'.join(MODULES)}>-<{'|'.join(READINGS)}> (no reading for "
-        f"{' and '.join(key for key, module in MODULES.items() if not module.has_reading)}), then optionally "
-        + "".join(f"{'|'.join(f'-{key}' for key in keys)}, " for keys in given.values())
-        + "-random, -lr<rate>"
-    )
     if not match:
-        raise UserError(f"unknown arm {name!r}; {grammar}")
+        raise UserError(f"unknown arm {name!r}; {_grammar()}")
     part = match.groupdict()
     module, reading = MODULES[part["modules"]], part["reading"]
     if module.has_reading != (reading is not None) or (not module.has_fusion and (part["fusion"] or part["branch"])):
         fused = " or ".join(key for key, module in MODULES.items() if module.has_fusion)
-        raise UserError(f"impossible arm {name!r}; {grammar}; fusion and branch only with {fused}")
+        raise UserError(f"impossible arm {name!r}; {_grammar()}; fusion and branch only with {fused}")
     if module.has_fusion:
         part["fusion"] = part["fusion"] or ("released" if reading == "released" else "eq1")
         part["branch"] = part["branch"] or "haar"
@@ -239,13 +232,29 @@ def parse_arm(name: str) -> Arm:
     return Arm(**part | {"name": name, "weights": "none" if part["weights"] else None, "learning_rate": rate})
 
 
-def split_run(run: str) -> tuple[str, int]:
-    """``"<arm>-seed<k>"`` to ``(arm, k)``."""
-    match = re.fullmatch(r"(.+)-seed(\d+)", run)
+def _named(part: str) -> list[str]:
+    """The variants of a part that stand in an arm's name: all but the paper's own."""
+    return [key for key, variant in VARIANTS[part].items() if variant.note]
+
+
+def _grammar() -> str:
+    without = " and ".join(key for key, module in MODULES.items() if not module.has_reading)
+    return (
+        f"allowed: <{'|'.join(BACKBONES)}>-<{'|'.join(MODULES)}>-<{'|'.join(READINGS)}> (no reading for {without}), "
+        f"then optionally {', '.join('|'.join(f'-{key}' for key in _named(part)) for part in VARIANTS)}, "
+        "-random, -lr<rate>"
+    )
+
+
+def split_run(run: str) -> tuple[str, int | None, int]:
+    """``"<arm>[-fold<f>]-seed<k>"`` to ``(arm, f or None, k)``."""
+    match = re.fullmatch(r"(.+?)(?:-fold(\d+))?-seed(\d+)", run)
     if not match:
-        raise UserError(f"unknown run {run!r}; a run is named <arm>-seed<k>, for instance mobilenetv2-base-seed0")
+        raise UserError(
+            f"unknown run {run!r}; a run is named <arm>-seed<k> or <arm>-fold<f>-seed<k>, for instance mobilenetv2-base-seed0"
+        )
     parse_arm(match[1])
-    return match[1], int(match[2])
+    return match[1], None if match[2] is None else int(match[2]), int(match[3])
 
 
 def order_key(name: str) -> tuple:

@@ -9,7 +9,6 @@ import errno
 import fcntl
 import hashlib
 import json
-import math
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,48 +20,44 @@ from wagf_src.errors import UserError
 from wagf_src.paths import cache_dir, short
 
 
-def cached(
-    name: str, shape: tuple[int, ...], dtype, make: Callable[[dict], Iterator[np.ndarray]]
-) -> tuple[np.ndarray, dict]:
+def cached(name: str, rows: int, dtype, make: Callable[[dict], Iterator[np.ndarray]]) -> tuple[np.ndarray, dict]:
     """An array of the cache folder, made if it is not there or damaged.
 
     Args:
         name: of the file, without ending; holds a digest of all that the array depends on.
-        shape, dtype: of the array.
-        make: yields the array's bytes in C order, as arrays of any length along the first axis. It may add facts about
-            the array to the dictionary that it is given, as long as JSON can hold them.
+        rows, dtype: length of the first axis, and type.
+        make: yields the array in order, in parts of any length along the first axis. It may add facts about the array to
+            the dictionary that it is given, as long as JSON can hold them.
 
     Returns:
-        A read-only memory map, and the facts: ``sha256`` of the bytes and what ``make`` added.
+        A read-only memory map, and the facts: ``sha256`` of the bytes, ``shape``, and what ``make`` added.
 
     Raises:
         UserError: no room or no permission; nothing is left behind then.
     """
     file = cache_dir() / f"{name}.npy"
     note = file.with_suffix(".json")
-    found = _open(file, note, shape, np.dtype(dtype))
+    found = _open(file, note)
     if found is None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(file)
-            facts = _write(file, shape, np.dtype(dtype), make)
-            atomic.write_json(note, facts)
+            atomic.write_json(note, _write(file, rows, np.dtype(dtype), make))
         except OSError as error:
             raise UserError(
-                f"{short(file)}: cannot be written ({error.strerror or error}; it takes "
-                f"{math.prod(shape) * np.dtype(dtype).itemsize / 2**20:,.0f} MiB); make room or access there, or name another "
+                f"{short(file)}: cannot be written ({error.strerror or error}); make room or access there, or name another "
                 "cache folder by WAGF_CACHE_DIR"
             ) from None
-        found = _open(file, note, shape, np.dtype(dtype))
+        found = _open(file, note)
     return found
 
 
-def _open(file: Path, note: Path, shape, dtype) -> tuple[np.ndarray, dict] | None:
+def _open(file: Path, note: Path) -> tuple[np.ndarray, dict] | None:
     """The array if file and note belong together and hold what they say."""
     try:
         facts = json.loads(note.read_text(encoding="utf-8"))
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-        whole = array.shape == shape and array.dtype == dtype and _digest(array) == facts["sha256"]
+        whole = list(array.shape) == facts["shape"] and _digest(array) == facts["sha256"]
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
     return (array, facts) if whole else None
@@ -75,29 +70,30 @@ def _digest(array: np.ndarray) -> str:
     return hashed.hexdigest()
 
 
-def _write(file: Path, shape, dtype, make) -> dict:
-    facts, hashed, rows = {}, hashlib.sha256(), 0
+def _write(file: Path, rows: int, dtype, make) -> dict:
+    facts, hashed, written = {}, hashlib.sha256(), 0
     aside = file.with_name(f".{file.name}.part-{uuid.uuid4().hex}")
     try:
-        with aside.open("wb") as out:
+        with aside.open("wb") as out, contextlib.closing(make(facts)) as parts:
             fcntl.flock(out, fcntl.LOCK_EX)  # while it is held, nobody takes the file for a leftover
-            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(out, header)
             # Written, not mapped: on a full disk a mapped page kills the process.
-            with contextlib.closing(make(facts)) as parts:
-                for part in parts:
-                    data = np.ascontiguousarray(part, dtype)
-                    hashed.update(data)
-                    out.write(data)
-                    rows += len(part)
-            if rows != shape[0]:
-                raise ValueError(f"{file.name}: {rows} rows were made, not {shape[0]}")
+            for part in parts:
+                data = np.ascontiguousarray(part, dtype)
+                if not written:
+                    shape = (rows, *data.shape[1:])
+                    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(out, header)
+                hashed.update(data)
+                out.write(data)
+                written += len(data)
+            if written != rows:
+                raise ValueError(f"{file.name}: {written} rows were made, not {rows}")
             out.flush()
             aside.replace(file)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    return {**facts, "sha256": hashed.hexdigest()}
+    return {**facts, "sha256": hashed.hexdigest(), "shape": list(shape)}
 
 
 def _remove_leftovers(file: Path) -> None:

@@ -1,7 +1,10 @@
 """What a result was made by: the commit and the processor."""
 
+import contextlib
 import platform
+import resource
 import subprocess
+import sys
 from pathlib import Path
 
 from wagf_src import paths
@@ -30,3 +33,19 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+class PeakMemory:
+    """The largest resident memory of this process since now; since its start where the system cannot forget (macOS)."""
+
+    def __init__(self):
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # sets the kernel's high-water mark back
+
+    def mebibytes(self) -> int:
+        with contextlib.suppress(OSError):
+            for line in Path("/proc/self/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) // 1024
+        largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return largest // (2**20 if sys.platform == "darwin" else 1024)  # bytes on macOS, kibibytes elsewhere

@@ -13,6 +13,7 @@ from wagf_src import paths, plain_yaml
 from wagf_src.arms import parse_arm, split_run
 from wagf_src.errors import UserError
 
+FOLDS = 5
 TRIAL_SUFFIX = "-trial"
 TRIAL_IMAGES_PER_CLASS = 24
 
@@ -35,6 +36,7 @@ class Profile:
     max_images_per_class: int | None = None  # a handful of images for rehearsals; None takes all
 
     # Split
+    test: Literal["paper", "paper-folds", "lesion-folds"] = "paper"  # one test set, or every image tested in a fold
     test_seed: int = 12
     validation: Literal["copies", "lesions", "training"] = "lesions"
     validation_fraction: float = 0.15
@@ -79,14 +81,15 @@ class Profile:
         return self.data == "synthetic"
 
     def runs(self) -> list[str]:
-        """Names of all run folders of this profile, ``<arm>-seed<k>``, seed by seed.
+        """Names of all run folders of this profile, ``<arm>[-fold<f>]-seed<k>``: seed by seed, then arm by arm.
 
         A probe has no randomness, hence only the first seed.
         """
         return [
-            f"{arm}-seed{seed}"
+            f"{arm}{fold}-seed{seed}"
             for seed in self.seeds
             for arm in self.arms
+            for fold in ([""] if self.test == "paper" else [f"-fold{number}" for number in range(FOLDS)])
             if seed == self.seeds[0] or parse_arm(arm).is_network
         ]
 

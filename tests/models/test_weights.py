@@ -94,3 +94,8 @@ def test_a_later_version_is_another_backbone(folder):
     kept = folder / "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
     kept.touch()
     assert _local_weights("resnet50") == kept
+
+
+def test_kerass_own_name_of_a_file_is_recognised_though_it_differs_from_ours(folder):
+    (folder / "efficientnetv2-b0_notop.h5").touch()
+    assert _local_weights("efficientnetv2b0").name == "efficientnetv2-b0_notop.h5"

@@ -1,11 +1,11 @@
 """What chapters are made of: tables read once, figures stamped and saved, one line where something is missing."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from fabricate import fabricate
 
 from wagf_src.errors import UserError
+from wagf_src.report import figures
 from wagf_src.report.chapter import Chapter
 
 
@@ -22,14 +22,19 @@ def test_chapter_shows_what_there_is(results_dir):
     assert chapter.rests_on("One seed.").data == f"**This page rests on:** {chapter.provenance}. One seed."
     assert chapter.answer("yes.").data == "**Answer**: yes."
     assert chapter.text("a").data == "a" and "<td>1.0</td>" in chapter.show(table).data
-    figure = chapter.figure("dots", plt.figure())
+    figure = chapter.figure("dots", figures.new()[0])
     assert any(t.get_text().startswith("SYNTHETIC DATA") for t in figure.texts)
-    assert not any("SYNTHETIC" in t.get_text() for t in chapter.figure("x", plt.figure(), "published").texts)
+    assert not any("SYNTHETIC" in t.get_text() for t in chapter.figure("x", figures.new()[0], "published").texts)
     assert {p.name for p in (results_dir / "own" / "figures").iterdir()} == {"dots.png", "x.png"}
 
 
 def test_what_is_missing_is_said_in_one_line(results_dir):
     with pytest.raises(UserError, match="no finished run in results/none/runs"):
         Chapter("none").rests_on()
-    with pytest.raises(UserError, match="no table grim of profile none; make it with"):
-        Chapter("none").table("grim")
+    with pytest.raises(UserError, match="no finished run in results/none/runs"):
+        Chapter("none").table("table1")
+    fabricate(results_dir / "own" / "runs", ("mobilenetv2-base",))
+    with pytest.raises(UserError, match="no table table1 of profile own; make it with"):
+        Chapter("own").table("table1")
+    assert Chapter("own").figure("x", None).data == "Nothing to draw yet."
+    assert Chapter("own").show(pd.DataFrame(), "No arm.").data == "No arm."

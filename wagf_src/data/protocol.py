@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.profile import Profile
+from wagf_src.profile import FOLDS, Profile
 
 TEST_FRACTION = 0.2  # of the lesions that were photographed once, stratified by diagnosis
 
@@ -57,16 +59,41 @@ def test_rows(metadata: pd.DataFrame, seed: int) -> np.ndarray:
 
 def lesion_groups(metadata: pd.DataFrame) -> np.ndarray:
     """Group number per image (n,): one lesion, with the known near-duplicate lesions merged."""
-    lesion_of = dict(zip(metadata["image_id"], metadata["lesion_id"], strict=True))
-    merged = {}
-    for first, second in NEAR_DUPLICATES:
-        if first in lesion_of and second in lesion_of:
-            a, b = (merged.get(lesion_of[image], lesion_of[image]) for image in (first, second))
-            for lesion, root in list(merged.items()):
-                if root == b:
-                    merged[lesion] = a
-            merged[b] = a
-    return pd.factorize(metadata["lesion_id"].map(lambda lesion: merged.get(lesion, lesion)))[0]
+    lesions, names = pd.factorize(metadata["lesion_id"])
+    row = {image: number for number, image in enumerate(metadata["image_id"])}
+    pairs = [(lesions[row[a]], lesions[row[b]]) for a, b in NEAR_DUPLICATES if a in row and b in row]
+    links = np.array(pairs, int).reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(links)), links.T), shape=(len(names), len(names)))
+    return connected_components(graph, directed=False)[1][lesions]
+
+
+def test_parts(metadata: pd.DataFrame, profile: Profile) -> list[np.ndarray]:
+    """Row numbers of the test images of every fold, ascending; one part only where the profile has one test set.
+
+    ``paper-folds``: the lesions photographed once, by diagnosis, in five parts, the first being the test set of ``paper``.
+    ``lesion-folds``: all images, lesion by lesion (near-duplicates merged), stratified by diagnosis.
+    """
+    if profile.test == "paper":
+        return [test_rows(metadata, profile.test_seed)]
+    dx = metadata["dx"].to_numpy()
+    if profile.test == "paper-folds":
+        first = test_rows(metadata, profile.test_seed)
+        units = np.setdiff1d(single_image_rows(metadata), first)
+        rest = _stratified_parts(units, dx[units], FOLDS - 1, profile.test_seed)
+        return [first, *(np.sort(part) for part in rest)]
+    groups = lesion_groups(metadata)
+    lesions, photograph = np.unique(groups, return_index=True)
+    parts = _stratified_parts(lesions, dx[photograph], FOLDS, profile.test_seed)
+    return [np.flatnonzero(np.isin(groups, part)) for part in parts]
+
+
+def _stratified_parts(units: np.ndarray, dx: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:
+    if pd.Series(dx).value_counts().min() < parts:
+        raise UserError(
+            f"metadata: a class has fewer lesions than there are folds ({parts}); use more images, or test: paper"
+        )
+    folds = StratifiedKFold(parts, shuffle=True, random_state=seed)
+    return [units[members] for _, members in folds.split(units, dx)]
 
 
 def files_per_class(originals: int, target: int, batch: int) -> int:
@@ -93,25 +120,44 @@ class Split:
     test: np.ndarray
 
 
-def split(metadata: pd.DataFrame, profile: Profile) -> Split:
+def split(metadata: pd.DataFrame, profile: Profile, fold: int | None = None) -> Split:
     """Test, training and validation files as the profile says.
 
     ``validation: copies`` is the paper's: the files of every class (photographs and copies) are divided at random,
     after augmentation, so that copies of one photograph stand on both sides. ``training`` validates on the training
     files themselves, as the released notebook of the proposed model does. ``lesions`` draws lesions, stratified by
-    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. Which 30% the authors' loader took is not known; here it is a seeded draw.
+    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. Which 30% the authors' loader took
+    is not known; here it is a seeded draw.
+
+    Args:
+        metadata: one row an image.
+        profile: see :class:`~wagf_src.profile.Profile`.
+        fold: which part is tested, where the profile has folds. What is not tested is for training and validation, but for
+            near-duplicates of tested lesions, which the paper's one test set does not know of.
+
+    Raises:
+        UserError: too few images of a class for a stratified draw.
     """
-    test = test_rows(metadata, profile.test_seed)
+    test = test_parts(metadata, profile)[fold or 0]
     rest = np.setdiff1d(np.arange(len(metadata)), test)
+    groups = lesion_groups(metadata)
+    if fold is not None:
+        rest = rest[~np.isin(groups[rest], groups[test])]
     if profile.validation == "lesions":
-        groups = lesion_groups(metadata)[rest]
+        groups = groups[rest]
         lesions, first = np.unique(groups, return_index=True)
-        _, chosen = train_test_split(
-            lesions,
-            test_size=profile.validation_fraction,
-            stratify=metadata["dx"].to_numpy()[rest][first],
-            random_state=profile.test_seed,
-        )
+        try:
+            _, chosen = train_test_split(
+                lesions,
+                test_size=profile.validation_fraction,
+                stratify=metadata["dx"].to_numpy()[rest][first],
+                random_state=profile.test_seed,
+            )
+        except ValueError as error:
+            raise UserError(
+                f"metadata: too few lesions of a class for a stratified validation split ({error}); use more images, or "
+                "another validation_fraction"
+            ) from None
         held = np.isin(groups, chosen)
         return Split(_originals(rest[~held]), _originals(rest[held]), test)
     files = virtual_files(metadata, rest, profile) if profile.augmentation == "offline" else _originals(rest)

@@ -75,7 +75,7 @@ def image_store(
                 yield image[None]
         facts["source_size"] = list(first)
 
-    images, facts = array_cache.cached(f"images-{size}-{resize}-{key}", (len(paths), size, size, 3), np.uint8, decoded)
+    images, facts = array_cache.cached(f"images-{size}-{resize}-{key}", len(paths), np.uint8, decoded)
     return images, facts["sha256"], facts["source_size"]
 
 

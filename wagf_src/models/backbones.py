@@ -7,6 +7,7 @@ import keras
 
 from wagf_src.arms import BACKBONES
 from wagf_src.errors import UserError
+from wagf_src.layers import with_fused_batch_normalization
 from wagf_src.models.weights import load_imagenet
 
 
@@ -75,6 +76,7 @@ def build_backbone(
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = batch_norm_momentum
+    network = with_fused_batch_normalization(network)
     image = keras.Input((image_size, image_size, 3), name="image")
     x = image if mode == "included" else ImagePreprocessing(mode, name="preprocessing")(image)
     return keras.Model(image, network(x), name="backbone")

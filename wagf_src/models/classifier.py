@@ -187,9 +187,8 @@ def explain(model: keras.Model) -> keras.Model:
 
     Weights are shared with ``model``.
     """
-    inputs = keras.Input(model.input_shape[1:])
-    outputs = {name: output for name, output in model(inputs).items() if name not in ("wavelet", "soft")}
-    return keras.Model(inputs, outputs, name="explain")
+    kept = {name: output for name, output in model.output.items() if name not in ("wavelet", "soft")}
+    return keras.Model(model.input, kept, name="explain")
 
 
 def gradient_weights(model: Classifier) -> tuple[float, float] | None:

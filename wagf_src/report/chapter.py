@@ -5,7 +5,8 @@ from functools import cached_property
 import pandas as pd
 from IPython.display import Markdown
 
-from wagf_src.report import figures, output, tables
+from wagf_src.profile import Profile
+from wagf_src.report import evidence, figures, output, tables
 from wagf_src.runs import Run, load_runs, provenance_line, real_profiles
 
 
@@ -23,6 +24,11 @@ class Chapter:
     def runs(self) -> list[Run]:
         """The profile's own runs, else the committed ones; UserError if there are none."""
         return load_runs(self.profile)
+
+    @cached_property
+    def settings(self) -> Profile:
+        """The profile's settings."""
+        return evidence.collect(self.profile, {}).settings
 
     @cached_property
     def provenance(self) -> str:

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import pandas as pd
 
+from wagf_src.data import dataset, ham10000
+from wagf_src.errors import UserError
 from wagf_src.profile import Profile, load_profile
 from wagf_src.runs import Run, load_runs, provenance_line, real_profiles
 
@@ -29,7 +31,22 @@ class Evidence:
 
     @cached_property
     def settings(self) -> Profile:
-        return load_profile(self.profile)
+        """The profile's settings; those of a file of the reader's own stand in its runs."""
+        try:
+            return load_profile(self.profile)
+        except UserError:
+            if not self.runs:
+                raise
+            return Profile(self.profile, "", arms=(self.runs[0].arm,), **self.runs[0].info["settings"])
+
+    @cached_property
+    def metadata(self) -> pd.DataFrame | None:
+        """The metadata of the profile's images, one row an image; None where they are not at hand."""
+        try:
+            ham10000.find_metadata(dataset.folder(self.settings))
+        except UserError:
+            return None
+        return dataset.load_metadata(self.settings)
 
     @cached_property
     def provenance(self) -> str:

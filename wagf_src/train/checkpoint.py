@@ -6,15 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
+from wagf_src.errors import UserError
+
 SAVE_SECONDS = 60.0  # state for resuming is written at most this often
 
 
 class TrainingState:
-    """What a run needs to go on after an interruption: weights, optimizer, best weights, history; one file."""
+    """Weights, optimizer, best weights and history; one file.
 
-    def __init__(self, file: Path, inputs_digest: str, classifier, optimizer):
+    Args:
+        file: where the state is kept.
+        inputs_digest: of what the run depends on; a state of other inputs is not taken up.
+    """
+
+    def __init__(self, file: Path, inputs_digest: str):
         self.file, self.inputs_digest = file, inputs_digest
-        self.classifier, self.optimizer = classifier, optimizer
+        self.classifier = self.optimizer = None
         self.history: list[dict] = []
         self.best_score, self.best_epoch, self.best = -np.inf, 0, None
         self.earlier_seconds = 0.0
@@ -32,6 +39,11 @@ class TrainingState:
             variable.assign(value)
 
     def save(self, seconds: float) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            UserError: no room or no permission; the last state stays.
+        """
         arrays = {f"v{i}": np.array(v) for i, v in enumerate(self._variables())}
         arrays |= {f"b{i}": v for i, v in enumerate(self.best or [])}
         about = {
@@ -41,26 +53,36 @@ class TrainingState:
             "seconds": self.earlier_seconds + seconds,
         }
         aside = self.file.with_suffix(".tmp.npz")
-        np.savez(aside, about=np.array(json.dumps(about)), **arrays)
-        os.replace(aside, self.file)
+        try:
+            np.savez(aside, about=np.array(json.dumps(about)), **arrays)
+            os.replace(aside, self.file)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise UserError(
+                f"{self.file.name}: cannot be written ({error.strerror or error}); make room or access"
+            ) from None
 
-    def load(self) -> None:
-        """Take up an earlier state if it belongs to the same inputs; otherwise start afresh."""
+    def load(self, classifier, optimizer) -> None:
+        """Take up the file's state for these, if it is whole and belongs to the same inputs; otherwise start afresh."""
+        self.classifier, self.optimizer = classifier, optimizer
         if not self.file.is_file():
             return
+        variables = self._variables()
         try:
             with np.load(self.file, allow_pickle=False) as saved:
                 about = json.loads(str(saved["about"]))
                 if about["inputs_digest"] != self.inputs_digest:
                     return
-                values = [saved[f"v{i}"] for i in range(len(self._variables()))]
-                self.best = [saved[f"b{i}"] for i in range(len(self.classifier.variables))]
-        except (OSError, KeyError, ValueError):
-            print(f"{self.file.name} cannot be read; the run starts afresh", flush=True)
+                values = [saved[f"v{i}"] for i in range(len(variables))]  # each checked against its CRC
+                best = [saved[f"b{i}"] for i in range(len(classifier.variables))]
+            if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
+                raise ValueError("another network's")
+        except Exception as error:  # whatever a cut, emptied or zeroed file makes NumPy, zipfile and zlib raise
+            print(f"{self.file.name} cannot be read ({type(error).__name__}); the run starts afresh", flush=True)
             return
-        for variable, value in zip(self._variables(), values, strict=True):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        self.history = about["history"]
+        self.best, self.history = best, about["history"]
         self.best_score, self.best_epoch = about["best"]
         self.earlier_seconds = about["seconds"]
         print(f"resumed after epoch {len(self.history)}", flush=True)

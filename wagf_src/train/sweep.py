@@ -1,11 +1,10 @@
 """Train all missing runs of a profile in one process, without make and papermill: for a GPU on which every minute counts.
 
-Runs that differ in seed, initial weights or learning rate only come one after the other and share one compiled network
-(``trainer``); each finished run is in its place before the next begins. Such a run folder has no executed notebook;
-everything else is as ``make reproduce`` leaves it, and ``make reproduce`` takes it as finished.
+Runs that differ in seed, fold, initial weights or learning rate only come one after the other and share one compiled
+network; each finished run is in its place before the next begins. Such a run folder has no executed notebook; everything
+else is as ``make reproduce`` leaves it, and ``make reproduce`` takes it as finished.
 
-Command line: ``python -m wagf_src sweep PROFILE [RUN ...] [--seconds N]``. Needs keras and one backend (KERAS_BACKEND),
-numpy, pandas, scikit-learn, statsmodels, pillow, PyWavelets and PyYAML.
+Needs keras and one backend (KERAS_BACKEND), numpy, pandas, scikit-learn, statsmodels, pillow, PyWavelets and PyYAML.
 """
 
 import dataclasses
@@ -17,21 +16,15 @@ from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
 from wagf_src.profile import Profile
-from wagf_src.train.finish import finish_run
 
 
 def order(runs: list[str]) -> list[str]:
-    """Runs in the order of their seeds' first appearance, with those that can share a network next to each other."""
-    arms = {run: parse_arm(split_run(run)[0]) for run in runs}
-
-    def network(run):
-        arm = arms[run]
-        return (arm.backbone, arm.modules, arm.reading, arm.fusion, arm.branch)
-
+    """Runs as given, but those that can share a network next to each other."""
+    network = {run: parse_arm(split_run(run)[0]).network_key for run in runs}
     first = {}
     for place, run in enumerate(runs):
-        first.setdefault(network(run), place)
-    return sorted(runs, key=lambda run: first[network(run)])  # stable: within a network, as given
+        first.setdefault(network[run], place)
+    return sorted(runs, key=lambda run: first[network[run]])  # stable: within a network, as given
 
 
 def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | None = None) -> list[str]:
@@ -53,25 +46,23 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
     unknown = sorted(set(runs or []) - set(profile.runs()))
     if unknown:
         raise UserError(f"profile {profile.name} has no run {unknown[0]}; it has: {', '.join(profile.runs())}")
-    stale = stale_runs(profile, dataset.load(profile))
-    todo = order([run for run in stale if runs is None or run in runs])
+    data = dataset.load(profile)
+    todo = order([run for run in stale_runs(profile, data) if runs is None or run in runs])
     print(f"profile {profile.name}: {len(todo)} of {len(profile.runs())} runs to do", flush=True)
-    from wagf_src import fast  # only now: nothing to do needs no backend
-    from wagf_src.train import trainer
+    from wagf_src.train import staging  # only now: nothing to do needs no backend
 
-    fast.enable()
-    left = list(todo)
-    for run in todo:
+    trainer, left = staging.Trainer(profile, data), list(todo)
+    for number, run in enumerate(todo, 1):
         if seconds is not None:
             rest = seconds - (time.perf_counter() - started)
             if rest <= 0:
                 break
             profile = dataclasses.replace(profile, time_budget_seconds=rest)
-        print(f"run {run}", flush=True)
+        print(f"run {number} of {len(todo)}: {run}", flush=True)
         clock = time.perf_counter()
         try:
-            trainer.train(profile, run)
-            finish_run(profile, run, notebook=False)
+            staging.train(profile, run, trainer)
+            staging.finish(profile, run, notebook=False)
         except UserError as error:
             print(f"error: {run}: {error}", file=sys.stderr, flush=True)
             continue

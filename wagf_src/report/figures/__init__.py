@@ -3,14 +3,7 @@
 Figures are returned closed, so that a notebook shows one by naming it on the last line of a cell, and only once.
 """
 
-from wagf_src.report.figures.accuracy import (
-    accuracy_ladder,
-    always_nv,
-    class_recall,
-    confusion,
-    differences,
-    labelled_rows,
-)
+from wagf_src.report.figures.accuracy import accuracy_ladder, always_nv, class_recall, differences, labelled_rows
 from wagf_src.report.figures.attention import (
     attention_by_class,
     attention_leads,
@@ -18,9 +11,15 @@ from wagf_src.report.figures.attention import (
     blob_widths,
     image_grid,
 )
-from wagf_src.report.figures.calibration import coverage, decision_curve, reliability, roc_pr
-from wagf_src.report.figures.features import feature_scatter, interactive_scatter, projections
-from wagf_src.report.figures.protocol import class_counts, leakage_by_class, populations, split_levels
+from wagf_src.report.figures.calibration import coverage, decision_curve, reliability, roc_pr, shown_arms
+from wagf_src.report.figures.features import (
+    confusion,
+    feature_batches,
+    feature_embedding,
+    feature_scatter,
+    turning_scatter,
+)
+from wagf_src.report.figures.protocol import class_counts, copies, leakage_by_class, populations, split_levels
 from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, SERIES, WIDTH, legend, new, stamp
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points, table
 from wagf_src.report.figures.training import selection, training_curves

@@ -138,31 +138,3 @@ def class_recall(frame):
     ax.get_legend().remove()
     legend(figure, ncols=2)
     return figure
-
-
-def confusion(counts: np.ndarray):
-    """Confusion matrix (7, 7), rows true and columns predicted: counts, and shares of each true class, side by side."""
-    figure, axes = new(1, 2, height=4.3)
-    total = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(100.0 * counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
-    whole = np.allclose(counts, np.round(counts))
-    for ax, values, title, form in (
-        (axes[0], counts, "test images" if whole else "test images (mean over seeds)", "{:.0f}" if whole else "{:.1f}"),
-        (axes[1], shares, "percent of the true class", "{:.0f}"),
-    ):
-        # Both panels are shaded by share: by counts, the nevi would leave every other row white.
-        ax.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=100)
-        for i in range(len(CLASSES)):
-            for j in range(len(CLASSES)):
-                if np.isnan(values[i, j]) or (values[i, j] == 0):
-                    text, color = ("–" if np.isnan(values[i, j]) else "0"), "#9A9A9A"
-                else:
-                    text, color = form.format(values[i, j]), "white" if shares[i, j] > 55 else "black"
-                ax.text(j, i, text, ha="center", va="center", fontsize=9, color=color)
-        ax.set_xticks(range(len(CLASSES)), CLASSES, rotation=45)
-        ax.set_yticks(range(len(CLASSES)), CLASSES)
-        ax.set(title=title, xlabel="predicted", ylabel="true")
-        ax.grid(False)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-    return figure

@@ -1,163 +1,163 @@
-"""Projections of pooled features."""
+"""The confusion matrix, and projections of pooled features: flat, from two sides, and to turn."""
 
 import html
-import json
 
 import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import seaborn as sns
+from IPython.display import HTML
 
-from wagf_src.classes import CLASS_NAMES, CLASSES
+from wagf_src.classes import CLASSES
 from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, WIDTH, legend, new
+from wagf_src.report.tables.features import features_and_truth
+from wagf_src.runs import Run, truth_and_probabilities
+from wagf_src.stats import projections
+
+PLOTLY = "../_static/plotly.min.js"  # where the book puts plotly's script, seen from its chapters
+# plotly's 3-D markers are letters: it has no triangles, and its "x" is one that few fonts have.
+SYMBOLS = dict(zip(CLASSES, ("square", "circle-open", "square-open", "diamond-open", "diamond", "circle", "cross")))
 
 
-def _class_scatter(ax, points, y, size):
-    # Frequent classes first, so that the rare ones stay visible on top.
-    for k in sorted(np.unique(y), key=lambda k: -(y == k).sum()):
-        name = CLASSES[k]
-        ax.scatter(
-            *points[y == k].T,
-            s=size,
-            color=CLASS_COLORS[name],
-            marker=CLASS_MARKERS[name],
-            lw=0.3,
-            edgecolors="white",
-            alpha=0.85,
-            label=f"{name} ({(y == k).sum()})",
-        )
+def confusion(table: pd.DataFrame):
+    """Confusion matrix: counts, and shares of each true class, side by side; ``table``: the one of that name."""
+    figure, axes = new(1, 2, height=4.3)
+    counts = table.pivot(index="true", columns="predicted", values="images")
+    shares = 100 * counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0)
+    whole = np.allclose(counts, counts.round())
+    title = "test images" if whole else "test images (mean over seeds)"
+    panels = ((counts, title, 0 if whole else 1), (shares, "percent of the true class", 0))
+    for ax, (values, title, digits) in zip(axes, panels):
+        cells = values.map(lambda v, d=digits: "–" if np.isnan(v) else f"{v:.{d}f}" if v else "0")
+        # Both panels are shaded by share: by counts, the nevi would leave every other row white.
+        style = {"cmap": "Blues", "vmin": 0, "vmax": 100, "cbar": False, "square": True, "linewidths": 0.5}
+        sns.heatmap(shares.fillna(0), annot=cells, fmt="", annot_kws={"fontsize": 9}, ax=ax, **style)
+        for text in ax.texts:
+            if text.get_text() in ("0", "–"):
+                text.set_color("#9A9A9A")
+        ax.set(title=title, xlabel="predicted", ylabel="true")
+        ax.tick_params(length=0)
+        ax.tick_params(axis="y", rotation=0)
+    return figure
 
 
-def feature_scatter(points: np.ndarray, y: np.ndarray, axis_labels: list[str]):
-    """Three-dimensional scatter plot of test images (n, 3), from two sides; axis_labels: one for each column."""
+def feature_scatter(run: Run):
+    """Test images in the first three principal components, from two sides."""
+    features, y = features_and_truth(run)
+    points, shares = projections.principal(features)
     figure, axes = new(1, 2, height=4.0, subplot_kw={"projection": "3d"})
     for ax, azimuth in zip(axes, (-60, 30)):
         _class_scatter(ax, points, y, 22)
         ax.view_init(elev=22, azim=azimuth)
         ax.tick_params(labelsize=7, pad=-2)
-        ax.set_xlabel(axis_labels[0], labelpad=-4, fontsize=8.5)
-        ax.set_ylabel(axis_labels[1], labelpad=-4, fontsize=8.5)
-        ax.set_zlabel(axis_labels[2], labelpad=-5, fontsize=8.5)
+        for k, (share, axis) in enumerate(zip(shares, (ax.xaxis, ax.yaxis, ax.zaxis)), 1):
+            axis.set_label_text(f"component {k} ({100 * share:.0f}%)", fontsize=8.5)
+            axis.labelpad = -5 if k == 3 else -4
         ax.set_box_aspect((1, 1, 0.9), zoom=0.98)
     legend(figure, ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.4)
     return figure
 
 
-def projections(panels: list[tuple], y: np.ndarray):
-    """Two-dimensional projections of the same images side by side.
+def feature_embedding(run: Run):
+    """The first two principal components beside a neighbour embedding of the same images."""
+    features, y = features_and_truth(run)
+    points, shares = projections.principal(features)
+    embedded, perplexity = projections.neighbour_embedding(features)
+    labels = [f"component {k} ({100 * share:.0f}%)" for k, share in enumerate(shares, 1)]
+    panels = {
+        "principal components": (points, *labels[:2]),
+        f"t-SNE, perplexity {perplexity:.0f}": (embedded, "dimension 1 (no unit)", "dimension 2 (no unit)"),
+    }
+    return _projections(panels, y)
 
-    Args:
-        panels: (title, points (n, 2), x label, y label).
+
+def feature_batches(run: Run):
+    """Two components fitted once, and anew for every batch of images, as released."""
+    features, y = features_and_truth(run)
+    ways = projections.ways(features, y)
+    return _projections({title: (points, "component 1", "component 2") for title, points in ways.items()}, y)
+
+
+def turning_scatter(run: Run, caption: str, provenance: str) -> HTML:
+    """The test images in three principal components, to turn: plotly's plot, with buttons that a keyboard reaches.
+
+    plotly's script (5 MB) is not in it: the book has one copy of it (``report.plotly_script``). Where that is missing,
+    as in JupyterLab, a line says so.
     """
+    features, y = features_and_truth(run)
+    points = projections.principal(features)[0].astype(np.float32)
+    p, ids = truth_and_probabilities(run)[1], run.predictions()["image_id"].to_numpy()
+    texts = np.array([f"{i}: called {CLASSES[q.argmax()]} ({q.max():.0%})" for i, q in zip(ids, p)])
+    figure = go.Figure()
+    for k in np.unique(y):
+        coordinates, c = dict(zip("xyz", points[y == k].T)), CLASSES[k]
+        marker = {
+            "size": 4,
+            "opacity": 0.3 if (y == k).mean() > 0.5 else 0.9,
+            "color": CLASS_COLORS[c],
+            "symbol": SYMBOLS[c],
+        }
+        name = f"{c} ({(y == k).sum()})"
+        figure.add_scatter3d(**coordinates, mode="markers", marker=marker, name=name, text=texts[y == k])
+    figure.update_traces(hovertemplate="%{text}")
+    figure.update_layout(
+        template="none",
+        height=480,
+        margin=dict.fromkeys("lrb", 0) | {"t": 30},
+        title={"text": "SYNTHETIC DATA" if provenance.startswith("SYNTHETIC") else "", "font": {"color": "#7A1F5C"}},
+        legend={"orientation": "h", "itemsizing": "constant"},
+        scene={f"{axis}axis": {"title": {"text": f"component {k}"}} for k, axis in enumerate(coordinates, 1)}
+        | {"camera": {"eye": {"x": 1.6, "y": 1.6, "z": 0.8}}},
+    )
+    config = {"displayModeBar": False, "scrollZoom": False}  # scrolling scrolls the page
+    plot = figure.to_html(
+        config, include_plotlyjs=PLOTLY, post_script=_TURN, full_html=False, default_height=480, div_id="turn-features"
+    )
+    return HTML(_TURNING.format(plot=plot, caption=html.escape(caption), provenance=html.escape(provenance)))
+
+
+_TURNING = """<figure class="turning" aria-label="Three-dimensional scatter plot to turn. {caption}">
+<p class="missing">The plot to turn is in the built book only, which brings plotly's script; the figure above stands for
+it.</p>
+<div class="buttons" hidden>
+<button type="button" data-turn="-0.2" data-tilt="0">turn left</button>
+<button type="button" data-turn="0.2" data-tilt="0">turn right</button>
+<button type="button" data-turn="0" data-tilt="0.2">turn up</button>
+<button type="button" data-turn="0" data-tilt="-0.2">turn down</button>
+<button type="button">reset</button>
+</div>
+{plot}
+<figcaption>{caption}<br><small>{provenance}</small></figcaption>
+</figure>"""
+# Runs once plotly has drawn: buttons move the eye on a sphere about the middle, from where it was dragged to.
+_TURN = """{
+  const plot = document.getElementById("{plot_id}"), figure = plot.closest("figure"), place = "scene.camera.eye";
+  const eye = () => plot.layout.scene.camera.eye, start = {...eye()};
+  figure.querySelector(".missing").remove();
+  figure.querySelector(".buttons").hidden = false;
+  for (const button of figure.querySelectorAll(".buttons button")) button.onclick = () => {
+    const {x, y, z} = eye(), r = Math.hypot(x, y, z), turn = Math.atan2(y, x) + Number(button.dataset.turn);
+    const tilt = Math.max(-1.5, Math.min(1.5, Math.asin(z / r) + Number(button.dataset.tilt)));
+    const flat = r * Math.cos(tilt);
+    const moved = {x: flat * Math.cos(turn), y: flat * Math.sin(turn), z: r * Math.sin(tilt)};
+    Plotly.relayout(plot, {[place]: button.dataset.turn ? moved : start});
+  };
+}"""
+
+
+def _projections(panels: dict[str, tuple], y):
+    """Two-dimensional projections of the same images side by side: title to points (n, 2 or more), x and y label."""
     figure, axes = new(1, len(panels), height=0.75 + WIDTH / len(panels), squeeze=False)
-    for ax, (title, points, xlabel, ylabel) in zip(axes[0], panels):
-        _class_scatter(ax, points, y, 26)
+    for ax, (title, (points, xlabel, ylabel)) in zip(axes[0], panels.items()):
+        _class_scatter(ax, points[:, :2], y, 26)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     legend(figure, ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.3)
     return figure
 
 
-def interactive_scatter(
-    points: np.ndarray, y: np.ndarray, notes: list[str], axis_labels: list[str], provenance: str, name: str
-) -> str:
-    """The three-dimensional scatter plot to turn, as self-contained HTML of about 60 KB for 1,103 images.
-
-    No library is loaded: the page works offline, in the book and in a notebook. Drag, or the arrow keys, turn it; hovering
-    shows a note; class names hide and show classes.
-
-    Args:
-        points: (n, 3).
-        notes: one text an image, for instance its id.
-        name: unique within a page; letters, digits and hyphens.
-    """
-    centred = points - points.mean(axis=0)
-    scaled = np.round(1000 * centred / abs(centred).max()).astype(int)
-    data = {
-        "points": scaled.tolist(),
-        "y": y.tolist(),
-        "notes": notes,
-        "axes": axis_labels,
-        "classes": [{"name": c, "long": CLASS_NAMES[c], "color": CLASS_COLORS[c]} for c in CLASSES],
-        "name": name,
-        "synthetic": provenance.startswith("SYNTHETIC"),
-    }
-    # "</" must not occur inside a script element.
-    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-    return (
-        _SCATTER_HTML.replace("@NAME@", name).replace("@PROVENANCE@", html.escape(provenance)).replace("@DATA@", text)
-    )
-
-
-_SCATTER_HTML = """<div id="@NAME@" style="max-width:640px;font:13px sans-serif;color:#222;background:#fff;padding:6px">
-<div class="classes" style="display:flex;flex-wrap:wrap;gap:4px"></div>
-<canvas tabindex="0" role="img" style="width:100%;height:auto;touch-action:pan-y;cursor:grab;border:1px solid #ddd"
- aria-label="Three-dimensional scatter plot of the test images' features, coloured by class. Arrow keys turn it."></canvas>
-<div class="note" aria-live="polite" style="min-height:1.4em">Drag or use the arrow keys to turn; point at an image for its
-id; click a class to hide it.</div>
-<div style="font-size:11px;color:#666">@PROVENANCE@</div>
-</div>
-<script>
-(function () {
-  const data = @DATA@;
-  const box = document.getElementById("@NAME@"), canvas = box.querySelector("canvas"), note = box.querySelector(".note");
-  const side = 640, tall = 520, ratio = window.devicePixelRatio || 1, pen = canvas.getContext("2d");
-  canvas.width = side * ratio; canvas.height = tall * ratio; pen.scale(ratio, ratio);
-  const hidden = new Set(); let turn = 0.7, tilt = 0.35, shown = [], near = -1, grabbed = null;
-  function place(p) {  // turn about the upright axis, tilt, then a slight perspective
-    const c = Math.cos(turn), s = Math.sin(turn), u = Math.cos(tilt), v = Math.sin(tilt);
-    const x = c * p[0] - s * p[1], d = s * p[0] + c * p[1], depth = u * d - v * p[2], scale = 265 / (1 + depth / 5000);
-    return [side / 2 + x / 1000 * scale, tall / 2 - (u * p[2] + v * d) / 1000 * scale, depth];
-  }
-  function draw() {
-    pen.fillStyle = "#fff"; pen.fillRect(0, 0, side, tall);
-    pen.font = "12px sans-serif"; pen.strokeStyle = "#bbb"; pen.fillStyle = "#555";
-    for (let k = 0; k < 3; k++) {
-      const end = [0, 0, 0], start = [0, 0, 0]; end[k] = 850; start[k] = -850;
-      const a = place(start), b = place(end);
-      pen.beginPath(); pen.moveTo(a[0], a[1]); pen.lineTo(b[0], b[1]); pen.stroke(); pen.fillText(data.axes[k], b[0] + 4, b[1]);
-    }
-    shown = data.points.map((p, i) => [...place(p), i]).filter(q => !hidden.has(data.y[q[3]])).sort((a, b) => b[2] - a[2]);
-    for (const q of shown) {
-      pen.beginPath(); pen.arc(q[0], q[1], q[3] === near ? 7 : 4 - q[2] / 1500, 0, 7);
-      pen.fillStyle = data.classes[data.y[q[3]]].color; pen.globalAlpha = 0.85; pen.fill(); pen.globalAlpha = 1;
-      pen.lineWidth = q[3] === near ? 2 : 0.5; pen.strokeStyle = q[3] === near ? "#000" : "#fff"; pen.stroke();
-    }
-    pen.lineWidth = 1;
-    if (data.synthetic) { pen.fillStyle = "#7A1F5C"; pen.font = "bold 13px sans-serif"; pen.fillText("SYNTHETIC DATA", 8, 18); }
-  }
-  canvas.addEventListener("pointerdown", e => { grabbed = [e.clientX, e.clientY]; canvas.setPointerCapture(e.pointerId); });
-  canvas.addEventListener("pointerup", () => { grabbed = null; });
-  canvas.addEventListener("pointercancel", () => { grabbed = null; });
-  canvas.addEventListener("pointermove", e => {
-    if (grabbed) {
-      turn += (e.clientX - grabbed[0]) / 150; tilt += (e.clientY - grabbed[1]) / 150; grabbed = [e.clientX, e.clientY];
-    } else {
-      const r = canvas.getBoundingClientRect(), x = (e.clientX - r.left) * side / r.width, y = (e.clientY - r.top) * tall / r.height;
-      let best = 100; near = -1;
-      for (const q of shown) {
-        const d = (q[0] - x) ** 2 + (q[1] - y) ** 2;
-        if (d <= best) { best = d; near = q[3]; }
-      }
-      if (near >= 0) note.textContent = data.notes[near];
-    }
-    draw();
-  });
-  canvas.addEventListener("keydown", e => {
-    const step = {ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1]}[e.key];
-    if (step) { turn += step[0]; tilt += step[1]; e.preventDefault(); e.stopPropagation(); draw(); }
-  });
-  data.classes.forEach((c, k) => {
-    const count = data.y.filter(v => v === k).length;
-    if (!count) return;
-    const button = document.createElement("button"), dot = document.createElement("span");
-    button.type = "button"; button.title = c.long; button.setAttribute("aria-pressed", "true");
-    button.style.cssText = "font:12px sans-serif;color:#222;background:#fff;border:1px solid #bbb;border-radius:4px;cursor:pointer";
-    dot.style.cssText = "display:inline-block;width:10px;height:10px;border-radius:5px;margin-right:4px;background:" + c.color;
-    button.append(dot, c.name + " (" + count + ")");
-    button.onclick = () => {
-      if (hidden.has(k)) hidden.delete(k); else hidden.add(k);
-      button.style.opacity = hidden.has(k) ? 0.35 : 1; button.setAttribute("aria-pressed", String(!hidden.has(k))); draw();
-    };
-    box.querySelector(".classes").append(button);
-  });
-  draw();
-})();
-</script>
-"""
+def _class_scatter(ax, points, y, size):
+    # Frequent classes first, so that the rare ones stay visible on top.
+    for k in sorted(np.unique(y), key=lambda k: -(y == k).sum()):
+        style = {"color": CLASS_COLORS[CLASSES[k]], "marker": CLASS_MARKERS[CLASSES[k]], "lw": 0.3, "alpha": 0.85}
+        label = f"{CLASSES[k]} ({(y == k).sum()})"
+        ax.scatter(*points[y == k].T, s=size, edgecolors="white", label=label, **style)

@@ -1,127 +1,136 @@
-"""Class counts, populations and leakage."""
+"""Class counts, populations, leakage, and what a copy is."""
 
+import dataclasses
 import textwrap
 
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.ticker import LogLocator, NullLocator
+from PIL import Image
+from scipy import ndimage
 
-from wagf_src.report.figures.accuracy import labelled_rows
+from wagf_src.classes import CLASSES
+from wagf_src.data import augmentation, synthetic
+from wagf_src.profile import Profile
+from wagf_src.report.figures.attention import image_grid
 from wagf_src.report.figures.style import MUTED, SERIES, legend, new
+from wagf_src.report.tables.leakage_experiment import CLASSIFIERS, LEVELS, METRICS
+from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME, GROUPED, IMAGES, TEST
+
+STEPS = {"images": "in the data set", "images left": "without the test images", "augmented files": "after augmentation"}
+SETS = {"images": "data set", "test images": "test images", "training files": "training files with copies"}
+SPLITS = {
+    (AT_RANDOM, "image"): "validation at random: same photograph",
+    (BY_NAME, "image"): "validation by file name: same photograph",
+    (BY_NAME, "lesion"): "validation by file name: same lesion",
+    (IMAGES, "lesion"): "image-level 80/20: same lesion",
+    (TEST, "lesion"): "paper's test images: same lesion",
+    (GROUPED, "lesion"): "lesion-grouped 80/20: same lesion",
+}
+COLORS = [color for color, _ in SERIES]
 
 
-def class_counts(counts):
-    """Files of every class at each step of the protocol, on a logarithmic axis.
+def _by_class(ax, frame, x, hue, names, dodge, **style):
+    """One mark for each class and value of ``hue``, a class a row, the values of ``hue`` side by side."""
+    style |= {"palette": COLORS[: len(names)], "markers": list("osD^vP")[: len(names)], "linestyle": "none"}
+    sns.pointplot(frame, x=x, y="class", hue=hue, hue_order=names, dodge=dodge, errorbar=None, ax=ax, **style)
+    ax.get_legend().remove()
+    ax.set_ylabel("")
 
-    Args:
-        counts: index class, one column a step, in order.
-    """
-    figure, ax = new()
-    where = labelled_rows(ax, counts.index, per_row=0.46, around=1.1)
-    ax.hlines(where, counts.min(axis=1), counts.max(axis=1), color="#C9C9C9", lw=1.5, zorder=0)
-    for (step, values), (color, _), marker in zip(counts.items(), SERIES, "osD^"):
-        # Equal or near counts would hide each other: the earlier ones are the larger, hollow marks.
-        last = step == counts.columns[-1]
-        ax.plot(
-            values, where, marker, color=color, ms=5 if last else 8, mfc=color if last else "none", mew=1.5, label=step
-        )
-        if step in (counts.columns[0], counts.columns[-1]):
-            above, align = (6, "bottom") if last else (-7, "top")
-            for x, y in zip(values, where):
-                ax.annotate(
-                    f"{x:,}",
-                    (x, y),
-                    (0, above),
-                    textcoords="offset points",
-                    ha="center",
-                    va=align,
-                    fontsize=8,
-                    color=color,
-                )
-    ax.set_xscale("log")
+
+def class_counts(counts: pd.DataFrame):
+    """Files of every class at each step of the protocol, on a logarithmic axis; ``counts``: table protocol_counts."""
+    figure, ax = new(height=4.3)
+    frame = counts[counts["quantity"].isin(STEPS) & counts["class"].isin(CLASSES)].replace({"quantity": STEPS})
+    steps, shown = list(STEPS.values()), frame[frame["count"] > 0]
+    _by_class(ax, shown, "count", "quantity", steps, 0.5, order=CLASSES, log_scale=(True, False))
+    for c, step, count in shown[["class", "quantity", "count"]].itertuples(index=False):
+        k = steps.index(step)
+        place = (count, CLASSES.index(c) + (k - 1) * 0.25)  # seaborn's dodge
+        ax.annotate(f"{count:,}", place, (7, 0), textcoords="offset points", va="center", fontsize=8, color=COLORS[k])
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_ylim(-0.6, len(counts) - 0.3)
     ax.set_xlabel("files (logarithmic)")
-    ax.margins(x=0.08)
     legend(figure, ncols=3)
     return figure
 
 
-def populations(shares, reference: str | None = None):
-    """Share of every class in several sets of files.
-
-    Args:
-        shares: index class, one column a set, percent.
-        reference: the set whose bars are drawn hollow.
-    """
+def populations(counts: pd.DataFrame):
+    """Share of every class in data set, test images and training files; ``counts``: table protocol_counts."""
     figure, ax = new(height=3.9)
-    width = 0.8 / len(shares.columns)
-    for k, ((name, values), (color, _)) in enumerate(zip(shares.items(), SERIES)):
-        x = np.arange(len(shares)) + (k - (len(shares.columns) - 1) / 2) * width
-        bars = ax.bar(
-            x, values, 0.9 * width, color="white" if name == reference else color, edgecolor=color, lw=1.4, label=name
-        )
-        ax.bar_label(
-            bars, [f"{v:.1f}" if v < 9.95 else f"{v:.0f}" for v in values], fontsize=7.5, padding=2, color=color
-        )
-    ax.set_xticks(np.arange(len(shares)), shares.index)
-    ax.set_ylabel("share of the files (%)")
-    ax.set_ylim(0, 1.08 * shares.to_numpy().max())
+    frame = counts[counts["quantity"].isin(SETS) & counts["class"].isin(CLASSES)].replace({"quantity": SETS})
+    frame["share"] = 100 * frame["count"] / frame.groupby("quantity")["count"].transform("sum")
+    sns.barplot(frame, x="class", y="share", hue="quantity", palette=COLORS[: len(SETS)], saturation=1, ax=ax)
+    for bars in ax.containers:
+        texts = [f"{v:.1f}" if v < 9.95 else f"{v:.0f}" for v in bars.datavalues]
+        ax.bar_label(bars, texts, fontsize=7.5, padding=2)
+    ax.get_legend().remove()
+    ax.set(xlabel="class", ylabel="share of the files (%)", ylim=(0, 1.08 * frame["share"].max()))
     ax.grid(axis="x", visible=False)
     legend(figure, ncols=3)
     return figure
 
 
-def leakage_by_class(shares):
-    """Held-out files with a sibling in training, class by class.
-
-    Args:
-        shares: index class (or ``total``), one column a way of splitting, percent; NaN is left out.
-    """
-    figure, ax = new()
-    where = labelled_rows(ax, shares.index, per_row=0.4, around=1.4)
-    step = min(0.13, 0.7 / len(shares.columns))
-    for k, ((name, values), (color, _), marker) in enumerate(zip(shares.items(), SERIES, "oDs^vPX")):
-        y = where - (k - (len(shares.columns) - 1) / 2) * step
-        ax.plot(values, y, marker, color=color, ms=6, label=name, clip_on=False)
-    ax.axhline(0.5, color=MUTED, lw=0.8)
-    ax.set_xlim(-2, 102)
-    ax.set_xlabel("held-out files with a sibling in training (%)")
+def leakage_by_class(leakage: pd.DataFrame):
+    """Held-out files with a sibling in training, class by class; ``leakage``: the table of that name."""
+    figure, ax = new(height=4.6)
+    way = pd.Series(zip(leakage["protocol"], leakage["grouping"]), leakage.index).map(SPLITS)
+    frame = leakage.assign(way=way, percent=100 * leakage["share"]).dropna(subset=["way", "percent"])
+    _by_class(ax, frame, "percent", "way", list(SPLITS.values()), 0.6, order=[*CLASSES, "total"])
+    ax.axhline(len(CLASSES) - 0.5, color=MUTED, lw=0.8)
+    ax.set(xlim=(-2, 102), xlabel="held-out files with a sibling in training (%)")
     legend(figure, ncols=2)
     return figure
 
 
-def split_levels(levels, repeats, metrics: dict[str, str], rows: dict[str, str], classifiers: dict[str, str]):
+def split_levels(effects: pd.DataFrame, repeats: pd.DataFrame):
     """The same classifiers under several ways of splitting: every repeat, and the mean with its interval.
 
     Args:
-        levels: columns classifier, name, metric, value, ci_low, ci_high; fractions.
-        repeats: columns classifier, name and one a metric; one row a repeat, fractions.
-        metrics: metric to the label of its panel. rows: names to labels, in order. classifiers: the same.
+        effects: table leakage_experiment.
+        repeats: one row a repeat, as the linear probe's run keeps them; without rows there is no figure (None).
     """
-    figure, axes = new(1, len(metrics), sharey=True, squeeze=False)
-    where = dict(
-        zip(
-            rows,
-            labelled_rows(axes[0][0], [textwrap.fill(label, 24) for label in rows.values()], per_row=0.6, around=1.1),
-        )
-    )
-    for ax, (metric, title) in zip(axes[0], metrics.items()):
-        for (classifier, label), (color, _), marker, aside in zip(classifiers.items(), SERIES, "oD", (0.16, -0.16)):
-            of = repeats[(repeats["classifier"] == classifier) & repeats["name"].isin(where)]
-            ax.plot(100 * of[metric], of["name"].map(where) + aside, "|", color=color, ms=8, alpha=0.6)
-            of = levels[
-                (levels["classifier"] == classifier) & (levels["metric"] == metric) & levels["name"].isin(where)
-            ]
-            value, low, high = (100 * of[c].to_numpy(float) for c in ("value", "ci_low", "ci_high"))
+    if not len(repeats):
+        return None
+    figure, axes = new(1, len(METRICS), height=3.6, sharey=True)
+    names = [textwrap.fill(label, 24) for label in LEVELS.values()]
+    labels, palette = dict(zip(LEVELS, names)), dict(zip(CLASSIFIERS, COLORS))
+    repeats = repeats.assign(level=(repeats["split"] + "/" + repeats["subset"]).map(labels)).dropna(subset="level")
+    means = effects.assign(level=effects["name"].map(labels)).dropna(subset="level")
+    for ax, (metric, title) in zip(axes, METRICS.items()):
+        percent = repeats.assign(percent=100 * repeats[metric])
+        ticks = {"dodge": True, "jitter": False, "marker": "|", "linewidth": 1, "size": 8, "legend": False}
+        hue = {"hue": "classifier", "hue_order": list(CLASSIFIERS), "palette": palette}
+        sns.stripplot(percent, x="percent", y="level", order=names, ax=ax, **hue, **ticks)
+        for (classifier, label), marker, aside in zip(CLASSIFIERS.items(), "oD", (-0.2, 0.2)):
+            shown = means[(means["classifier"] == classifier) & (means["metric"] == metric)]
+            value, low, high = (100 * shown[c].to_numpy(float) for c in ("value", "ci_low", "ci_high"))
             spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
-            style = {"ms": 5.5, "mfc": "white", "mew": 1.6, "lw": 2.2, "capsize": 3}
-            ax.errorbar(
-                value, of["name"].map(where) + aside, xerr=spread, fmt=marker, color=color, label=label, **style
-            )
-        ax.set_xlabel(f"{title} (%)")
+            style = {"color": palette[classifier], "ms": 5.5, "mfc": "white", "mew": 1.6, "lw": 2.2, "capsize": 3}
+            ax.errorbar(value, shown["level"].map(names.index) + aside, xerr=spread, fmt=marker, label=label, **style)
+        ax.set(xlabel=f"{title} (%)", ylabel="")
         ax.grid(axis="y", visible=False)
-        ax.margins(x=0.08)
     legend(figure, ncols=2)
     return figure
+
+
+def copies(profile: Profile, number: int = 11, side: int = 128):
+    """A procedural lesion and virtual copies of it by the profile's ranges; never the photograph of a patient."""
+    rng = np.random.default_rng(5)
+    picture, _ = synthetic.photograph(synthetic.make_lesion("mel", rng), rng)
+    picture = np.asarray(Image.fromarray(picture).resize((side, side)))  # squeezed into a square, as every image is
+    numbers = np.arange(number + 1)
+    profile = dataclasses.replace(profile, image_size=side)
+    maps = augmentation.affine_parameters(np.zeros(number + 1), numbers, profile.test_seed, profile)
+    images = [
+        np.stack(
+            # scipy's first axis is y: rows of the matrix and the offset change places.
+            [ndimage.affine_transform(c, [[b1, b0], [a1, a0]], (b2, a2), order=1, mode="nearest") for c in channels],
+            -1,
+        )
+        for channels in [np.moveaxis(picture, -1, 0)]
+        for a0, a1, a2, b0, b1, b2, *_ in maps
+    ]
+    return image_grid(images, ["photograph", *(f"copy {k}" for k in numbers[1:])])

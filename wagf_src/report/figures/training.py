@@ -22,40 +22,24 @@ def training_curves(runs):
     across = 1 if len(arms) < 5 else 2
     lines = -(-len(arms) // across)
     figure, axes = new(lines, 2 * across, height=0.6 + (1.75 if across == 1 else 1.6) * lines, squeeze=False)
-    series = {
-        "": ("#9A9A9A", (1, 1.65), "training"),
-        "val_": (OURS, (3.7, 1.6), "validation"),
-        "test_": (PAPER, "", "test"),
-    }
+    names = {"": "training", "val_": "validation", "test_": "test"}
+    colors = dict(zip(names, ("#9A9A9A", OURS, PAPER)))
+    look = {"palette": colors, "dashes": dict(zip(names, ((1, 1.65), (3.7, 1.6), ""))), "alpha": 0.9, "legend": False}
     pairs = axes.reshape(-1, 2)
     for ax in pairs[len(arms) :].flat:
         ax.remove()
     for row, (arm, arm_runs) in zip(pairs, arms.items()):
         history = pd.concat([run.history().assign(run=run.seed, kept=run.info["best_epoch"]) for run in arm_runs])
         for ax, column, factor in zip(row, ("loss", "accuracy"), (1, 100)):
-            curves = history.rename(columns={prefix + column: prefix for prefix in series})
-            shown = [prefix for prefix in series if prefix in curves]
-            curves = curves.melt(["run", "epoch", "kept"], shown, "series")
+            curves = history.rename(columns={prefix + column: prefix for prefix in names})
+            curves = curves.melt(["run", "epoch", "kept"], [prefix for prefix in names if prefix in curves], "series")
             curves["value"] *= factor
-            sns.lineplot(
-                curves,
-                x="epoch",
-                y="value",
-                hue="series",
-                style="series",
-                units="run",
-                estimator=None,
-                palette={prefix: color for prefix, (color, _, _) in series.items()},
-                dashes={prefix: dashes for prefix, (_, dashes, _) in series.items()},
-                marker="." if history["epoch"].max() == 1 else None,
-                linewidth=1.3 if len(arm_runs) < 3 else 0.9,
-                alpha=0.9,
-                legend=False,
-                ax=ax,
-            )
+            look |= {"lw": 1.3 if len(arm_runs) < 3 else 0.9, "marker": "." if curves["epoch"].max() == 1 else None}
+            axis = {"x": "epoch", "y": "value", "hue": "series", "style": "series", "units": "run", "ax": ax}
+            sns.lineplot(curves, estimator=None, **axis, **look)
             for prefix, rings in curves[curves["epoch"] == curves["kept"]].groupby("series"):
                 if prefix:
-                    style = {"ms": 6 if across == 1 else 4.5, "mfc": "none", "mec": series[prefix][0]}
+                    style = {"ms": 6 if across == 1 else 4.5, "mfc": "none", "mec": colors[prefix]}
                     ax.plot(rings["epoch"], rings["value"], "o", **style)
             ax.set_xlabel("")
             ax.xaxis.get_major_locator().set_params(integer=True)
@@ -69,10 +53,7 @@ def training_curves(runs):
         row[0].set_ylim(0, min(row[0].get_ylim()[1], 1.6 * bulk) if np.isfinite(bulk) and bulk > 0 else None)
     for ax in pairs[max(len(arms) - across, 0) : len(arms)].flat:
         ax.set_xlabel("epoch")
-    handles = [
-        plt.Line2D([], [], color=color, dashes=dashes or (None, None), label=name)
-        for color, dashes, name in series.values()
-    ]
+    handles = [plt.Line2D([], [], color=colors[s], ls=ls, label=names[s]) for s, ls in zip(names, (":", "--", "-"))]
     handles.append(plt.Line2D([], [], ls="", marker="o", mfc="none", mec="black", label="epoch kept"))
     legend(figure, handles, ncols=4)
     return figure
@@ -90,31 +71,17 @@ def selection(frame):
     labels = list(dict.fromkeys(frame["label"]))
     number = frame.groupby("label").cumcount().to_numpy()
     most = number.max() + 1
-    of_arm = dict(zip(labels, labelled_rows(ax, labels, per_row=0.12 + 0.14 * most, around=1.3)))
-    where = (
-        frame["label"].map(of_arm).to_numpy()
-        - (number - (frame.groupby("label")["label"].transform("size") - 1) / 2) * 0.8 / most
-    )
-    few = most == 1
-    ax.hlines(
-        where,
-        frame["low"],
-        frame["high"],
-        color="#C9C9C9",
-        lw=6 if few else 4,
-        label="range over the later half of epochs",
-    )
-    ax.plot(frame["last"], where, "s", color=MUTED, ms=8 if few else 6, mfc="none", label="last epoch")
-    ax.plot(
-        frame["best"],
-        where,
-        "^",
-        color=PAPER,
-        ms=9 if few else 6.5,
-        mfc="none",
-        label="best on the test set (not allowed)",
-    )
-    ax.plot(frame["kept"], where, "o", color=OURS, ms=4.5 if few else 3.5, label="epoch kept (by validation)")
+    middle = dict(zip(labels, labelled_rows(ax, labels, per_row=0.12 + 0.14 * most, around=1.3)))
+    last = frame.groupby("label")["label"].transform("size") - 1
+    where = frame["label"].map(middle).to_numpy() - (number - last / 2) * 0.8 / most
+    scale, span = (1.3, 6) if most == 1 else (1, 4)
+    ax.hlines(where, frame["low"], frame["high"], color="#C9C9C9", lw=span, label="range over the later half of epochs")
+    for column, marker, color, face, size, label in (
+        ("last", "s", MUTED, "none", 6, "last epoch"),
+        ("best", "^", PAPER, "none", 6.5, "best on the test set (not allowed)"),
+        ("kept", "o", OURS, OURS, 3.5, "epoch kept (by validation)"),
+    ):
+        ax.plot(frame[column], where, marker, color=color, mfc=face, ms=scale * size, label=label)
     for y in np.arange(len(labels) - 1) + 0.5:
         ax.axhline(y, color="#E3E3E3", lw=0.6)
     ax.set_xlabel("test accuracy (%)")

@@ -12,11 +12,20 @@ from wagf_src import atomic, paths
 from wagf_src.errors import UserError
 from wagf_src.report import evidence
 from wagf_src.report.evidence import Evidence
-from wagf_src.report.tables import ablation, accuracy, conditions, own_model, training
+from wagf_src.report.tables import (
+    ablation,
+    accuracy,
+    calibration,
+    conditions,
+    features,
+    leakage_experiment,
+    own_model,
+    protocol,
+    training,
+)
 from wagf_src.runs import load_runs
 
-TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {}
-TABLES |= {
+TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "table1": accuracy.table1,
     "arms": accuracy.arms,
     "per_class": accuracy.per_class,
@@ -32,6 +41,40 @@ TABLES |= {
     "own_model_curve": own_model.own_model_curve,
     "own_model_rules": own_model.own_model_rules,
     "checkpoints": training.checkpoints,
+    "protocol_counts": protocol.protocol_counts,
+    "generator": protocol.generator,
+    "leakage": protocol.leakage,
+    "siblings": protocol.siblings,
+    "test_seeds": protocol.test_seeds,
+    "near_duplicates": protocol.near_duplicates,
+    "leakage_experiment": leakage_experiment.leakage_experiment,
+    "split_sizes": leakage_experiment.split_sizes,
+    "calibration": calibration.calibration,
+    "confidence": calibration.confidence,
+    "decisions": calibration.decisions,
+    "coverage": calibration.coverage,
+    "confusion": features.confusion,
+    "separability": features.separability_of_arms,
+    "components": features.components,
+    "pca_per_batch": features.pca_per_batch,
+}
+TABLES |= {
+    "protocol_counts": protocol.protocol_counts,
+    "generator": protocol.generator,
+    "leakage": protocol.leakage,
+    "siblings": protocol.siblings,
+    "test_seeds": protocol.test_seeds,
+    "near_duplicates": protocol.near_duplicates,
+    "leakage_experiment": leakage_experiment.leakage_experiment,
+    "split_sizes": leakage_experiment.split_sizes,
+    "calibration": calibration.calibration,
+    "confidence": calibration.confidence,
+    "decisions": calibration.decisions,
+    "coverage": calibration.coverage,
+    "confusion": features.confusion,
+    "separability": features.separability_of_arms,
+    "components": features.components,
+    "pca_per_batch": features.pca_per_batch,
 }
 
 
@@ -56,8 +99,3 @@ def read(profile: str, name: str) -> pd.DataFrame:
             return pd.read_csv(file)
     load_runs(profile)  # says so where there are none to make it from
     raise UserError(f"no table {name} of profile {profile}; make it with `make report PROFILE={profile}`")
-
-
-def stamped(frame: pd.DataFrame, provenance: str) -> pd.DataFrame:
-    """The frame with what it rests on as its last column."""
-    return frame.assign(provenance=provenance)

@@ -4,7 +4,6 @@ import pytest
 import yaml
 
 from wagf_src import paths
-from wagf_src.arms import parse_arm
 from wagf_src.errors import UserError
 from wagf_src.profile import load_profile, resolve
 
@@ -159,31 +158,6 @@ def test_a_profile_of_ones_own_may_start_from_another(tmp_path):
 def test_unknown_profile_names_the_known_ones():
     with pytest.raises(UserError, match="demo.*frozen.*lite"):
         load_profile("dmeo")
-
-
-@pytest.mark.parametrize(
-    "name, expected",
-    [
-        ("densenet121-base", ("base", None, None, None, None, None)),
-        ("densenet121-sa-released", ("sa", "released", None, None, None, None)),
-        ("densenet121-sa-gf-described", ("sa-gf", "described", "eq1", "haar", None, None)),
-        ("densenet121-wagf-released", ("wagf", "released", "released", "haar", None, None)),
-        ("mobilenetv2-wagf-described-saliency-conv", ("wagf", "described", "saliency", "conv", None, None)),
-        ("mobilenetv2-base-random-lr0.01", ("base", None, None, None, "none", 0.01)),
-    ],
-)
-def test_arms_are_read_from_their_names(name, expected):
-    arm = parse_arm(name)
-    assert (arm.modules, arm.reading, arm.fusion, arm.branch, arm.weights, arm.learning_rate) == expected
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["densenet121", "densenet121-sa", "densenet121-base-described", "densenet121-sa-described-conv", "x-base-lr1.2.3"],
-)
-def test_impossible_arms(name):
-    with pytest.raises(UserError, match="allowed"):
-        parse_arm(name)
 
 
 def test_arms_own_weights_and_rate_go_before_the_profiles():

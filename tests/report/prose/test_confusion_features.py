@@ -1,0 +1,74 @@
+"""Sentences of the chapter on the confusion matrix and the features, from made-up tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wagf_src.classes import CLASSES
+from wagf_src.report.prose import confusion_features as prose
+
+ARM, BASE = "mobilenetv2-wagf-described", "mobilenetv2-base"
+
+
+def confusion(**cells):
+    """Ten images a class, all found, but for ``true_predicted=n``."""
+    counts = 10 * np.eye(7)
+    for cell, n in cells.items():
+        true, predicted = (CLASSES.index(c) for c in cell.split("_"))
+        counts[true, [true, predicted]] += [-n, n]
+    cases = pd.MultiIndex.from_product([CLASSES, CLASSES], names=["true", "predicted"]).to_frame(index=False)
+    return cases.assign(arm=ARM, images=counts.ravel(), provenance="HAM10000")
+
+
+def separability(silhouette=0.1, knn=0.34, base=0.26):
+    rows = [
+        (arm, measure, value, value - 0.03, value + 0.03)
+        for arm, accuracy in ((BASE, base), (ARM, knn))
+        for measure, value in zip(prose.MEASURES, (0, silhouette, 0.8, accuracy))
+    ]
+    return pd.DataFrame(rows, columns=["arm", "measure", "value", "ci_low", "ci_high"])
+
+
+def test_answer_names_the_most_frequent_confusion():
+    text = prose.answer(confusion(mel_nv=6, bkl_mel=2), separability())
+    assert text.startswith(
+        "the most frequent confusion is mel taken for nv (6 images). Of 10 melanomas, 6 are called nevi."
+    )
+    assert "Fewer than half of the images are found in: mel. By the balanced" in text
+    assert "In every class at least half are found." in prose.answer(confusion(bkl_mel=2), separability())
+    table = confusion(bkl_mel=2)
+    table.loc[table["true"] == "mel", "images"] = 0
+    assert "melanomas" not in prose.answer(table, separability())
+    assert prose.arm(table) == "**Arm:** MobileNetV2 + SA + GF + SaFA. **This page rests on:** HAM10000."
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(0.1, "largely overlapping"), (0.3, "apart, with overlap"), (0.6, "well apart")]
+)
+def test_apart(value, word):
+    assert f"silhouette of {value:.2f}, the classes are {word} in the features of Mob" in prose.apart(
+        confusion(), separability(value)
+    )
+
+
+def test_neighbours_against_the_plain_backbone():
+    components = pd.DataFrame({"variance_share": [0.1, 0.07, 0.06]})
+    text = prose.neighbours(confusion(), separability(), components)
+    assert "is 34.0 [31.0, 37.0]%. Its plain backbone reaches 26.0%; the two intervals do not overlap." in text
+    assert text.endswith("Three components hold 23% of the variance, so the plot shows part of it.")
+    assert "intervals overlap" in prose.neighbours(confusion(), separability(base=0.3), components)
+    assert "backbone" not in prose.neighbours(confusion(), separability()[4:], components)
+
+
+def test_tables_and_procedure():
+    shown = prose.measures(separability())
+    assert shown.columns.tolist() == ["arm", *prose.MEASURES.values()]
+    assert shown.iloc[1].tolist()[2:] == ["0.10 [0.07, 0.13]", "80.0 [77.0, 83.0]", "34.0 [31.0, 37.0]"]
+    table = pd.DataFrame(
+        {"plot": list("abc"), "value": [0.2, 0.17, 0.16], "ci_low": 0.1, "ci_high": 0.3, "silhouette": -0.087}
+    )
+    assert prose.batches(table).iloc[0].tolist() == ["a", "20.0 [10.0, 30.0]", -0.09]
+    text = prose.fitting_per_batch(table, confusion())
+    assert "20.0% when the projection is fitted once, 17.0% when" in text and "(batches of 8)" in text  # 70 images
+    assert text.endswith("here the procedure changes little.")
+    assert prose.fitting_per_batch(table.assign(value=[0.7, 0.4, 0.7]), confusion()).endswith("what such a plot shows.")

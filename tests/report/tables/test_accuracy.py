@@ -1,0 +1,97 @@
+"""Tables of accuracy, against scikit-learn on made-up runs and against the printed numbers."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+from fabricate import FROZEN, LADDER, fabricate
+
+from wagf_src.classes import CLASSES
+from wagf_src.report import tables
+from wagf_src.report.evidence import Evidence
+from wagf_src.runs import PROBABILITY_COLUMNS
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory):
+    runs = fabricate(tmp_path_factory.mktemp("runs"), LADDER, seeds=(0, 1), epochs=4)
+    return Evidence("made-up", runs, {}, tables.TABLES)
+
+
+def answers(made_up, arm):
+    """(true classes, predicted classes) of each seed, by name."""
+    frames = [run.predictions() for run in made_up.runs if run.arm == arm]
+    return [(f["dx"], np.array(CLASSES)[f[PROBABILITY_COLUMNS].to_numpy().argmax(axis=1)]) for f in frames]
+
+
+def over_seeds(made_up, arm, score):
+    return 100 * np.mean([score(*answer) for answer in answers(made_up, arm)])
+
+
+def test_table1_holds_paper_notebook_and_weighted_averages(made_up):
+    table = made_up.table("table1").set_index("row")
+    assert list(table.index[:3]) == ["MobileNet-v2", "ResNet50", "DenseNet-121"] and len(table) == len(LADDER)
+    line, arm = table.loc["(iii)"], "densenet121-wagf-described"
+    assert line["arm"] == arm and line["n_seeds"] == 2 and line["provenance"].startswith("SYNTHETIC")
+    assert line["accuracy_paper"] == 90.75 and np.isnan(line["accuracy_released_notebook"])
+    assert table.loc["(i)", "accuracy_released_notebook"] == 88.30 and table.loc["(i)", "f1_paper"] == 87.43
+    assert line["accuracy_ours"] == pytest.approx(over_seeds(made_up, arm, sk.accuracy_score))
+    for name, score in (("precision", sk.precision_score), ("recall", sk.recall_score), ("f1", sk.f1_score)):
+        expected = over_seeds(made_up, arm, partial(score, average="weighted", zero_division=0))
+        assert line[f"{name}_ours"] == pytest.approx(expected)
+        assert line[f"{name}_ci_low"] < expected < line[f"{name}_ci_high"]
+
+
+def test_rows_not_run_are_empty(tmp_path):
+    evidence = Evidence("few", fabricate(tmp_path, LADDER[:1]), {}, tables.TABLES)
+    table = evidence.table("table1").set_index("row")
+    assert len(table) == 6 and table["accuracy_ours"].notna().sum() == 1 and table.loc["(ii)", "n_seeds"] == 0
+    nothing = Evidence("none", [], {}, tables.TABLES)
+    assert all(nothing.table(name) is None for name in ("table1", "arms", "per_class", "averages"))
+
+
+def test_arms_say_what_they_reach_and_cost(made_up):
+    table = made_up.table("arms").set_index("arm")
+    assert set(table.index) == set(LADDER) and table.loc["densenet121-sa-released", "row"] == "(i), as released"
+    arm = "resnet50-base"
+    balanced = over_seeds(made_up, arm, sk.balanced_accuracy_score)
+    assert 100 * table.loc[arm, "balanced_accuracy"] == pytest.approx(balanced)
+    assert table.loc[arm, "balanced_accuracy_ci_low"] < table.loc[arm, "balanced_accuracy"]
+    runs = [run for run in made_up.runs if run.arm == arm]
+    assert table.loc[arm, ["total", "trainable", "epochs"]].tolist() == [1_234_567, 1_200_000, 4]
+    assert table.loc[arm, "epochs_kept"] == ", ".join(str(run.info["best_epoch"]) for run in runs)
+    assert table.loc[arm, "minutes"] == pytest.approx((40 + 41) / 2 / 60) and table.loc[arm, "images_per_second"] == 100
+
+
+def test_per_class_against_the_classification_report(made_up):
+    table = made_up.table("per_class").set_index(["arm", "class"])
+    arm = "densenet121-base"
+    reports = [sk.classification_report(*a, output_dict=True, zero_division=0) for a in answers(made_up, arm)]
+    for c in CLASSES:
+        line = table.loc[arm, c]
+        assert line["n_test"] == reports[0][c]["support"]
+        for ours, theirs in (("recall", "recall"), ("precision", "precision"), ("f1", "f1-score")):
+            assert line[ours] == pytest.approx(100 * np.mean([report[c][theirs] for report in reports]))
+        assert line["ci_low"] <= line["recall"] <= line["ci_high"]
+
+
+def test_averages_are_those_of_the_paper_s_rows(made_up, tmp_path):
+    table = made_up.table("averages").set_index(["arm", "average"])
+    assert list(table.index.levels[0]) == sorted(LADDER[:6])  # the six rows, without what was read as released
+    for average in ("micro", "macro", "weighted"):
+        expected = over_seeds(made_up, LADDER[2], partial(sk.f1_score, average=average, zero_division=0))
+        assert table.loc[(LADDER[2], average), "f1"] == pytest.approx(expected)
+    few = Evidence("few", fabricate(tmp_path, FROZEN), {}, tables.TABLES).table("averages")
+    assert few["arm"].unique().tolist() == [*FROZEN[1:], FROZEN[0]]  # one exact row only: all arms, in Table 1's order
+
+
+def test_what_arithmetic_allows_by_hand():
+    table = Evidence("none", [], {}, tables.TABLES).table("possible_averages").set_index("row")
+    # Row (iii): recall equals accuracy, but F1 91.17 exceeds (90.83 + 90.75) / 2 = 90.79.
+    assert table.loc["(iii)", ["weighted", "macro"]].tolist() == ["cannot be", "cannot be"]
+    assert table.loc["(iii)", "Keras at 0.5, F1 averaged over batches"] == "possible"
+    # DenseNet-121: F1 84.85 keeps the bound of 85.545, recall 85.87 is 0.02 below accuracy, stored macro F1 is 63.
+    line = table.loc["DenseNet-121"]
+    assert line.tolist()[:4] == ["cannot be", "cannot be", "implausible", "possible"]
+    assert set(table["micro"]) == {"cannot be"}

@@ -1,0 +1,71 @@
+"""Confusion and separability of made-up runs against scikit-learn and a plain singular value decomposition."""
+
+import numpy as np
+import pytest
+from fabricate import fabricate
+from scipy.spatial.distance import cdist
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, silhouette_score
+
+from wagf_src.classes import CLASSES
+from wagf_src.errors import UserError
+from wagf_src.report import evidence
+from wagf_src.report.tables import TABLES, features
+
+ARMS = ("densenet121-base", "densenet121-wagf-described", "densenet121-wagf-released")
+
+
+@pytest.fixture
+def runs(results_dir):
+    return fabricate(results_dir / "own" / "runs", ARMS, seeds=(0, 1))
+
+
+def neighbours(points, y):
+    distances = cdist(points, points) + np.diag(np.full(len(y), np.inf))
+    nearest = y[np.argsort(distances, axis=1)[:, :5]]
+    return balanced_accuracy_score(y, [np.bincount(votes).argmax() for votes in nearest])
+
+
+def test_the_proposed_model_is_shown_and_arms_with_features_go_first(runs):
+    assert features.shown_arm(runs) == "densenet121-wagf-described"
+    assert features.shown_run(runs).name == "densenet121-wagf-described-seed0"
+    for run in runs[2:4]:
+        (run.path / "features.npz").unlink()
+    assert features.shown_arm(runs) == "densenet121-wagf-released"
+    for run in runs:
+        (run.path / "features.npz").unlink(missing_ok=True)
+    with pytest.raises(UserError, match="no run of densenet121-wagf-described kept its features"):
+        features.shown_run(runs)
+
+
+def test_confusion_is_scikit_learns(runs):
+    table = evidence.collect("own", TABLES).table("confusion")
+    counts = np.zeros((7, 7))
+    for run in runs[2:4]:
+        frame = run.predictions()
+        predicted = frame.filter(like="p_").idxmax(axis=1).str.removeprefix("p_")
+        counts += confusion_matrix(frame["dx"], predicted, labels=CLASSES) / 2
+    pivot = table.pivot(index="true", columns="predicted", values="images")
+    np.testing.assert_allclose(pivot.loc[list(CLASSES), list(CLASSES)], counts)
+    assert table["arm"].unique().tolist() == ["densenet121-wagf-described"]
+    assert "2 seeds" in table["provenance"].iloc[0]
+
+
+def test_separability_and_components(runs):
+    gathered = evidence.collect("own", TABLES)
+    table = gathered.table("separability").set_index(["arm", "measure"])["value"]
+    values, y = features.features_and_truth(runs[2])
+    assert set(table.index.get_level_values("arm")) == set(ARMS)
+    assert table["densenet121-wagf-described", "silhouette"] == pytest.approx(silhouette_score(values, y))
+    assert table["densenet121-wagf-described", "knn_balanced_accuracy"] == pytest.approx(neighbours(values, y))
+    squared = np.linalg.svd(values - values.mean(axis=0), compute_uv=False) ** 2
+    np.testing.assert_allclose(gathered.table("components")["variance_share"], squared[:3] / squared.sum())
+    u, s, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
+    per_batch = gathered.table("pca_per_batch").set_index("plot")
+    assert per_batch.loc["fitted once", "value"] == pytest.approx(neighbours(u[:, :3] * s[:3], y))
+    assert list(per_batch.index) == ["fitted once", "per batch, shuffled", "per batch, class by class"]
+
+
+def test_nothing_without_runs_or_features(results_dir):
+    gathered = evidence.collect("own", TABLES)
+    assert gathered.table("confusion") is gathered.table("pca_per_batch") is gathered.table("components") is None
+    assert not len(gathered.table("separability"))

@@ -1,0 +1,54 @@
+"""Digest of what code computes. Needs the standard library only, and gives the same on every Python that reads the code."""
+
+import ast
+import hashlib
+import json
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+# Of no influence on results, or not the same in every version of Python.
+_LEFT_OUT = {"ctx", "kind", "type_comment", "type_params", "type_ignores"}
+
+
+def code_digest(modules: tuple[str, ...] = ("",), package: Path = PACKAGE) -> str:
+    """SHA-256 of the syntax of modules: comments, docstrings, layout, printed lines and errors are left out.
+
+    Args:
+        modules: paths below the package without ending; a folder stands for all that is in it, "" for everything.
+        package: the folder of the package.
+
+    Raises:
+        SyntaxError: a module cannot be read; of files that no import can name (hidden, or not a Python name) nothing is.
+    """
+    code = {}
+    for file in sorted(package.rglob("*.py")):
+        name = file.relative_to(package).with_suffix("").as_posix()
+        importable = all(part.isidentifier() for part in name.split("/"))
+        if importable and any(not m or name == m or name.startswith(m + "/") for m in modules):
+            code[name] = _plain(ast.parse(file.read_text(encoding="utf-8"), str(file)))
+    return hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(node):
+    """A syntax tree as lists and texts."""
+    if isinstance(node, list):
+        return [_plain(item) for item in node if not _is_silent(item)]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if name not in _LEFT_OUT}
+    if (
+        isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        and ast.get_docstring(node, clean=False) is not None
+    ):
+        fields["body"] = node.body[1:]
+    return [type(node).__name__, *([name, _plain(value)] for name, value in fields.items() if value not in (None, []))]
+
+
+def _is_silent(node) -> bool:
+    """Whether a statement only speaks: raises an error, or prints."""
+    spoken = (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "id", "") == "print"
+    )
+    return spoken or isinstance(node, ast.Raise)

@@ -1,0 +1,89 @@
+"""Which classes are taken for which, and how far apart they lie in the pooled features (the paper's Figure 4)."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.classes import CLASSES
+from wagf_src.errors import UserError
+from wagf_src.paper import comparisons
+from wagf_src.report.evidence import Evidence
+from wagf_src.runs import Run, by_arm, of_arm, provenance_line, truth_and_probabilities
+from wagf_src.stats import projections
+from wagf_src.stats.separability import separability
+
+
+def shown_arm(runs: list[Run]) -> str:
+    """The proposed model (iii) or what comes nearest; arms with features first, as published runs may lack them."""
+    kept = {run.arm for run in runs if (run.path / "features.npz").is_file()}
+    rows = [(row, arm) for row, arm, _ in comparisons.table1_rows(list(by_arm(runs))) if arm]
+    return min(rows, key=lambda r: (r[1] not in kept, not r[0].startswith("(iii)"), not r[0].startswith("(")))[1]
+
+
+def shown_run(runs: list[Run]) -> Run:
+    """The first run of that arm that kept its features.
+
+    Raises:
+        UserError: none did.
+    """
+    arm = shown_arm(runs)
+    for run in of_arm(runs, arm):
+        if (run.path / "features.npz").is_file():
+            return run
+    raise UserError(f"no run of {arm} kept its features (features.npz); make the runs yourself")
+
+
+def features_and_truth(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Pooled features (n, d), float64, and true classes (n,) of the test images."""
+    return run.features()["features"].astype(float), truth_and_probabilities(run)[0]
+
+
+def confusion(evidence: Evidence) -> pd.DataFrame | None:
+    """Test images of the shown arm by true and predicted class, means over seeds."""
+    if not evidence.runs:
+        return None
+    runs = of_arm(evidence.runs, shown_arm(evidence.runs))
+    cells = [7 * y + p.argmax(axis=1) for y, p in map(truth_and_probabilities, runs)]
+    images = np.bincount(np.concatenate(cells), minlength=49) / len(runs)
+    cases = pd.MultiIndex.from_product([CLASSES, CLASSES], names=["true", "predicted"]).to_frame(index=False)
+    cases.insert(0, "arm", runs[0].arm)
+    return cases.assign(images=images, provenance=provenance_line(runs))
+
+
+def separability_of_arms(evidence: Evidence) -> pd.DataFrame:
+    """Silhouettes and neighbours' accuracies of the first seed of every arm that kept its features, with intervals."""
+    rows = []
+    for arm, (run, *_) in by_arm(evidence.runs).items():
+        if (run.path / "features.npz").is_file():
+            rows += [(arm, measure, *value, 1) for measure, value in separability(*features_and_truth(run)).items()]
+    columns = ["arm", "measure", "value", "ci_low", "ci_high", "n_seeds"]
+    return pd.DataFrame(rows, columns=columns).assign(provenance=evidence.provenance)
+
+
+def components(evidence: Evidence) -> pd.DataFrame | None:
+    """Share of the variance of the shown run's features that each of the first three principal components holds."""
+    return _of_shown_run(
+        evidence,
+        lambda features, y: [
+            {"component": k, "variance_share": share} for k, share in enumerate(projections.principal(features)[1], 1)
+        ],
+    )
+
+
+def pca_per_batch(evidence: Evidence) -> pd.DataFrame | None:
+    """Balanced accuracy of five neighbours, and silhouette, in the three-dimensional plot fitted once and per batch."""
+
+    def rows(features, y):
+        for way, points in projections.ways(features, y).items():
+            measured = separability(points, y)
+            interval = dict(zip(("value", "ci_low", "ci_high"), measured["knn_balanced_accuracy"]))
+            yield {"plot": way} | interval | {"silhouette": measured["silhouette_balanced"][0]}
+
+    return _of_shown_run(evidence, rows)
+
+
+def _of_shown_run(evidence, rows):
+    try:
+        run = shown_run(evidence.runs)
+    except (UserError, ValueError):  # no features, or no runs at all
+        return None
+    return pd.DataFrame(rows(*features_and_truth(run))).assign(provenance=provenance_line([run]))
