@@ -1,5 +1,5 @@
-"""The benchmark: operations against independent counts, the literal model against ours, the arithmetic of comparisons and
-costs with processes faked, each kind of case once for real, and the chapter on a full set of files and on none.
+"""The benchmark: operations against independent counts, the literal model against ours, the arithmetic of comparisons
+and costs with processes faked, each kind of case once for real, and the chapter on a full set of files and on none.
 
 Run as `python test_bench.py OUT.json` under KERAS_BACKEND=jax, this file compares the literal model with ours.
 """
@@ -40,7 +40,8 @@ def test_flops_of_single_layers_are_those_of_the_formula_and_of_tensorflows_prof
     import tensorflow as tf
     from keras import layers
 
-    # Output places x kernel x channels in and out, two operations a multiply-add; whether the profiler has a rule for it.
+    # Output places x kernel x channels in and out, two operations a multiply-add; whether the profiler has a rule for
+    # it.
     cases = [
         (layers.Conv2D(5, 3, padding="same", use_bias=False), (1, 8, 6, 3), 2 * 8 * 6 * 3 * 3 * 3 * 5, True),
         (
@@ -324,7 +325,8 @@ def test_chapter_shows_every_file_and_says_what_is_missing(clockwork, tmp_path, 
     assert set(arms["pixels"]) == set(bench.FULL.batch) and arms["provenance"].str.startswith("SYNTHETIC; ").all()
     shown = chapter(tmp_path / "bench", tmp_path / "speed-test-all.ipynb")
     assert "Not measured" not in shown and "derived" in shown
-    # By the fake paces: the literal form takes 2 and, with the same normalisation, 1.25 where ours takes 1; by the second
+    # By the fake paces: the literal form takes 2 and, with the same normalisation, 1.25 where ours takes 1; by the
+    # second
     # comparison the reference has slowed down to 2.0 / 1.3 in the middle round.
     ours, same = 2 * 2.0 / 1.3, 2 * 2.0 / 1.3 / (2 / 1.25)
     as_it_runs, same_normalisation = shown[shown.index("as this book trains it, a step") :].split("**With the same", 1)

@@ -1,4 +1,5 @@
-"""Digest of what code computes. Needs the standard library only, and gives the same on every Python that reads the code."""
+"""Digest of what code computes. Needs the standard library only, and gives the same on every Python that reads the
+code."""
 
 import ast
 import hashlib
@@ -18,7 +19,8 @@ def code_digest(modules: tuple[str, ...] = ("",), package: Path = PACKAGE) -> st
         package: the folder of the package.
 
     Raises:
-        SyntaxError: a module cannot be read; of files that no import can name (hidden, or not a Python name) nothing is.
+        SyntaxError: a module cannot be read; of files that no import can name (hidden, or not a Python name) nothing
+        is.
     """
     code = {}
     for file in sorted(package.rglob("*.py")):

@@ -70,8 +70,8 @@ def lesion_groups(metadata: pd.DataFrame) -> np.ndarray:
 def test_parts(metadata: pd.DataFrame, profile: Profile) -> list[np.ndarray]:
     """Row numbers of the test images of every fold, ascending; one part only where the profile has one test set.
 
-    ``paper-folds``: the lesions photographed once, by diagnosis, in five parts, the first being the test set of ``paper``.
-    ``lesion-folds``: all images, lesion by lesion (near-duplicates merged), stratified by diagnosis.
+    ``paper-folds``: the lesions photographed once, by diagnosis, in five parts, the first being the test set of
+    ``paper``. ``lesion-folds``: all images, lesion by lesion (near-duplicates merged), stratified by diagnosis.
     """
     if profile.test == "paper":
         return [test_rows(metadata, profile.test_seed)]
@@ -126,14 +126,14 @@ def split(metadata: pd.DataFrame, profile: Profile, fold: int | None = None) -> 
     ``validation: copies`` is the paper's: the files of every class (photographs and copies) are divided at random,
     after augmentation, so that copies of one photograph stand on both sides. ``training`` validates on the training
     files themselves, as the released notebook of the proposed model does. ``lesions`` draws lesions, stratified by
-    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. Which 30% the authors' loader took
-    is not known; here it is a seeded draw.
+    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. Which 30% the authors' loader
+    took is not known; here it is a seeded draw.
 
     Args:
         metadata: one row an image.
         profile: see :class:`~wagf_src.profile.Profile`.
-        fold: which part is tested, where the profile has folds. What is not tested is for training and validation, but for
-            near-duplicates of tested lesions, which the paper's one test set does not know of.
+        fold: which part is tested, where the profile has folds. What is not tested is for training and validation, but
+            for near-duplicates of tested lesions, which the paper's one test set does not know of.
 
     Raises:
         UserError: too few images of a class for a stratified draw.
@@ -155,7 +155,8 @@ def split(metadata: pd.DataFrame, profile: Profile, fold: int | None = None) -> 
             )
         except ValueError as error:
             raise UserError(
-                f"metadata: too few lesions of a class for a stratified validation split ({error}); use more images, or "
+                f"metadata: too few lesions of a class for a stratified validation split ({error}); use more "
+                f"images, or "
                 "another validation_fraction"
             ) from None
         held = np.isin(groups, chosen)

@@ -1,8 +1,9 @@
-"""Train all missing runs of a profile in one process, without make and papermill: for a GPU on which every minute counts.
+"""Train all missing runs of a profile in one process, without make and papermill: for a GPU on which every minute
+counts.
 
 Runs that differ in seed, fold, initial weights or learning rate only come one after the other and share one compiled
-network; each finished run is in its place before the next begins. Such a run folder has no executed notebook; everything
-else is as ``make reproduce`` leaves it, and ``make reproduce`` takes it as finished.
+network; each finished run is in its place before the next begins. Such a run folder has no executed notebook;
+everything else is as ``make reproduce`` leaves it, and ``make reproduce`` takes it as finished.
 
 Needs keras and one backend (KERAS_BACKEND), numpy, pandas, scikit-learn, statsmodels, pillow, PyWavelets and PyYAML.
 """

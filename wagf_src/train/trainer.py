@@ -42,7 +42,8 @@ class FitResult:
         history: a row an epoch.
         best_epoch: the epoch that the validation files chose, from 1.
         parameters: ``total`` and ``trainable``.
-        images_per_second: ``compute`` (without the first epoch, which holds the compilation; None for one epoch), ``total``.
+        images_per_second: ``compute`` (without the first epoch, which holds the compilation; None for one epoch),
+        ``total``.
         predict_milliseconds: per test image.
         earlier_seconds: of earlier processes, if the fit was resumed.
         save_weights: writes what predicts into a folder.
@@ -120,7 +121,8 @@ class Trainer:
     # --- networks ---
 
     def _network(self, arm: Arm, profile: Profile, seed: int, steps: int) -> _Network:
-        """The network of a run in its initial state: the last one, set back to what a new one would have, if it fits."""
+        """The network of a run in its initial state: the last one, set back to what a new one would have, if it
+        fits."""
         shared = {**profile.settings(), "weights": None, "checkpoint": None, "steps": steps}
         if profile.schedule == "constant":
             shared["learning_rate"] = None
@@ -171,7 +173,8 @@ class Trainer:
         classifier, trainer = network.classifier, network.trainer
 
         def predict(rows, copies, views=1):
-            """Outputs by name; probabilities and features are means over the views, attention maps are of the photograph."""
+            """Outputs by name; probabilities and features are means over the views, attention maps are of the
+            photograph."""
             seen = []
             for view in range(views):
                 x = self._inputs(profile, rows, copies, profile.test_seed, view)
@@ -192,7 +195,8 @@ class Trainer:
             if _is_over(deadline, epoch):
                 state.save(time.perf_counter() - started)
                 raise UserError(
-                    f"the time budget is used up after epoch {epoch - 1} of {profile.epochs}; everything is saved, and the "
+                    f"the time budget is used up after epoch {epoch - 1} of {profile.epochs}; everything is saved, "
+                    f"and the "
                     "same command goes on from there"
                 )
             drawn = epoch_files(files.train, y, profile, seed, epoch)
