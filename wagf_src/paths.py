@@ -32,6 +32,9 @@ RESULTS_DIR = ROOT / "results"
 REFERENCE_DIR = RESULTS_DIR / "reference"
 
 
+BENCH_DIR = RESULTS_DIR / "bench"
+
+
 def data_dir() -> Path:
     """The folder with HAM10000: ``$HAM10000_DIR`` (``make DATA=``), else ``data/ham10000`` where ``make data`` puts it."""
     given = os.environ.get("HAM10000_DIR")
