@@ -20,6 +20,7 @@ from wagf_src.report.figures.features import (
     turning_scatter,
 )
 from wagf_src.report.figures.protocol import class_counts, copies, leakage_by_class, populations, split_levels
+from wagf_src.report.figures.speed import cost_growth, speed_of_arms
 from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, SERIES, WIDTH, legend, new, stamp
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points, table
 from wagf_src.report.figures.training import selection, training_curves

@@ -21,6 +21,7 @@ from wagf_src.report.tables import (
     leakage_experiment,
     own_model,
     protocol,
+    speed,
     training,
 )
 from wagf_src.runs import load_runs
@@ -75,7 +76,7 @@ TABLES |= {
     "separability": features.separability_of_arms,
     "components": features.components,
     "pca_per_batch": features.pca_per_batch,
-}
+} | speed.TABLES
 
 
 def write(profile: str) -> None:
