@@ -8,6 +8,7 @@ from wagf_src.arms import parse_arm
 from wagf_src.layers import GradientFusion, SoftAttention, SymmetryAwareFeatureAttention
 from wagf_src.models.backbones import ImagePreprocessing, build_backbone
 from wagf_src.models.classifier import build_head, fused_gradient, parameter_counts
+from wagf_src.models.conv3d_facts import jax_scores
 
 RELEASED_SHAPE = (8, 8, 1024)  # of DenseNet-121's features at 256 pixels, as released
 
@@ -67,10 +68,14 @@ def by_itself(tensor):
 
 
 def soft_attention(x, kernel) -> dict:
-    """Our layer's ``attention`` (B, H, W) of features ``x`` with this released kernel.
+    """Our layer's ``attention`` (B, H, W) of features ``x`` with this released kernel; JAX's scores, NaN without JAX.
 
     And for the released size: how many kernel weights there are, how many get a gradient, in which rows.
     """
+    try:
+        by_jax = jax_scores(x, kernel)
+    except ImportError:
+        by_jax = np.full((1, 1, 1, 1), np.nan)
     layer = SoftAttention(heads=kernel.shape[-1], reading="released")
     layer.build(x.shape)
     layer.set_weights([kernel, np.zeros(kernel.shape[-1])])
@@ -81,7 +86,8 @@ def soft_attention(x, kernel) -> dict:
     learns = tape.gradient(total, released.kernel.value).numpy() != 0
     rows = np.flatnonzero(learns.any(axis=(1, 2, 3, 4)))
     counts = {"kernel_weights": learns.size, "kernel_learns": learns.sum()}
-    return {**counts, "kernel_first_row": rows[0], "kernel_last_row": rows[-1], "attention": layer(x)[1].numpy()}
+    counts |= {"kernel_first_row": rows[0], "kernel_last_row": rows[-1]}
+    return {**counts, "attention": layer(x)[1].numpy(), "jax_scores": by_jax}
 
 
 def miniature(connected: bool) -> keras.Model:

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-_QUIET = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+_QUIET = {
+    "KERAS_BACKEND": "tensorflow",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "JAX_PLATFORMS": "cpu",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 def ask(onednn: bool = False, **questions: dict) -> dict[str, dict[str, np.ndarray]]:
@@ -21,7 +27,7 @@ def ask(onednn: bool = False, **questions: dict) -> dict[str, dict[str, np.ndarr
     Raises:
         RuntimeError: with the process's last line, if it fails.
     """
-    environment = os.environ | _QUIET | {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn)), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | _QUIET | {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("question.npz", "answer.npz")]
         np.savez(files[0], **{f"{module}/{key}": v for module, asked in questions.items() for key, v in asked.items()})

@@ -56,21 +56,6 @@ def scores(x: np.ndarray, kernel: np.ndarray, first: int = 0, step: int = 1) -> 
     return found
 
 
-def jax_scores(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """The same 3-D convolution, taken literally, by JAX: (B, H, W, heads). Raises ImportError without JAX."""
-    import jax
-
-    volume = jax.lax.conv_general_dilated(
-        x[..., None],
-        kernel,
-        (1, 1, x.shape[-1]),
-        "SAME",
-        dimension_numbers=("NHWDC", "HWDIO", "NHWDC"),
-        precision=jax.lax.Precision.HIGHEST,
-    )
-    return np.asarray(volume)[:, :, :, 0]
-
-
 def middle_channel(channels: int) -> int:
     """Where the window starts if the padding is let below zero and halved: (C - 3) // 2."""
     return (channels - 3) // 2

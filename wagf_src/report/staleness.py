@@ -15,7 +15,7 @@ def chapters_digest(profile: str) -> str:
     # Two chapters show the real runs of all profiles.
     shown = {profile: load_runs(profile, required=False), **real_profiles()}
     runs = {name: run_digests(r.path for r in of) for name, of in shown.items()}
-    bench = {path.name: atomic.file_digest(path) for path in sorted((paths.RESULTS_DIR / "bench").glob("*.csv"))}
+    bench = {path.name: atomic.file_digest(path) for path in sorted(paths.BENCH_DIR.glob("*.csv"))}
     return atomic.digest([sources, code_digest(), runs, bench])
 
 

@@ -26,6 +26,7 @@ from wagf_src.report.tables import (
     published,
     released,
     scorecard,
+    speed,
     table2,
     training,
 )
@@ -102,7 +103,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "soft_attention_maps": released.soft_attention_maps,
     "soft_attention_sizes": released.soft_attention_sizes,
     "validation_choice": released.validation_choice,
-}
+} | speed.TABLES
 
 
 def write(profile: str) -> None:

@@ -200,10 +200,6 @@ def facts(evidence: Evidence) -> dict[str, float]:
     measured = {name: v.item() for name, v in _released(evidence).items() if v.ndim == 0 and v.dtype.kind in "fi"}
     x, kernel = released.probe()
     by_rule = released.scores(x, kernel)
-    try:
-        jax_distance = np.abs(released.jax_scores(x, kernel) - by_rule).max()
-    except ImportError:
-        jax_distance = np.nan
     maps = evidence.table("soft_attention_maps").pivot(index=["row", "column"], columns="kernel", values="attention")
     planes, classes = released_experiments.pca_planes()
     purity = [separability.separability(plane, classes)["knn_accuracy"][0] for plane in planes.values()]
@@ -218,7 +214,7 @@ def facts(evidence: Evidence) -> dict[str, float]:
     return {
         **measured,
         "largest_score": np.abs(by_rule).max(),
-        "jax_distance": jax_distance,
+        "jax_distance": np.abs(_released(evidence)["jax_scores"] - by_rule).max(),
         "overlap": maps[list(KERNELS)].min(axis=1).sum() / HEADS,
         **dict(zip(("pca_once", "pca_shuffled", "pca_sorted"), purity)),
         "f1_precision": whole["precision"],

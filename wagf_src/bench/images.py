@@ -1,0 +1,77 @@
+"""The images that cases are measured on, and the two ways of handing them over: ours and the released loaders'."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.data import augmentation, dataset, ham10000
+from wagf_src.errors import UserError
+from wagf_src.paths import data_dir
+from wagf_src.profile import Profile
+
+FEW = {"max_images_per_class": 24}  # for what does not depend on how many there are
+
+
+def profile(case: dict, **changes) -> Profile:
+    """The profile that a case's network and images are of: HAM10000 where it is, else (and if quick) synthetic."""
+    real = {"data": "ham10000"}
+    synthetic = {"data": "synthetic", "synthetic_lesions": 140}
+    settings = {
+        "name": "bench",
+        "description": "",
+        "image_size": case["pixels"],
+        "weights": "none",
+        "arms": (case.get("arm", "mobilenetv2-base"),),
+        "batch_size": case.get("batch", 64),
+        "validation": "lesions",
+        "learning_rate": 0.001,
+        "precision": case.get("precision", "float32"),
+    }
+    return Profile(**settings | (real if not case["quick"] and _have_real() else synthetic) | changes)
+
+
+def _have_real() -> bool:
+    try:
+        ham10000.find_metadata(data_dir())
+    except UserError:
+        return False
+    return True
+
+
+def feed(rows: np.ndarray, copies: np.ndarray, profile: Profile) -> dict:
+    """Inputs of a network as training gives them."""
+    return {"number": np.asarray(rows, np.int32), "map": augmentation.affine_parameters(rows, copies, 0, profile)}
+
+
+def files(data: dataset.Dataset):
+    return ham10000.find_images(data.folder, data.metadata["image_id"])
+
+
+def generator(files, classes, profile: Profile, settings: dict, **flow):
+    """Keras's image generator, which the released notebooks use and which Keras keeps for old code, over files.
+
+    It decodes by Pillow, nearest neighbour. Imported here, since other cases are measured without TensorFlow.
+    """
+    from keras._tf_keras.keras.preprocessing.image import ImageDataGenerator
+
+    return ImageDataGenerator(**settings).flow_from_dataframe(
+        pd.DataFrame({"file": [str(file) for file in files], "class": classes}),
+        x_col="file",
+        y_col="class",
+        target_size=(profile.image_size, profile.image_size),
+        validate_filenames=False,
+        **flow,
+    )
+
+
+def released_loader(files, labels: np.ndarray, profile: Profile, images: int):
+    """The released loaders over ``images`` files, as many times each as it takes: values divided by 255."""
+    taken = np.arange(images)
+    return generator(
+        [files[i % len(files)] for i in taken],
+        labels[taken % len(labels)].astype(str),
+        profile,
+        {"rescale": 1 / 255},
+        class_mode="sparse",
+        batch_size=profile.batch_size,
+        interpolation="nearest",
+    )

@@ -1,0 +1,39 @@
+"""Speed and cost: what the benchmark measured, and epochs that waited for nothing."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from wagf_src import paths
+from wagf_src.report.evidence import Evidence
+from wagf_src.runs import provenance_line
+
+
+def _measured(file: str, _: Evidence) -> pd.DataFrame:
+    """A file of results/bench as ``make bench`` writes it; no rows where it is not there."""
+    path = paths.BENCH_DIR / f"{file}.csv"
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["provenance"])
+
+
+def waits(evidence: Evidence) -> pd.DataFrame:
+    """Epochs of each profile that ended within 0.1 s after tf.data's tuning thread woke, and how many would by chance.
+
+    First epochs, which compile, and epochs of a second or less are left out, and so are other backends.
+    """
+    wakes = np.cumsum([0.01 * 2**k for k in range(13)] + [60.0] * 60)  # seconds after the start of an epoch
+    lines = []
+    for name, runs in evidence.conditions.items():
+        histories = [run.history() for run in runs if run.info["environment"]["backend"] == "tensorflow"]
+        seconds = np.concatenate([history["seconds"].iloc[1:] for history in histories] or [[]])
+        seconds = seconds[seconds > 1]
+        after = np.searchsorted(wakes, seconds)
+        by_chance = (0.1 / (wakes[after] - wakes[after - 1])).sum()
+        woken = (seconds - wakes[after - 1] < 0.1).sum()
+        lines.append([name, len(seconds), woken, by_chance, provenance_line(runs)])
+    columns = ["profile", "epochs", "ended as the thread woke", "expected by chance", "provenance"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+FILES = ("data", "arms", "epoch", "backends", "tried", "peers", "flops", "profiles", "derived")
+TABLES = {f"speed_{file}": partial(_measured, file) for file in FILES} | {"speed_waits": waits}
