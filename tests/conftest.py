@@ -6,7 +6,7 @@ import functools
 import pytest
 
 from wagf_src import paths
-from wagf_src.stats import bootstrap
+from wagf_src.stats import bootstrap, paired
 
 
 def pytest_collection_modifyitems(items):
@@ -32,4 +32,6 @@ def results_dir(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
     for name in ("interval", "paired_difference"):
         monkeypatch.setattr(bootstrap, name, functools.partial(getattr(bootstrap, name), resamples=200))
+    # Eleven corrections of a p of 1 / 501 stay below 0.05.
+    monkeypatch.setattr(paired, "direction_test", functools.partial(paired.direction_test, resamples=500))
     return tmp_path

@@ -71,19 +71,24 @@ def fabricate(
     return runs
 
 
-def write_run(folder, arm, seed, wrong, profile="paper", name="HAM10000", images=10_015, y=Y, **settings):
-    """A finished run whose ``wrong`` test images (row numbers) are answered with the next class."""
+def write_run(
+    folder, arm, seed, wrong, profile="paper", name="HAM10000", images=10_015, y=Y, fold=None, rows=None, **settings
+):
+    """A finished run whose ``wrong`` test images (row numbers) are answered with the next class.
+
+    ``rows`` number the images of ``y``, which a fold has some of.
+    """
     answer = y.copy()
     answer[wrong] = (answer[wrong] + 1) % 7
-    frame = pd.DataFrame(
-        {"image_id": [f"T{i:05d}" for i in range(len(y))], "lesion_id": "HAM", "dx": np.array(CLASSES)[y]}
-    )
+    ids = [f"T{i:05d}" for i in (range(len(y)) if rows is None else rows)]
+    frame = pd.DataFrame({"image_id": ids, "lesion_id": "HAM", "dx": np.array(CLASSES)[y]})
     frame[PROBABILITY_COLUMNS] = 0.9 * np.eye(7)[answer] + 0.1 / 7
+    run = f"{arm}{'' if fold is None else f'-fold{fold}'}-seed{seed}"
     info = {
         "schema_version": SCHEMA_VERSION,
-        "run": f"{arm}-seed{seed}",
+        "run": run,
         "arm": arm,
-        "fold": None,
+        "fold": fold,
         "seed": seed,
         "profile": profile,
         "settings": load_profile("paper").settings() | settings,
@@ -97,7 +102,7 @@ def write_run(folder, arm, seed, wrong, profile="paper", name="HAM10000", images
         "test_metrics": {},
         "inputs_digest": "0",
     }
-    path = folder / profile / "runs" / f"{arm}-seed{seed}"
+    path = folder / profile / "runs" / run
     path.mkdir(parents=True, exist_ok=True)
     frame.to_csv(path / TEST, index=False)
     (path / "run.json").write_text(json.dumps(info))

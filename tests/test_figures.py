@@ -62,6 +62,8 @@ DIFFERENCES = pd.DataFrame(
         "high": [3.0, -1.0],
         "p": [0.4, 0.0001],
         "paper": [1.32, np.nan],
+        "paper_low": [-1.5, np.nan],
+        "paper_high": [4.2, np.nan],
     }
 )
 RECALL = pd.DataFrame(
@@ -178,11 +180,15 @@ def test_ladder_draws_each_value_at_its_row():
     assert dict(zip(diamonds.get_ydata(), diamonds.get_xdata(), strict=True))[labels["not run"]] == 90.75
 
 
-def test_differences_fill_what_excludes_zero():
-    ax = figures.differences(DIFFERENCES).axes[0]
+def test_differences_fill_what_is_shown():
+    ax = figures.differences(DIFFERENCES.assign(p=[0.04, 0.4])).axes[0]
+    drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_marker() in "oD"}
+    assert drawn == {"corrected p < 0.05": [1.0], "not shown": [-3.0], "paper, its margin": [1.32]}
+    assert {"p = 0.040", "p = 0.400"} <= set(texts(ax.figure))
+    # Where no p was asked, intervals fill the markers.
+    ax = figures.differences(DIFFERENCES.assign(p=np.nan).drop(columns="paper")).axes[0]
     drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o"}
     assert drawn == {"interval excludes 0": [-3.0], "interval includes 0": [1.0]}
-    assert {"p = 0.400", "p < 0.001"} <= set(texts(ax.figure))
 
 
 def test_recalls_stand_at_their_class():

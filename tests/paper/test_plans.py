@@ -1,16 +1,24 @@
 """Expectations of book/plans.md against runs whose differences are known by construction."""
 
+import math
 import re
 
+import pandas as pd
 import pytest
 from fabricate import seal, write_ladder
 
 from wagf_src import paths
-from wagf_src.paper import plans, published
-from wagf_src.paper.plans import _ABOVE, _ALIKE
+from wagf_src.paper import directions, plans, published
+from wagf_src.paper.plans import _ABOVE, _ALIKE, _BETWEEN, _HARDER
 from wagf_src.runs import load_runs
 
 SA, GF, WAGF = (f"mobilenetv2-{m}-described" for m in ("sa", "sa-gf", "wagf"))
+
+
+def outcomes(*profiles):
+    conditions = {name: load_runs(name) for name in profiles}
+    steps = [directions.compared(runs).assign(profile=name) for name, runs in conditions.items()]
+    return plans.outcomes(conditions, pd.concat(steps))
 
 
 def judged(folder, mistakes, profile="frozen", weight=0.5):
@@ -20,7 +28,7 @@ def judged(folder, mistakes, profile="frozen", weight=0.5):
     for run in (folder / profile / "runs").iterdir():
         (run / "history.csv").write_text(f"epoch,g_w,g_sa\n1,0.5,0.5\n2,{weight},{1 - weight}\n")
         seal(run)
-    table = plans.outcomes(profile, load_runs(profile))
+    table = outcomes(profile)
     return {line["expected"].split(" ")[0]: line for line in table.to_dict("records")}
 
 
@@ -86,9 +94,49 @@ def test_limits_are_those_of_the_plan():
     }
     assert "the pretrained MobileNetV2 lies above every row from random weights" in text
     limits = [points for *_, points in _ALIKE]
-    assert limits == [{"frozen": 1}, {"frozen": 2}, {"frozen": 1, "lite": 2}]
+    folds = ("frozen-folds", "lite-folds")
+    assert limits == [
+        {"frozen": 1, **dict.fromkeys(folds, 0.7)},
+        {"frozen": 2},
+        {"frozen": 1, "lite": 2},
+        dict.fromkeys(folds, 1),
+    ]
+    assert "Haar branch and strided convolution differ by less than 0.7 points, in either direction, in both" in text
+    assert "(iii) − (ii) lies between −1 and 1 point, in both profiles" in text
+    assert "(ii) − base lies between −0.5 and 1.5 points, and (ii) − (i) above 0, in both profiles" in text
+    assert [(*limits, profiles) for *_, limits, profiles in _BETWEEN] == [(-0.5, 1.5, folds), (0, math.inf, folds)]
+    assert "a lower accuracy than on the paper's test set, by two to six points" in text and _HARDER[2] == (2, 6)
+
+
+def test_folds_are_held_against_their_own_limits(results_dir):
+    arms = {"mobilenetv2-base": 200, SA: 210, GF: 195, WAGF: 195, f"{GF}-conv": 206}
+    lines = judged(results_dir, arms, profile="lite-folds")
+    assert {"no", "(ii)", "a", "(iii)", "Equation"} == set(lines)
+    table = outcomes("lite-folds").set_index("expected")
+    assert table.loc["(ii) minus base lies between -0.5 and 1.5 points", "held"]
+    controls = "a strided convolution and the wavelet it replaces differ by less than 0.7 points"
+    assert not table.loc[controls, "held"]  # 11 of 1,103 images are one point
+    line = table.loc["(ii) minus (i) lies above 0"]
+    assert line["held"] and re.search(r"\+1\.\d+ \[.*, p = 0\.\d{3}$", line["measured"])
+
+
+def test_above_zero_is_certain_if_the_direction_is_shown(results_dir):
+    expected = "(ii) minus (i) lies above 0"
+    for mistakes, held, certain in ((205, True, False), (100, True, True), (330, False, True)):
+        judged(results_dir, {SA: 210, GF: mistakes}, profile="frozen-folds")
+        line = outcomes("frozen-folds").set_index("expected").loc[expected]
+        assert (line["held"], line["certain"]) == (held, certain), mistakes
+
+
+def test_all_lesions_are_harder_by_two_to_six_points(results_dir):
+    for mistakes, held in ((150, True), (300, False)):
+        write_ladder(results_dir, {"mobilenetv2-base": 110}, profile="ours")
+        write_ladder(results_dir, {"mobilenetv2-base": mistakes}, profile="ours-folds")
+        (line,) = outcomes("ours", "ours-folds").to_dict("records")
+        assert line["profile"] == "ours-folds" and line["held"] == held
+        assert float(line["measured"].split(" ")[0]) == pytest.approx((mistakes - 110) / 11.03, abs=0.5)
 
 
 def test_other_profiles_have_no_such_expectations(results_dir):
     write_ladder(results_dir, {SA: 10}, profile="ours")
-    assert plans.outcomes("ours", load_runs("ours")).empty
+    assert outcomes("ours").empty

@@ -57,7 +57,7 @@ def table1_rows(arms: list[str]) -> list[tuple[str, str | None, str | None]]:
 def comparisons(arms: list[str]) -> list[tuple[str, str, str, str]]:
     """Pairs of arms that differ in one thing: (kind, what is compared, arm a, arm b), to be read as a minus b.
 
-    Kinds: ``ladder`` (each module added, and all together), ``backbone``, ``reading`` (described minus released),
+    Kinds: ``ladder`` (a module added, or all up to it), ``backbone``, ``reading`` (described minus released),
     ``fusion`` and ``branch`` (the control minus the paper's own), ``training`` (initialisation, learning rate) and
     ``probe`` (the trained network minus logistic regression).
     """
@@ -100,7 +100,7 @@ def comparisons(arms: list[str]) -> list[tuple[str, str, str, str]]:
 
 
 def _ladders(arms: list[Arm]) -> list[tuple[str, str, str, str]]:
-    """Each module against the nearest one below it that was run, and the highest against the backbone alone."""
+    """Each module against the nearest one below it that was run, and against the backbone alone."""
     ladders: dict[tuple, dict[str, Arm]] = {}
     for arm in arms:
         if arm.is_network and not arm.variants:
@@ -114,8 +114,8 @@ def _ladders(arms: list[Arm]) -> list[tuple[str, str, str, str]]:
             # An arm of one form only stands in both ladders; its step to another such arm belongs to the first.
             if lower and (present[modules].reading or not READINGS[reading]):
                 steps.append((modules, lower))
-        tops = [(a, _below(a)[-1]) for a, _ in steps if a not in {lower for _, lower in steps}]
-        steps += [(a, lowest) for a, lowest in tops if lowest in present and (a, lowest) not in steps]
+        to_lowest = [(a, _below(a)[-1]) for a, _ in steps]
+        steps += [(a, lowest) for a, lowest in to_lowest if lowest in present and (a, lowest) not in steps]
         note = f" ({READINGS[reading]})" if READINGS[reading] else ""
         rows += [("ladder", _step(a, b) + note, present[a].name, present[b].name) for a, b in steps]
     return rows

@@ -1,7 +1,8 @@
 """What was expected before the runs (book/plans.md, committed before them), and what came.
 
 An expectation limits differences between models, or the recorded fusion weights. It *held* if the estimates
-keep the limit; it is *certain* if the 95% intervals decide it too, by lying on one side of the limit.
+keep the limit; it is *certain* if the 95% intervals decide it too, by lying on one side of the limit, or, where the
+limit is zero, if the direction is shown (``paper.directions``).
 The expectations about other splits are judged in the chapter on leakage, the aims of profile ``ours`` in its own.
 """
 
@@ -9,89 +10,134 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.arms import arm_label, parse_arm
-from wagf_src.paper import published
+from wagf_src.paper import directions, published
 from wagf_src.runs import Run, by_arm
-from wagf_src.stats import bootstrap
+from wagf_src.stats import bootstrap, paired
 
 COLUMNS = ["profile", "expected", "measured", "held", "certain"]
 
-
-# Step, and the two arms whose difference it is.
-_LADDER = (
-    ("soft attention", "mobilenetv2-sa-described", "mobilenetv2-base"),
-    ("fusion", "mobilenetv2-sa-gf-described", "mobilenetv2-sa-described"),
-    ("SaFA", "mobilenetv2-wagf-described", "mobilenetv2-sa-gf-described"),
+_BASE = "mobilenetv2-base"
+_SA, _GF, _WAGF, _RELEASED, _CONV, _POOL = (
+    f"mobilenetv2-{name}"
+    for name in (
+        "sa-described",
+        "sa-gf-described",
+        "wagf-described",
+        "wagf-released",
+        "sa-gf-described-conv",
+        "sa-gf-described-pool",
+    )
 )
 
+# Step, and the two arms whose difference it is.
+_LADDER = (("soft attention", _SA, _BASE), ("fusion", _GF, _SA), ("SaFA", _WAGF, _GF))
+_LADDERS = ("frozen", "lite", "frozen-folds", "lite-folds")
 
 # Points of accuracy by which the pretrained network was expected to lie above each that starts from random weights.
 _ABOVE = {"reduced": 5, "released-random": 0}
-
 
 # Points within which two arms were expected to agree: (what they are, arm a, arm b, points in each profile).
 _ALIKE = (
     (
         "a strided convolution and the wavelet it replaces",
-        "mobilenetv2-sa-gf-described-conv",
-        "mobilenetv2-sa-gf-described",
-        {"frozen": 1},
+        _CONV,
+        _GF,
+        {"frozen": 1, "frozen-folds": 0.7, "lite-folds": 0.7},
     ),
-    (
-        "pooling and the wavelet it replaces",
-        "mobilenetv2-sa-gf-described-pool",
-        "mobilenetv2-sa-gf-described",
-        {"frozen": 2},
-    ),
-    (
-        "the full model as described and as released",
-        "mobilenetv2-wagf-described",
-        "mobilenetv2-wagf-released",
-        {"frozen": 1, "lite": 2},
-    ),
+    ("pooling and the wavelet it replaces", _POOL, _GF, {"frozen": 2}),
+    ("the full model as described and as released", _WAGF, _RELEASED, {"frozen": 1, "lite": 2}),
+    ("(iii) and (ii)", _WAGF, _GF, {"frozen-folds": 1, "lite-folds": 1}),
 )
 
+# Points between which a difference was expected: (what it is, arm a, arm b, limits, profiles).
+_BETWEEN = (
+    ("(ii) minus base lies between -0.5 and 1.5 points", _GF, _BASE, (-0.5, 1.5), ("frozen-folds", "lite-folds")),
+    ("(ii) minus (i) lies above 0", _GF, _SA, (0, np.inf), ("frozen-folds", "lite-folds")),
+)
 
-def outcomes(profile: str, runs: list[Run]) -> pd.DataFrame:
-    """One row for each expectation about ``profile`` that these runs can be held against; columns as COLUMNS.
+# Points by which all lesions were expected to score lower than the paper's test set: (profile, the other one, limits).
+_HARDER = ("ours-folds", "ours", (2, 6))
 
-    Differences are in points of accuracy, with 95% intervals over test images and seeds. Empty for profiles whose plan
-    has no such expectation.
+
+def outcomes(conditions: dict[str, list[Run]], steps: pd.DataFrame) -> pd.DataFrame:
+    """One row for each expectation that runs of these profiles can be held against; columns as COLUMNS.
+
+    Differences are in points of accuracy, with 95% intervals over test images and seeds.
+
+    Args:
+        steps: ``directions.compared`` of each profile, with a column ``profile``.
     """
-    rows, arms = [], by_arm(runs)
-    if profile in ("frozen", "lite"):
+    rows = []
+    for profile, runs in conditions.items():
+        family = steps[(steps["profile"] == profile) & (steps["family"] == "planned")]
+        shown = dict(zip(zip(family["arm_a"], family["arm_b"]), family["p_holm"]))
+        rows += [(profile, *row) for row in _of_profile(profile, by_arm(runs), runs, shown)]
+    name, other, limits = _HARDER
+    if name in conditions and other in conditions:
+        rows.append((name, *_harder(conditions[other], conditions[name], other, limits)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _of_profile(profile, arms, runs, shown):
+    rows = []
+    if profile in _LADDERS:
         steps = [(step, a, b, published.step("ladder", a, b)) for step, a, b in _LADDER if a in arms and b in arms]
         if steps:
             limits = ", ".join(f"{step[-1]:.2f}" for step in steps)
             pairs = [(step, a, b, -limit, limit) for step, a, b, limit in steps]
-            rows.append(_judge(arms, f"no step moves accuracy by as much as the paper's ({limits} points)", pairs))
-        for what, a, b, points in _ALIKE:
-            if profile in points and a in arms and b in arms:
-                limit = points[profile]
-                text = f"{what} differ by less than {limit} point{'s' * (limit > 1)}"
-                rows.append(_judge(arms, text, [("difference", a, b, -limit, limit)]))
-        weights = [run.history()[["g_w", "g_sa"]].to_numpy(float) for run in runs if parse_arm(run.arm).fusion == "eq1"]
-        if weights:
-            off = max(np.abs(of_run - 0.5).max() for of_run in weights)
-            text = f"furthest from one half in any epoch of {len(weights)} runs: {off:.1g}"
-            rows.append(("Equation 1's weights stay within 0.00001 of one half", text, off <= 1e-5, True))
+            text = f"no step moves accuracy by as much as the paper's ({limits} points)"
+            rows.append(_judge(arms, text, pairs, shown))
+    for what, a, b, limits, profiles in _BETWEEN:
+        if profile in profiles and a in arms and b in arms:
+            rows.append(_judge(arms, what, [("difference", a, b, *limits)], shown))
+    for what, a, b, points in _ALIKE:
+        if profile in points and a in arms and b in arms:
+            limit = points[profile]
+            text = f"{what} differ by less than {limit:g} point{'s' * (limit != 1)}"
+            rows.append(_judge(arms, text, [("difference", a, b, -limit, limit)], shown))
+    weights = [run.history()[["g_w", "g_sa"]].to_numpy(float) for run in runs if parse_arm(run.arm).fusion == "eq1"]
+    if profile in _LADDERS and weights:
+        off = max(np.abs(of_run - 0.5).max() for of_run in weights)
+        text = f"furthest from one half in any epoch of {len(weights)} runs: {off:.1g}"
+        rows.append(("Equation 1's weights stay within 0.00001 of one half", text, off <= 1e-5, True))
     others = [arm for arm in arms if arm.endswith("-random")]
-    if profile in _ABOVE and others and "mobilenetv2-base" in arms:
+    if profile in _ABOVE and others and _BASE in arms:
         by = f"{_ABOVE[profile]} points or more above" if _ABOVE[profile] else "above"
         text = f"the pretrained MobileNetV2 lies {by} every row from random weights"
-        pairs = [(arm_label(arm), "mobilenetv2-base", arm, _ABOVE[profile], np.inf) for arm in others]
-        rows.append(_judge(arms, text, pairs))
-    return pd.DataFrame([(profile, *row) for row in rows], columns=COLUMNS)
+        pairs = [(arm_label(arm), _BASE, arm, _ABOVE[profile], np.inf) for arm in others]
+        rows.append(_judge(arms, text, pairs, shown))
+    return rows
 
 
-def _judge(arms, expected, pairs):
-    """Whether every a - b lies between its limits; ``pairs``: (name, arm a, arm b, lower limit, upper limit) in
-    points."""
+def _judge(arms, expected, pairs, shown):
+    """Whether every a - b lies between its limits, in points.
+
+    Args:
+        pairs: (name, arm a, arm b, lower limit, upper limit).
+        shown: corrected p of planned directions; others are corrected over ``pairs``.
+    """
+    found = [directions.tested(arms[a], arms[b]) for _, a, b, _, _ in pairs]
+    corrected = [shown.get(pair[1:3], p) for pair, p in zip(pairs, paired.holm([f.p for f in found]))]
     texts, held, decided = [], [], []
-    for name, a, b, lower, upper in pairs:
-        value, low, high = (100 * v for v in bootstrap.paired_difference(arms[a], arms[b], "accuracy"))
+    for (name, _, _, lower, upper), difference, p in zip(pairs, found, corrected):
+        value, low, high = directions.points(difference).values()
         texts.append(f"{name} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
         held.append(lower < value < upper)
         decided.append(lower < low and high < upper if held[-1] else high <= lower or low >= upper)
+        if lower == 0:
+            texts[-1] += f", p = {p:.3f}"
+            decided[-1] = p < directions.LEVEL
     # All must keep their limits, one clear miss is enough to miss.
     certain = all(decided) if all(held) else any(d and not h for d, h in zip(decided, held))
     return expected, "; ".join(texts), all(held), certain
+
+
+def _harder(easy, hard, name, limits):
+    """Accuracy on other images: both intervals, joined as the root of the sum of squares."""
+    (a, a_low, a_high), (b, b_low, b_high) = (bootstrap.interval(runs, "accuracy") for runs in (easy, hard))
+    value = 100 * (a - b)
+    low, high = value - 100 * np.hypot(a - a_low, b_high - b), value + 100 * np.hypot(a_high - a, b - b_low)
+    held = limits[0] < value < limits[1]
+    certain = limits[0] < low and high < limits[1] if held else high <= limits[0] or low >= limits[1]
+    text = f"accuracy lies {limits[0]} to {limits[1]} points below that of profile {name}"
+    return text, f"{value:+.2f} [{low:+.2f}, {high:+.2f}]", held, certain

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from wagf_src.arms import PAPER_BACKBONE, parse_arm, table1_row
 from wagf_src.errors import UserError
+from wagf_src.stats.proportions import wilson_percent
 
 PROVENANCE = "published numbers; no data used"
 
@@ -175,12 +176,31 @@ def step(kind: str, a: str, b: str) -> float:
     """
     if kind not in ("ladder", "backbone"):
         return math.nan
+    rows = _step_rows(kind, a, b)
+    return math.nan if None in rows else row(rows[0]).accuracy - row(rows[1]).accuracy
+
+
+def gain(kind: str, a: str, b: str) -> tuple[float, float, float]:
+    """``step`` with the 95% interval that two accuracies on 1,103 images each have: (points, low, high).
+
+    Two Wilson intervals, their margins joined as the root of the sum of squares (Newcombe, Statistics in Medicine
+    17:873, 1998, method 10): the paper gives no predictions, so that the two rows share images cannot be used.
+    """
+    value = step(kind, a, b)
+    if math.isnan(value):
+        return (math.nan,) * 3
+    upper, lower = (row(name).accuracy for name in _step_rows(kind, a, b))
+    (upper_low, upper_high), (lower_low, lower_high) = (wilson_percent(v, N_TEST) for v in (upper, lower))
+    margins = math.hypot(upper - upper_low, lower_high - lower), math.hypot(upper_high - upper, lower - lower_low)
+    return value, value - margins[0], value + margins[1]
+
+
+def _step_rows(kind, a, b):
     # The paper has one ladder, on DenseNet-121, whatever ours stands on.
-    rows = [
+    return [
         table1_row(arm.backbone if kind == "backbone" else PAPER_BACKBONE, arm.modules)
         for arm in (parse_arm(a), parse_arm(b))
     ]
-    return math.nan if None in rows else row(rows[0]).accuracy - row(rows[1]).accuracy
 
 
 def audited_rows() -> list[Row]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import yaml
 
 from wagf_src import atomic, paths
-from wagf_src.digests import code_digest, notebook_digest
+from wagf_src.code_digest import PACKAGE, code_digest
+from wagf_src.digests import notebook_digest
 from wagf_src.runs import load_runs, real_profiles
 
 
@@ -16,7 +17,8 @@ def chapters_digest(profile: str) -> str:
     shown = {profile: load_runs(profile, required=False), **real_profiles()}
     runs = {name: run_digests(r.path for r in of) for name, of in shown.items()}
     bench = {path.name: atomic.file_digest(path) for path in sorted(paths.BENCH_DIR.glob("*.csv"))}
-    return atomic.digest([sources, code_digest(), runs, bench])
+    ledgers = {path.name: atomic.file_digest(path) for path in sorted(PACKAGE.rglob("*.yaml"))}
+    return atomic.digest([sources, code_digest(), ledgers, runs, bench])
 
 
 def run_digests(folders) -> dict[str, str]:

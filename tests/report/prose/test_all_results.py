@@ -78,8 +78,8 @@ def test_ladder_is_sorted():
 def test_steps_of_all_profiles_side_by_side():
     lines = [("frozen", "SaFA", 1.0, 1.27), ("frozen", "fusion", 2.0, np.nan), ("lite", "SaFA", -1.0, 1.27)]
     steps = pd.DataFrame(lines, columns=["profile", "comparison", "difference", "paper"])
-    steps = steps.assign(ci_low=steps["difference"] - 1, ci_high=steps["difference"] + 1)
+    steps = steps.assign(ci_low=steps["difference"] - 1, ci_high=steps["difference"] + 1, p_holm=0.2)
     shown = prose.steps(steps).set_index("comparison")
-    assert shown.loc["SaFA"].tolist() == ["+1.27", "+1.0 [+0.0, +2.0]", "-1.0 [-2.0, +0.0]"]
+    assert shown.loc["SaFA"].tolist() == ["+1.27", "+1.0 [+0.0, +2.0], p = 0.200", "-1.0 [-2.0, +0.0], p = 0.200"]
     assert shown.loc["fusion", "paper"] == "–" and pd.isna(shown.loc["fusion", "lite"])
     assert len(prose.steps(steps[:0])) == 0

@@ -6,73 +6,118 @@ import pytest
 from fabricate import fabricate
 
 from wagf_src.paper import claims
+from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
 from wagf_src.report.prose import scorecard as prose
 
-REAL, MATHEMATICS = "HAM10000; 96 px; profile x", claims.MATHEMATICS
+ELSEWHERE = "on DenseNet-121 (`a`, 1 seed): +1.0 [+0.5, +1.5], p = 0.010; on MobileNetV2 (`b`, 5 seeds): -1.0"
+NAN = np.nan
 LINES = [
-    ("images", 10015, 10015, np.nan, np.nan, claims.REPRODUCED, "HAM10000; no training", "[protocol](protocol.ipynb)"),
     (
         "safa-described",
         1.27,
+        -1.2,
+        3.8,
         -0.04,
         -1,
         0.9,
-        claims.NOT_REPRODUCED,
-        REAL,
-        "[ablation](ablation.ipynb): A against B; own",
+        0.4,
+        NOT_REPRODUCED,
+        "[ablation](ablation.ipynb): A; own",
+        ELSEWHERE,
     ),
-    ("safa-released", 1.27, *[np.nan] * 3, claims.NOT_TESTABLE, prose.NOTHING, "[ablation](ablation.ipynb): no runs"),
-    ("wavelet", np.nan, 0, np.nan, np.nan, claims.CONTRADICTED, MATHEMATICS, "[equation1](equation1.ipynb): the same"),
+    (
+        "accuracy-released",
+        90.75,
+        88.9,
+        92.3,
+        *[NAN] * 4,
+        NOT_TESTABLE,
+        "[x](x.ipynb): not the paper's conditions (so)",
+        "",
+    ),
+    ("wavelet", *[NAN] * 3, 0, *[NAN] * 3, CONTRADICTED, "[equation1](equation1.ipynb): adds nothing; more", ""),
+    ("images", 10015, NAN, NAN, 10015, *[NAN] * 3, AGREES, "[protocol](protocol.ipynb)", ""),
+    ("classes", 7, NAN, NAN, 6, *[NAN] * 3, DIFFERS, "[protocol](protocol.ipynb)", ""),
 ]
-LEDGER = pd.DataFrame(
-    LINES, columns=["id", "paper_value", "our_value", "ci_low", "ci_high", "verdict", "rests_on", "evidence"]
+COLUMNS = ["id", "paper_value", "paper_low", "paper_high", "our_value", "ci_low", "ci_high", "p_holm", "verdict"]
+KNOWN = {claim.id: claim for claim in claims.LEDGER}
+LEDGER = pd.DataFrame(LINES, columns=[*COLUMNS, "evidence", "elsewhere"]).replace({"elsewhere": {"": NAN}})
+for name in ("part", "claim", "section", "unit"):
+    LEDGER[name] = [getattr(KNOWN[claim], name) for claim in LEDGER["id"]]
+STEPS = pd.DataFrame(
+    [
+        ("a", "ladder", "SaFA", 1.0, 0.2, 1.8, 0.03),
+        ("b", "ladder", "SaFA", 1.0, 0.2, 1.8, 0.30),
+        ("b", "reading", "described against released", 1.0, 0.2, 1.8, 0.01),
+    ],
+    columns=["profile", "kind", "comparison", "difference", "ci_low", "ci_high", "p_holm"],
 )
-LEDGER.insert(1, "claim", [prose.KNOWN[name].claim for name in LEDGER["id"]])
-LEDGER["section"] = "3"
 
 
 def cells(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
 
 
-def test_answer_counts_and_lists():
-    text = prose.answer(LEDGER)
-    assert text.startswith("1 reproduced, 1 not reproduced, 1 contradicted by construction, 1 not testable here, of 4")
+def test_answer_tallies_claims_and_counts_apart():
+    text = prose.answer(LEDGER, STEPS)
+    assert text.startswith(
+        "of 3 claims, 0 reproduced, 1 not reproduced, 1 contradicted by construction, 1 not testable here. Of 2 "
+        "counts of files and images, which are no claims about the model, 1 agrees, 1 differs. Of 2 steps of ladders "
+        "and between backbones, in all conditions, 1 is shown: SaFA, +1.0 [+0.2, +1.8] (`a`)."
+    )
     assert "*Not reproduced:* SaFA improves accuracy: (iii) over (ii) (as described)." in text
-    assert "*Not testable" not in text
+    assert "*Not testable" not in text and "HAM10000" not in text
+    undecided = prose.answer(LEDGER[1:], STEPS[1:])
+    assert "No condition at hand can decide a claim about modules or backbones" in undecided
+    assert "1 steps of ladders and between backbones, in all conditions, 0 are shown." in undecided
+    assert "steps" not in prose.answer(LEDGER, STEPS[:0])
 
 
 def test_every_claim_stands_in_one_table():
-    parts = {part: cells(prose.table(LEDGER, part))[2:] for part in ("other", "described", "released", "counts")}
-    assert {part: len(rows) for part, rows in parts.items()} == dict.fromkeys(parts, 1)
-    claim, paper, ours, verdict = parts["described"][0]
-    assert claim == "SaFA improves accuracy: (iii) over (ii) (3)<br>[ablation](ablation.ipynb): A against B"
-    assert (paper, ours) == ("+1.27 points", "+0.0 points<br>[-1.0, 0.9]")  # no minus before a zero
-    assert verdict.startswith('<span class="verdict not-reproduced">✘ not reproduced</span><br>rests on ')
-    assert parts["released"][0][1:3] == ["+1.27 points", "–"] and parts["released"][0][3].endswith(
-        "rests on nothing yet"
+    (row,) = cells(prose.table(LEDGER, "described"))[2:]
+    assert row == [
+        "SaFA improves accuracy: (iii) over (ii) (3.2, Table 1)",
+        "+1.27 points [-1.2, 3.8]",
+        '<span class="verdict not-reproduced">✘ not reproduced</span><br>ours: +0.0 points [-1.0, 0.9], p = 0.400<br>'
+        "[ablation](ablation.ipynb): A",
+        ELSEWHERE.replace("; ", "<br>"),
+    ]
+    (row,) = cells(prose.table(LEDGER, "released"))[2:]
+    assert row[1] == "90.75% [88.9, 92.3]" and row[3] == "–"
+    assert row[2].endswith("? not testable here</span><br>[x](x.ipynb): not the paper's conditions")
+    (row,) = cells(prose.table(LEDGER))[2:]
+    assert row[1] == "–" and "ours: largest difference: 0<br>[equation1](equation1.ipynb): adds nothing" in row[2]
+
+
+def test_counts_say_what_agreement_says():
+    rows = cells(prose.counts(LEDGER))[2:]
+    assert rows[0][1:3] == ["10,015", "10,015"] and "= agrees" in rows[0][3] and rows[0][4] == "a fact of HAM10000"
+    assert rows[1][1:3] == ["7", "6"] and "≠ differs" in rows[1][3]
+
+
+def test_conditions():
+    frame = pd.DataFrame(
+        {"profile": ["a"], "runs": 3, "nearest_arm": "HAM10000; 96 px", "obstacle": [NAN], "departures": "epochs"}
     )
-    assert parts["counts"][0][1:3] == ["10,015", "10,015"] and parts["other"][0][2] == "largest difference: 0"
-
-
-def test_letters_are_those_of_the_first_table():
-    rows = {cells[1]: cells[0].strip("*") for cells in cells(prose.bases(LEDGER))[2:]}
-    assert sorted(rows.values()) == ["", "A", "B", "C", "–"] and rows[prose.NOTHING] == "–"
-    assert f"rests on {rows[REAL]}" in prose.table(LEDGER, "described")
-    text = prose.in_full(LEDGER)
-    assert f"**{rows[REAL]}** {REAL}\n\n- A against B: ✘ *SaFA improves" in text and "; own)" in text
-    assert "10,015" not in text, "counts need no remark"
+    assert cells(prose.conditions(frame))[2] == ["`a`", "3", "HAM10000; 96 px", "nothing", "epochs"]
+    assert prose.conditions(frame[:0]) == "No runs are at hand, of any profile."
 
 
 def test_tests_of_all_claims_but_once_for_both_readings():
     rows = cells(prose.tests())[2:]
-    assert len(rows) == sum(not claim.id.endswith("-released") for claim in claims.LEDGER)
+    assert len(rows) == sum(claim.part == "claims" and claim.reading != "released" for claim in claims.LEDGER)
     assert all(len(row) == 4 and all(row) for row in rows)
+    assert any("after values had been seen" in row[3] for row in rows)
+
+
+def test_every_verdict_has_its_mark():
+    for verdict in (REPRODUCED, NOT_REPRODUCED, CONTRADICTED, NOT_TESTABLE, AGREES, DIFFERS):
+        assert verdict in prose._mark(verdict)
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
 def test_rests_on(results_dir, synthetic):
-    assert "No runs yet" in prose.rests_on("own")
+    assert "No runs of this profile yet" in prose.rests_on("own")
     fabricate(results_dir / "own" / "runs", ("mobilenetv2-base",), synthetic=synthetic)
     text = prose.rests_on("own")
     assert "Runs: 1, of 1 arm(s), made on this machine" in text and "CPU, 2 cores (fabricated)" in text

@@ -52,13 +52,16 @@ def test_rows_of_table_1_gather_all_profiles(made_up):
 
 def test_steps_are_within_a_profile(made_up):
     table = made_up.table("all_steps")
-    assert table.groupby("profile", sort=False).size().to_dict() == {"frozen": 4, "lite": 1}  # no probe here
+    assert table.groupby("profile", sort=False).size().to_dict() == {"frozen": 5, "lite": 1}  # no probe here
     accuracy = made_up.table("all_results").set_index(["profile", "arm"])["accuracy"]
     for _, line in table.iterrows():
         profile = line["profile"]
         expected = 100 * (accuracy[profile, line["arm_a"]] - accuracy[profile, line["arm_b"]])
         assert line["difference"] == pytest.approx(expected)
     assert table["paper"].iloc[0] == pytest.approx(87.21 - 85.89) and set(table["n_seeds"]) == {2}
+    # Each profile's planned family is corrected by itself: one direction alone is not.
+    assert set(table["family"]) == {"planned"} and table.iloc[-1]["p_holm"] == table.iloc[-1]["p"]
+    assert (table["p_holm"][:5] >= table["p"][:5]).all() and table["p_holm"][:5].max() > table["p"][:5].max() - 1e-12
 
 
 def test_expectations_of_the_profiles_that_have_some(made_up):

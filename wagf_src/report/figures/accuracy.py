@@ -6,6 +6,7 @@ import numpy as np
 import seaborn as sns
 
 from wagf_src.classes import CLASSES
+from wagf_src.paper.directions import LEVEL
 from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, legend, new
 from wagf_src.report.figures.text import p_value
 from wagf_src.runs import truth_and_probabilities
@@ -80,20 +81,28 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
     """Forest plot of paired differences; None without rows.
 
     Args:
-        frame: columns label, difference, low, high (points), p (corrected, may be NaN); optionally paper (points).
+        frame: columns label, difference, low, high (points), p (corrected; NaN where none was asked, then intervals
+            fill the markers); optionally paper, paper_low, paper_high (points).
     """
     if not len(frame):
         return None
     figure, ax = new()
     where = labelled_rows(ax, frame["label"], per_row=0.34, around=1.1)
     ax.axvline(0, color=MUTED, lw=1.2)
-    off_zero = ((frame["low"] > 0) | (frame["high"] < 0)).to_numpy()
-    for rows, face, name in ((off_zero, OURS, "interval excludes 0"), (~off_zero, "white", "interval includes 0")):
+    if frame["p"].notna().any():
+        full, names = (frame["p"] < LEVEL).to_numpy(), (f"corrected p < {LEVEL:g}", "not shown")
+    else:
+        full = ((frame["low"] > 0) | (frame["high"] < 0)).to_numpy()
+        names = "interval excludes 0", "interval includes 0"
+    for rows, face, name in ((full, OURS, names[0]), (~full, "white", names[1])):
         if rows.any():
             values = frame.loc[rows, ["difference", "low", "high"]].to_numpy(float).T
             intervals(ax, where[rows], *values, markerfacecolor=face, label=name)
     if "paper" in frame and frame["paper"].notna().any():
-        ax.plot(frame["paper"], where, "D", color=PAPER, mfc="white", ms=6, label="paper")
+        have = frame["paper"].notna().to_numpy()
+        values = frame.loc[have, ["paper", "paper_low", "paper_high"]].to_numpy(float).T
+        style = {"color": PAPER, "markers": "D", "markerfacecolor": "white", "capsize": 0, "linewidth": 1}
+        intervals(ax, where[have] - 0.25, *values, label="paper, its margin", **style)
     right = ax.secondary_yaxis("right")
     right.set_yticks(where, ["" if np.isnan(p) else p_value(p, "p = ") for p in frame["p"]])
     right.tick_params(length=0, labelsize=9)

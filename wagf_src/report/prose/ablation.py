@@ -1,12 +1,10 @@
 """What the chapter on the ablation says and shows, from its tables."""
 
-import numpy as np
 import pandas as pd
 
 from wagf_src.arms import arm_label, order_key, parse_arm
-from wagf_src.paper import comparisons, published
+from wagf_src.paper.directions import DIFFERENCE, LEVEL, PAPER
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, points
-from wagf_src.report.tables.ablation import DIFFERENCE
 
 MAIN = ("ladder", "backbone", "reading")
 
@@ -18,52 +16,50 @@ def note(arms: pd.DataFrame) -> str:
     return warning if min(seeds, default=0) == 1 else ""
 
 
-def with_kinds(ablation: pd.DataFrame) -> pd.DataFrame:
-    """The table with the kind of each comparison, whether it is a ``main`` one, and the ``paper``'s same step (points).
+def with_main(ablation: pd.DataFrame) -> pd.DataFrame:
+    """The table with whether each comparison is a ``main`` one: of the ladder, of backbones or of readings.
 
-    Where there is no step of the ladder, of backbones or readings, all comparisons are main ones.
+    Where there is none, all comparisons are main ones.
     """
-    arms = set(ablation["arm_a"]) | set(ablation["arm_b"])
-    kinds = {(a, b): kind for kind, _, a, b in comparisons.comparisons(sorted(arms))}
-    pairs = list(zip(ablation["arm_a"], ablation["arm_b"]))
-    kind = pd.Series([kinds[pair] for pair in pairs], ablation.index, dtype=str)
-    paper = [published.step(kinds[a, b], a, b) for a, b in pairs]
-    return ablation.assign(kind=kind, paper=paper, main=kind.isin(MAIN) | ~kind.isin(MAIN).any())
+    main = ablation["kind"].isin(MAIN)
+    return ablation.assign(main=main | ~main.any())
 
 
 def answer(steps: pd.DataFrame, balanced: pd.DataFrame) -> str:
-    """How many steps change accuracy for sure, and how many comparisons change balanced accuracy.
+    """Which steps change accuracy, what stands against the plain backbone, and whether balanced accuracy differs.
 
     Args:
-        steps: ``with_kinds``. balanced: the table ``ablation_balanced``.
+        steps: ``with_main``. balanced: the table ``ablation_balanced``.
     """
     if not len(steps):
         return "no two arms of this profile differ in one thing only, so there is nothing to compare."
-    ladder = steps["kind"] == "ladder"
-    judged, what = (steps[ladder], "steps of the ladder") if ladder.any() else (steps, "comparisons")
-    sure = judged[_off_zero(judged) & (judged["p_holm"] < 0.05)]
-    clear = balanced[(balanced["metric"] == "balanced_accuracy") & _off_zero(balanced)]
-    text = (
-        f"of {len(judged)} {what}, {_change(sure)} accuracy by interval and corrected test"
-        f"{_listed(sure)}; of {len(steps)} comparisons, {_change(clear)} balanced accuracy by their interval"
-        f"{_listed(clear)}, where by chance one in twenty would."
-    )
+    planned, ladder = steps["family"] == "planned", steps["kind"] == "ladder"
+    judged, what = (steps[planned], "planned directions") if planned.any() else (steps, "comparisons")
+    whole = steps[ladder & planned & steps["arm_b"].map(lambda arm: parse_arm(arm).modules == "base")]
+    clear = balanced[(balanced["metric"] == "balanced_accuracy") & (balanced["p_holm"] < LEVEL)]
+    others = steps[~planned]
+    text = f"of {len(judged)} {what}, {_change(judged[judged['p_holm'] < LEVEL])}"
+    if planned.any() and len(others):
+        text += f"; of {len(others)} other comparisons, {_change(others[others['p_holm'] < LEVEL])}"
+    if len(whole):
+        listed = "; ".join(
+            f"{_row(a)} {points(*line)}" for a, line in zip(whole["arm_a"], whole[DIFFERENCE].to_numpy())
+        )
+        more = whole.loc[(whole["p_holm"] < LEVEL) & (whole["difference"] > 0), "arm_a"].map(_row)
+        text += f". Over the plain backbone: {listed}, of which {' and '.join(more) or 'none'} is shown to be better"
+    text += f". Of {len(steps)} comparisons, {_change(clear, ' balanced accuracy')}. All after Holm's correction."
     if steps["provenance"].str.startswith("SYNTHETIC").any():
         text += " These are synthetic lesions: this says how the method works, not what the modules do."
     return text
 
 
-def _change(frame):
-    return f"{len(frame)} change{'s' if len(frame) == 1 else ''}"
+def _row(arm):
+    return parse_arm(arm).module.rung
 
 
-def _off_zero(frame):
-    return (frame["ci_low"] > 0) | (frame["ci_high"] < 0)
-
-
-def _listed(frame):
-    parts = [f"{what} {value:+.1f}" for what, value in zip(frame["comparison"], frame["difference"])]
-    return f" ({'; '.join(parts)})" if parts else ""
+def _change(frame, what=" accuracy"):
+    parts = "; ".join(f"{name} {value:+.1f}" for name, value in zip(frame["comparison"], frame["difference"]))
+    return f"{len(frame)} change{'s' * (len(frame) == 1)}{what}" + (f" ({parts})" if parts else "")
 
 
 def sentences(steps: pd.DataFrame) -> str:
@@ -86,26 +82,39 @@ def differences(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(steps: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons for people: differences in points, the paper's step, McNemar's test."""
+    """Comparisons for people: differences in points, p corrected within its family, and the paper's step."""
+    sizes = steps["family"].map({"planned": "planned", "other": "others"})
     return pd.DataFrame(
         {
             "comparison": steps["comparison"],
             "a": steps["arm_a"].map(arm_label),
             "b": steps["arm_b"].map(arm_label),
             "a minus b [95% interval]": [points(*line) for line in steps[DIFFERENCE].to_numpy()],
-            "paper": ["–" if np.isnan(step) else f"{step:+.2f}" for step in steps["paper"]],
+            "p (Holm)": steps["p_holm"].map(p_value),
+            "corrected with": sizes,
+            "paper [its margin]": [points(*line) for line in steps[PAPER].to_numpy(float)],
+            "seeds": steps["n_seeds"],
+        }
+    )
+
+
+def mcnemar_table(steps: pd.DataFrame) -> pd.DataFrame:
+    """McNemar's test on the mean probabilities of an arm's seeds, uncorrected."""
+    return pd.DataFrame(
+        {
+            "comparison": steps["comparison"],
             "only a right": steps["mcnemar_b"],
             "only b right": steps["mcnemar_c"],
-            "p": steps["p"].map(p_value),
-            "p (Holm)": steps["p_holm"].map(p_value),
+            "p": steps["mcnemar_p"].map(p_value),
         }
     )
 
 
 def balanced_table(balanced: pd.DataFrame) -> pd.DataFrame:
-    """The same pairs under other metrics (columns), in points."""
+    """The same pairs under other metrics (columns), in points; an asterisk where the corrected p is below LEVEL."""
+    values = balanced[[*DIFFERENCE, "p_holm"]].to_numpy(float)
     texts = balanced.assign(
-        text=[points(*line) for line in balanced[DIFFERENCE].to_numpy(float)],
+        text=[points(*line) + ("*" if p < LEVEL else "") for *line, p in values],
         a=balanced["arm_a"].map(arm_label),
         b=balanced["arm_b"].map(arm_label),
         metric=balanced["metric"].map(METRIC_TITLES),

@@ -5,9 +5,10 @@ import pandas as pd
 
 from wagf_src import paths
 from wagf_src.arms import arm_label
+from wagf_src.paper.directions import DIFFERENCE
 from wagf_src.profile import load_profile
-from wagf_src.report.figures.text import percents, points
-from wagf_src.report.tables.conditions import DIFFERENCE, SHOWN
+from wagf_src.report.figures.text import p_value, percents, points
+from wagf_src.report.tables.conditions import SHOWN
 from wagf_src.runs import Run, provenance_line
 
 
@@ -79,8 +80,9 @@ def by_row(table1: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps(all_steps: pd.DataFrame) -> pd.DataFrame:
-    """Each comparison (rows) in each profile (columns), points with 95% intervals."""
-    texts = all_steps.assign(text=[points(*line) for line in all_steps[DIFFERENCE].to_numpy(float)])
+    """Each comparison (rows) in each profile (columns), points with 95% intervals and corrected p."""
+    values = all_steps[[*DIFFERENCE, "p_holm"]].to_numpy(float)
+    texts = all_steps.assign(text=[f"{points(*line)}, {p_value(p, 'p = ')}" for *line, p in values])
     groups = texts.groupby("comparison", sort=False)
     frame = pd.DataFrame({"paper": groups["paper"].first().map(lambda v: "–" if np.isnan(v) else f"{v:+.2f}")})
     for profile, part in texts.groupby("profile", sort=False):

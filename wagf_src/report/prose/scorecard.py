@@ -1,42 +1,63 @@
-"""What the scorecard says and shows, from the table of claims."""
+"""What the scorecard says and shows, from the tables of claims, conditions and steps."""
 
 import re
-import string
 
 import numpy as np
 import pandas as pd
 
 from wagf_src import paths
-from wagf_src.paper import claims
+from wagf_src.paper import claim_tests, claims, directions
+from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
+from wagf_src.report.figures.text import p_value
 from wagf_src.runs import by_arm, load_runs, provenance_line
 
 KIND = {  # classes of book.css
-    claims.REPRODUCED: "reproduced",
-    claims.NOT_REPRODUCED: "not-reproduced",
-    claims.CONTRADICTED: "contradicted",
-    claims.NOT_TESTABLE: "not-testable",
+    REPRODUCED: "reproduced",
+    NOT_REPRODUCED: "not-reproduced",
+    CONTRADICTED: "contradicted",
+    NOT_TESTABLE: "not-testable",
+    AGREES: "reproduced",
+    DIFFERS: "not-reproduced",
 }
-KNOWN = {claim.id: claim for claim in claims.LEDGER}
-NOTHING = claims.Outcome.rests_on
-COUNTED = [claim.id for claim in claims.LEDGER if claim.chapter == "protocol"]
+COUNTED = {AGREES: ("agrees", "agree"), DIFFERS: ("differs", "differ"), NOT_TESTABLE: ("is open", "are open")}
 
 
-def answer(ledger: pd.DataFrame) -> str:
-    """How many claims got each verdict, and which."""
-    counts = ledger["verdict"].value_counts()
-    lists = [
-        f"\n\n*{verdict.capitalize()}:* {'; '.join(ledger['claim'][ledger['verdict'] == verdict])}."
-        for verdict in claims.VERDICTS[:3]
-        if verdict in counts
+def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
+    """The two tallies, which claims were decided, and which directions are shown anywhere (``all_steps``)."""
+    parts = {part: lines["verdict"].value_counts() for part, lines in ledger.groupby("part")}
+    decided, total = parts["claims"], parts["claims"].sum()
+    totals = ", ".join(f"{decided.get(verdict, 0)} {verdict}" for verdict in claim_tests.VERDICTS)
+    counted = ", ".join(f"{n} {COUNTED[verdict][n != 1]}" for verdict, n in parts["counts"].items())
+    text = f"of {total} claims, {totals}. Of {parts['counts'].sum()} counts of files and images, which are no claims "
+    text += f"about the model, {counted}."
+    if not {REPRODUCED, NOT_REPRODUCED} & set(decided.index):
+        text += (
+            " No condition at hand can decide a claim about modules or backbones: that takes DenseNet-121 trained end "
+            "to end, with two seeds or more. What other conditions show stands beside each claim."
+        )
+    text += f" {_shown(steps)}" if len(steps) else ""
+    for verdict in claim_tests.VERDICTS[:3]:
+        names = ledger.loc[(ledger["part"] == "claims") & (ledger["verdict"] == verdict), "claim"]
+        text += f"\n\n*{verdict.capitalize()}:* {'; '.join(names)}." if len(names) else ""
+    return text
+
+
+def _shown(steps):
+    """Steps of ladders and backbones that are shown in some condition, whether it can decide or not."""
+    steps = steps[steps["kind"].isin(["ladder", "backbone"])]
+    shown = steps[steps["p_holm"] < directions.LEVEL]
+    lines = [
+        f"{line.comparison}, {line.difference:+.1f} [{line.ci_low:+.1f}, {line.ci_high:+.1f}] (`{line.profile}`)"
+        for line in shown.itertuples()
     ]
-    totals = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in claims.VERDICTS)
-    return f"{totals}, of {len(ledger)} claims." + "".join(lists)
+    found = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")
+    return f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}."
 
 
 def rests_on(profile: str) -> str:
     """What the profile has at hand, and a warning where it is synthetic."""
     runs = load_runs(profile, required=False)
-    lines = [f"**This page rests on** {provenance_line(runs)} (profile `{profile}`)."]
+    lines = [f"**This page rests on** {provenance_line(runs)} (profile `{profile}`), and on the conditions below."]
     if runs:
         environments = [run.info["environment"] for run in runs]
         devices = sorted({f"{e['device']} ({e.get('cpu', 'processor not recorded')})" for e in environments})
@@ -44,7 +65,7 @@ def rests_on(profile: str) -> str:
         where = "made on this machine or copied to it" if own else "committed with the book"
         lines.append(f"Runs: {len(runs)}, of {len(by_arm(runs))} arm(s), {where}; computed on {', '.join(devices)}.")
     else:
-        lines.append("No runs yet: only what needs none is decided.")
+        lines.append("No runs of this profile yet.")
     if any(run.synthetic for run in runs):
         lines.append(
             "**SYNTHETIC: the images are generated. They show that everything runs; no claim about HAM10000 is judged "
@@ -53,96 +74,76 @@ def rests_on(profile: str) -> str:
     return "\n\n".join(lines)
 
 
-def bases(ledger: pd.DataFrame) -> str:
-    """What verdicts rest on, each with its letter and its verdicts."""
-    rows = [(f"**{letter}**", basis, _tally(ledger[ledger["rests_on"] == basis])) for basis, letter in _letters(ledger)]
-    rows.append(("", f"all {len(ledger)} claims", _tally(ledger)))
-    return _table(("", "what the verdicts rest on", "verdicts"), rows)
+def conditions(at_hand: pd.DataFrame) -> str:
+    """The conditions, the nearest to the paper first, and why they decide nothing."""
+    rows = [
+        (f"`{line.profile}`", line.runs, line.nearest_arm, line.obstacle or "nothing", line.departures or "nothing")
+        for line in at_hand.fillna("").itertuples()
+    ]
+    head = ("profile", "runs", "its arm nearest to the paper's", "keeps it from deciding directions", "and levels")
+    return _table(head, rows) if rows else "No runs are at hand, of any profile."
 
 
-def table(ledger: pd.DataFrame, part: str) -> str:
-    """Claims with paper, ours and verdict.
-
-    Args:
-        part: ``described`` or ``released`` (claims about the model in that reading), ``counts``, or ``other``.
-    """
-    letters, rows = dict(_letters(ledger)), []
-    for line in ledger[_parts(ledger) == part].itertuples():
-        unit = KNOWN[line.id].unit
-        interval = "" if np.isnan(line.ci_low) else f"<br>[{line.ci_low:.1f}, {line.ci_high:.1f}]"
-        basis = NOTHING if line.rests_on == NOTHING else letters[line.rests_on]
+def table(ledger: pd.DataFrame, reading: str | None = None) -> str:
+    """Claims about the model in a reading, or about neither: paper, verdict, and what other conditions show."""
+    rows = []
+    for line in (
+        ledger[(ledger["part"] == "claims") & (_readings(ledger) == (reading or "none"))].fillna("").itertuples()
+    ):
+        paper = _number(line.paper_value, line.unit, 2) + _interval(line.paper_low, line.paper_high)
+        ours = ""
+        if line.our_value != "":
+            ours = f"<br>ours: {_number(line.our_value, line.unit)}{_interval(line.ci_low, line.ci_high)}"
+            ours += f", {p_value(line.p_holm, 'p = ')}" if line.p_holm != "" else ""
         claim = re.sub(r" \(as (described|released)\)$", "", line.claim)
-        rows.append(
-            (
-                f"{claim} ({line.section})<br>{_first_clause(line.evidence)}",
-                _number(line.paper_value, unit, 2),
-                _number(line.our_value, unit) + interval,
-                f"{_mark(line.verdict)}<br>rests on {basis}",
-            )
+        verdict = f"{_mark(line.verdict)}{ours}<br>{_first_clause(line.evidence)}"
+        rows.append((f"{claim} ({line.section})", paper, verdict, line.elsewhere.replace("; ", "<br>") or "–"))
+    return _table(("claim (place)", "the paper prints", "verdict", "what other conditions show"), rows)
+
+
+def counts(ledger: pd.DataFrame) -> str:
+    """Counts, and what it says that they agree."""
+    because = {claim.id: claim.because for claim in claims.LEDGER}
+    rows = [
+        (
+            f"{line.claim} ({line.section})",
+            _number(line.paper_value, line.unit),
+            _number(line.our_value, line.unit),
+            _mark(line.verdict),
+            because[line.id],
         )
-    return _table(("claim (place), and evidence", "paper", "ours [95% interval]", "verdict"), rows)
-
-
-def in_full(ledger: pd.DataFrame) -> str:
-    """Everything that was found on each claim, by what it rests on."""
-    texts = []
-    for basis, letter in _letters(ledger):
-        remarks = _remarks(ledger[(ledger["rests_on"] == basis) & ~ledger["id"].isin(COUNTED)])
-        texts += [f"**{letter}** {basis}\n\n{remarks}"] if remarks else []
-    return "\n\n".join(texts)
+        for line in ledger[ledger["part"] == "counts"].fillna("").itertuples()
+    ]
+    return _table(("count (place)", "stated", "counted", "verdict", "because"), rows)
 
 
 def tests() -> str:
     """Test and tolerance of every claim, with the reason for the tolerance."""
     rows = [
-        (c.claim.removesuffix(" (as described)"), c.how, c.tolerance, c.justification)
-        for c in claims.LEDGER
-        if not c.id.endswith("-released")
+        (claim.claim.removesuffix(" (as described)"), claim.how, claim.tolerance, claim.because)
+        for claim in claims.LEDGER
+        if claim.part == "claims" and claim.reading != "released"
     ]
-    return _table(("claim", "test", "tolerance", "because"), rows)
+    return _table(("claim", "test", "holds if", "because"), rows)
 
 
-def _parts(ledger):
-    reading = ledger["id"].str.extract("-(described|released)$")[0].fillna("other")
-    return reading.mask(ledger["id"].isin(COUNTED), "counts")
-
-
-def _letters(ledger):
-    """What verdicts rest on, in the order in which the tables need them, with letters; without results, a dash."""
-    ordered = sorted(ledger["rests_on"].unique(), key=lambda basis: (basis == NOTHING, basis == claims.MATHEMATICS))
-    return [(basis, "–" if basis == NOTHING else letter) for basis, letter in zip(ordered, string.ascii_uppercase)]
-
-
-def _remarks(lines):
-    """One line a finding, with the claims that share it; what a claim has of its own stands behind it."""
-    shared = {}
-    for line in lines.itertuples():
-        link, _, note = line.evidence.partition(": ")
-        first, *own = note.split("; ")
-        shared.setdefault(first, []).append(
-            f"{claims.SYMBOLS[line.verdict]} *{line.claim}* ({'; '.join([link, *own])})"
-        )
-    return "\n".join(f"- {first[:1].upper()}{first[1:]}: {'; '.join(sharing)}." for first, sharing in shared.items())
+def _readings(ledger):
+    return ledger["id"].str.extract("-(described|released)$")[0].fillna("none")
 
 
 def _first_clause(evidence):
-    """The link, and of what follows only what weighs most: what is missing, or which arms were compared."""
+    """The link, and of what follows only what weighs most: what is missing, or what was found."""
     return re.sub(r"(not the paper's conditions) \(.*", r"\1", evidence.split("; ")[0])
-
-
-def _tally(lines):
-    number = lines["verdict"].value_counts()
-    return " ".join(f"{_mark(verdict)} {number[verdict]}" for verdict in claims.VERDICTS if verdict in number)
 
 
 def _mark(verdict):
     """Symbol and words, so that colour is never needed to read a verdict."""
-    return f'<span class="verdict {KIND[verdict]}">{claims.SYMBOLS[verdict]} {verdict}</span>'
+    return f'<span class="verdict {KIND[verdict]}">{SYMBOLS[verdict]} {verdict}</span>'
 
 
 def _number(value, unit, decimals=1):
     """A value with its unit; a dash where there is none."""
-    if np.isnan(value):
+    if value == "":
         return "–"
     if unit in ("images", "files", "classes"):
         return f"{value:,.0f}"
@@ -150,6 +151,10 @@ def _number(value, unit, decimals=1):
     if unit in ("%", "points"):
         return f"{value:.{decimals}f}%" if unit == "%" else f"{value:+.{decimals}f} points"
     return f"{unit}: {value:g}"
+
+
+def _interval(low, high):
+    return "" if low == "" or np.isnan(low) else f" [{low:.1f}, {high:.1f}]"
 
 
 def _table(head, rows):

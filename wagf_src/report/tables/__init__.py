@@ -74,6 +74,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "ways_out": published.ways_out,
     "table2": table2.table2,
     "claims": scorecard.claims,
+    "conditions_at_hand": scorecard.conditions_at_hand,
     # Figure 3, Equation 1 and the released code
     "attention": attention.main_map,
     "attention_examples": attention.examples,

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from wagf_src.paper import comparisons, plans, published
+from wagf_src.paper import comparisons, directions, plans, published
 from wagf_src.report.evidence import Evidence
-from wagf_src.report.tables.ablation import DIFFERENCE, difference
 from wagf_src.report.tables.accuracy import with_intervals
 from wagf_src.runs import by_arm, provenance_line
 
@@ -52,20 +51,13 @@ def all_table1(evidence: Evidence) -> pd.DataFrame:
 
 
 def all_steps(evidence: Evidence) -> pd.DataFrame:
-    """Differences in accuracy between two arms of one profile, and the paper's same step; points."""
-    lines = []
-    for name, runs in evidence.conditions.items():
-        arms = by_arm(runs)
-        for kind, what, a, b in comparisons.comparisons(list(arms)):
-            if kind in ("ladder", "reading", "fusion", "branch", "backbone"):
-                line = {"profile": name, "comparison": what, "arm_a": a, "arm_b": b}
-                line |= difference(arms, a, b, "accuracy")
-                line |= {"paper": published.step(kind, a, b), "n_seeds": min(len(arms[a]), len(arms[b]))}
-                lines.append(line)
-    return _frame(evidence, lines, ["profile", "comparison", "arm_a", "arm_b", *DIFFERENCE, "paper", "n_seeds"])
+    """``paper.directions.compared`` in every condition, where both arms were trained alike."""
+    frames = [directions.compared(runs).assign(profile=name) for name, runs in evidence.conditions.items()]
+    columns = ["profile", *directions.COLUMNS]
+    steps = pd.concat(frames)[columns] if frames else pd.DataFrame(columns=columns)
+    return _frame(evidence, steps[~steps["kind"].isin(["training", "probe"])], columns)
 
 
 def expectations(evidence: Evidence) -> pd.DataFrame:
     """What the plans expected of each profile, and what came."""
-    outcomes = [plans.outcomes(name, runs) for name, runs in evidence.conditions.items()]
-    return _frame(evidence, pd.concat(outcomes) if outcomes else [], plans.COLUMNS)
+    return _frame(evidence, plans.outcomes(evidence.conditions, evidence.table("all_steps")), plans.COLUMNS)

@@ -1,0 +1,98 @@
+"""Under which conditions runs were made: how near to the paper's, and what keeps them from deciding a claim."""
+
+from wagf_src.arms import BACKBONES, PAPER_BACKBONE, parse_arm
+from wagf_src.classes import CLASSES
+from wagf_src.paper import published
+from wagf_src.runs import Run
+from wagf_src.stats import bootstrap
+
+# One run of each arm cannot tell a module from luck; two are the fewest that show training noise at all.
+MIN_SEEDS = 2
+
+# What the paper states (section 3.1), and ImageNet weights and offline copies, which its code uses.
+STATED = {
+    "image_size": 256,
+    "train": "end_to_end",
+    "weights": "imagenet",
+    "augmentation": "offline",
+    "epochs": 25,
+    "batch_size": 64,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+}
+
+# Settings that this study has and the paper does not mention: a level reached with their help is not the paper's. Runs
+# that do not record them were made before they existed, without them.
+NOT_IN_THE_PAPER = {"schedule": "constant", "label_smoothing": 0, "test_views": 1}
+
+
+def departures(run: Run) -> list[str]:
+    """In what a run departs from the conditions that the paper states ("is for should be"); empty if in nothing."""
+    settings, backbone, lines = run.info["settings"], parse_arm(run.arm).backbone, []
+    if run.info["data"]["name"] != "HAM10000":
+        lines.append(f"data {run.info['data']['name']}")
+    if backbone != PAPER_BACKBONE:
+        lines.append(f"backbone {backbone} for {PAPER_BACKBONE}")
+    for key, wanted in STATED.items():
+        if settings.get(key) != wanted:
+            lines.append(f"{key} {settings.get(key, 'not recorded')} for {wanted}")
+    for key, without in NOT_IN_THE_PAPER.items():
+        if settings.get(key, without) != without:
+            lines.append(f"{key} {settings[key]} for {without}")
+    return lines
+
+
+def data_obstacle(runs: list[Run]) -> str | None:
+    """Why no verdict about HAM10000 can rest on these runs, if so."""
+    if any(run.synthetic for run in runs):
+        return "synthetic images say nothing about HAM10000"
+    data = runs[0].info["data"]
+    whole_test = runs[0].fold is not None or data["n_test"] == published.N_TEST
+    if data["images"] != published.N_IMAGES or not whole_test:
+        return f"a rehearsal on {data['images']} photographs, {data['n_test']} of them for testing"
+    if any(run.info["settings"] != runs[0].info["settings"] for run in runs):
+        return "the runs were made under different settings"
+    return None
+
+
+def obstacle(*arms: list[Run]) -> str | None:
+    """Why no verdict about modules or backbones can rest on these arms, if so; the first is the paper's own."""
+    runs = sum(arms, [])
+    if unfit := data_obstacle(runs):
+        return unfit
+    settings = runs[0].info["settings"]
+    if parse_arm(runs[0].arm).backbone != PAPER_BACKBONE or settings["train"] != "end_to_end":
+        return f"not {BACKBONES[PAPER_BACKBONE].title} trained end to end"
+    if min(len({run.seed for run in arm}) for arm in arms) < MIN_SEEDS:
+        return f"one seed an arm, where training noise needs {MIN_SEEDS} or more"
+    if any(map(departures, runs)) and not all(map(_learnt, arms)):
+        return "balanced accuracy is not above chance under these conditions"
+    return None
+
+
+def _learnt(runs):
+    """Is balanced accuracy above that of a constant answer, beyond the interval?"""
+    # A constant answer has exactly 1/7 in every resample, to rounding.
+    return bootstrap.interval(runs, "balanced_accuracy")[1] > 1 / len(CLASSES) + 1e-6
+
+
+def nearness(runs: list[Run]) -> tuple:
+    """Sorts runs by how near their conditions are to the paper's, the nearest first; what is not real leads."""
+    settings = runs[0].info["settings"]
+    return (
+        data_obstacle(runs) is None,
+        parse_arm(runs[0].arm).backbone != PAPER_BACKBONE,
+        settings["train"] != "end_to_end",
+        settings["weights"] != "imagenet",
+        len(departures(runs[0])),
+    )
+
+
+def name(runs: list[Run], profile: str, backbone: bool = True) -> str:
+    """The conditions of an arm in a few words: ``on MobileNetV2, frozen, 160 px (`frozen`, 5 seeds)``."""
+    settings, seeds = runs[0].info["settings"], len({run.seed for run in runs})
+    words = ["SYNTHETIC"] if runs[0].synthetic else []
+    words += [f"on {BACKBONES[parse_arm(runs[0].arm).backbone].title}"] if backbone else []
+    words += ["frozen" if settings["train"] == "frozen" else "end to end", f"{settings['image_size']} px"]
+    words += ["from random weights"] if settings["weights"] == "none" else []
+    return f"{', '.join(words)} (`{profile}`, {seeds} seed{'s' * (seeds > 1)})"

@@ -1,0 +1,76 @@
+"""The one rule for directions (book/plans.md): is one model better than another?"""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.arms import parse_arm
+from wagf_src.paper import comparisons, published
+from wagf_src.runs import Run, by_arm
+from wagf_src.stats import paired
+
+LEVEL = 0.05  # of a corrected p, below which a direction counts as shown
+
+# What profiles were planned to decide, all as described: the higher and the lower modules of the ladder's steps, and
+# (ii) against (ii) with a strided convolution for the wavelet.
+PLANNED_STEPS = {("sa", "base"), ("sa-gf", "sa"), ("wagf", "sa-gf"), ("sa-gf", "base"), ("wagf", "base")}
+PLANNED_CONTROLS = {("sa-gf", "conv", "haar")}
+
+DIFFERENCE = ["difference", "ci_low", "ci_high"]
+PAPER = ["paper", "paper_low", "paper_high"]
+COLUMNS = ["kind", "comparison", "arm_a", "arm_b", *DIFFERENCE, "p", "family", "p_holm", *PAPER]
+COLUMNS += ["n_images", "n_seeds", "n_folds"]
+
+
+def tested(runs_a: list[Run], runs_b: list[Run], metric: str = "accuracy") -> paired.Difference:
+    """``paired.direction_test`` over the seeds that both arms have; over all where they share none.
+
+    A probe is fitted without chance: its one run stands for every seed.
+    """
+    shared = {run.seed for run in runs_a} & {run.seed for run in runs_b}
+    if shared and all(parse_arm(runs[0].arm).is_network for runs in (runs_a, runs_b)):
+        runs_a, runs_b = ([run for run in runs if run.seed in shared] for runs in (runs_a, runs_b))
+    return paired.direction_test(runs_a, runs_b, metric)
+
+
+def points(found: paired.Difference) -> dict[str, float]:
+    """A difference in points by the names of ``DIFFERENCE``."""
+    return dict(zip(DIFFERENCE, (100 * value for value in (found.value, found.low, found.high))))
+
+
+def compared(runs: list[Run]) -> pd.DataFrame:
+    """Every pair of arms that differ in one thing, one row a pair, columns as COLUMNS.
+
+    Differences in accuracy, and the paper's same step, are in points with 95% intervals. ``family`` is "planned" or
+    "other"; the p of each are corrected together after Holm.
+    """
+    arms, lines = by_arm(runs), []
+    for kind, what, a, b in comparisons.comparisons(list(arms)):
+        found = tested(arms[a], arms[b])
+        line = {"kind": kind, "comparison": what, "arm_a": a, "arm_b": b, "p": found.p} | points(found)
+        line |= dict(zip(PAPER, published.gain(kind, a, b)))
+        line["family"] = "planned" if planned(kind, a, b) else "other"
+        lines.append(line | {name: getattr(found, name) for name in ("n_images", "n_seeds", "n_folds")})
+    frame = pd.DataFrame(lines, columns=COLUMNS)
+    frame["p_holm"] = frame.groupby("family")["p"].transform(paired.holm) if len(frame) else frame["p"]
+    return frame
+
+
+def planned(kind: str, a: str, b: str) -> bool:
+    """Whether arm a minus arm b is one of the directions that plans name."""
+    upper, lower = parse_arm(a), parse_arm(b)
+    if upper.reading != "described":
+        return False
+    if kind == "branch":
+        return (upper.modules, upper.branch, lower.branch) in PLANNED_CONTROLS
+    return kind == "ladder" and (upper.modules, lower.modules) in PLANNED_STEPS
+
+
+def shown(line) -> bool:
+    """Whether a row of ``compared`` shows a direction, be it up or down."""
+    return bool(line["p_holm"] < LEVEL)
+
+
+def below_printed(line) -> bool:
+    """Whether a row's difference is not as large as printed: below it by more than both margins together."""
+    gap = line["paper"] - line["difference"]
+    return bool(gap > np.hypot(line["ci_high"] - line["difference"], line["paper"] - line["paper_low"]))
