@@ -1,8 +1,8 @@
 """Put a lock's packages into the environment, unless they are there: `python install.py LOCK VENV [--python PYTHON]`.
 
-Called by make with whatever Python the machine has, so this file needs the standard library only and must be readable by
-old ones. Judged by content: the environment's record says which lock, by digest, was installed last; time stamps of a
-clone or a checkout say nothing. A half-made environment is made again, two installations never run at once.
+Called by make with whatever Python the machine has, so this file needs the standard library only and must be readable
+by old ones. Judged by content: the environment's record says which lock, by digest, was installed last; time stamps of
+a clone or a checkout say nothing. A half-made environment is made again, two installations never run at once.
 """
 
 import argparse
@@ -62,7 +62,9 @@ def works(venv):
 def version(python):
     code = "import sys; print('%d %d' % sys.version_info[:2])"
     try:
-        return tuple(int(part) for part in subprocess.check_output([python, "-c", code], stderr=subprocess.DEVNULL).split())
+        return tuple(
+            int(part) for part in subprocess.check_output([python, "-c", code], stderr=subprocess.DEVNULL).split()
+        )
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None
 
@@ -72,12 +74,18 @@ def choose_python(wanted):
     low, high = ("%d.%d" % v for v in SERVED)
     if wanted:
         if not SERVED[0] <= (version(wanted) or (0, 0)) <= SERVED[1]:
-            fail("PYTHON=%s is not Python %s to %s; name one that is, for instance PYTHON=python%s" % (wanted, low, high, low))
+            fail(
+                "PYTHON=%s is not Python %s to %s; name one that is, for instance PYTHON=python%s"
+                % (wanted, low, high, low)
+            )
         return wanted
     for name in ["python3"] + ["python3.%d" % minor for minor in range(SERVED[1][1], SERVED[0][1] - 1, -1)]:
         if shutil.which(name) and SERVED[0] <= (version(name) or (0, 0)) <= SERVED[1]:
             return name
-    fail("Python %s to %s is needed, and none was found; install one, or say where it is with PYTHON=/path/to/python%s" % (low, high, low))
+    fail(
+        "Python %s to %s is needed, and none was found; install one, or say where it is with PYTHON=/path/to/python%s"
+        % (low, high, low)
+    )
 
 
 def check_machine():
@@ -85,10 +93,15 @@ def check_machine():
     if sys.platform == "win32":
         fail("Windows needs WSL (Windows Subsystem for Linux): run the same command inside it")
     if sys.platform == "darwin" and platform.machine() == "x86_64":
-        fail("Macs with an Intel processor are not served by TensorFlow any more; use Linux, or a Mac with Apple silicon")
+        fail(
+            "Macs with an Intel processor are not served by TensorFlow any more; use Linux, or a Mac with Apple silicon"
+        )
     library, release = platform.libc_ver()
     if library == "glibc" and tuple(int(part) for part in release.split(".")[:2]) < (2, 28):
-        fail("glibc 2.28 or newer is needed (this system has %s): use a newer Linux, or the container of book/gpu.md" % release)
+        fail(
+            "glibc 2.28 or newer is needed (this system has %s): use a newer Linux, or the container of book/gpu.md"
+            % release
+        )
 
 
 def make_environment(venv, python):
@@ -102,7 +115,10 @@ def make_environment(venv, python):
     if done.returncode or not works(venv):
         shutil.rmtree(venv, ignore_errors=True)
         name = "python%d.%d-venv" % version(python)
-        fail("%s cannot make an environment with pip (on Debian and Ubuntu: apt install %s), then the same command" % (python, name))
+        fail(
+            "%s cannot make an environment with pip (on Debian and Ubuntu: apt install %s), then the same command"
+            % (python, name)
+        )
 
 
 def install(lock, venv, python):
@@ -121,7 +137,10 @@ def install(lock, venv, python):
     )
     for step in steps:
         if subprocess.call(pip + step):
-            fail("pip could not install requirements/%s.txt (its own words are above); the same command tries again" % lock)
+            fail(
+                "pip could not install requirements/%s.txt (its own words are above); the same command tries again"
+                % lock
+            )
     # Some packages carry files for other Pythons.
     with open(os.devnull, "w") as nowhere:
         compile_all = [pip[0], "-m", "compileall", "-q", "-j", "0", os.path.join(venv, "lib")]
@@ -134,7 +153,9 @@ def main():
     parser.add_argument("lock", choices=sorted(WITHIN))
     parser.add_argument("venv")
     parser.add_argument("--python", default="")
-    parser.add_argument("--record", action="store_true", help="only note that the lock is installed (an environment made otherwise)")
+    parser.add_argument(
+        "--record", action="store_true", help="only note that the lock is installed (an environment made otherwise)"
+    )
     arguments = parser.parse_args()
     venv = os.path.abspath(arguments.venv)
     if arguments.record:

@@ -169,3 +169,23 @@ def test_no_other_file_maps_backbones_or_modules():
         tables = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Dict)]
         keys = {key.value for table in tables for key in table.keys if isinstance(key, ast.Constant)}
         assert file.name == "arms.py" or not keys & names, file
+
+
+@pytest.mark.parametrize(
+    ("run", "parts"),
+    [
+        ("densenet121-base-seed3", ("densenet121-base", None, 3)),
+        (
+            "mobilenetv2-wagf-described-saliency-conv-random-lr0.01-fold4-seed12",
+            ("mobilenetv2-wagf-described-saliency-conv-random-lr0.01", 4, 12),
+        ),
+    ],
+)
+def test_runs_are_read_from_their_names(run, parts):
+    assert arms.split_run(run) == parts
+
+
+@pytest.mark.parametrize("run", ["densenet121-base", "densenet121-base-seed", "densenet121-base-fold-seed0", "x-seed0"])
+def test_impossible_runs(run):
+    with pytest.raises(UserError):
+        arms.split_run(run)

@@ -29,6 +29,23 @@ def test_what_can_share_a_network_comes_together():
     ]
 
 
+def test_folds_are_completed_seed_by_seed():
+    folds = dataclasses.replace(GRID, test="lesion-folds", arms=("mobilenetv2-base", "mobilenetv2-sa-described"))
+    runs = sweep.order(folds.runs())
+    assert runs == folds.runs() and len(runs) == 20
+    mixed = [
+        "mobilenetv2-sa-described-fold1-seed1",
+        "mobilenetv2-base-fold0-seed0",
+        "mobilenetv2-base-lr0.5-fold0-seed1",
+    ]
+    assert sweep.order([mixed[0], mixed[1], mixed[2], "mobilenetv2-sa-described-fold0-seed1"]) == [
+        mixed[1],
+        mixed[0],
+        "mobilenetv2-sa-described-fold0-seed1",
+        mixed[2],
+    ]
+
+
 def test_a_budget_stops_between_epochs_and_the_same_command_goes_on(own_results, capsys):
     runs = ["mobilenetv2-base-seed0", "mobilenetv2-base-lr0.01-seed0"]
     assert sweep.train_all(GRID, runs, seconds=0.0) == runs  # no time at all: nothing begun, nothing half done

@@ -1,6 +1,5 @@
 """What the Makefile relies on: staleness by content, nothing half done put in place, one-line errors."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -9,13 +8,10 @@ import sys
 
 import fabricate
 import nbformat
-import numpy as np
 import pandas as pd
 import pytest
 
 from wagf_src import atomic, paths
-from wagf_src.classes import CLASSES
-from wagf_src.digests import _TRAINING_CODE, code_digest, inputs_digest
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned
 from wagf_src.paths import work_dir
@@ -37,53 +33,6 @@ def rendered(folder):
     for source in staleness.chapter_sources():
         (folder / "chapters" / source.name).write_text("{}")
     (folder / "chapters" / "inputs_digest").write_text(staleness.chapters_digest(folder.name))
-
-
-def test_code_digest_follows_the_code_not_its_comments(tmp_path, monkeypatch):
-    shutil.copytree(paths.ROOT / "wagf_src", tmp_path / "wagf_src")
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    before = code_digest()
-    file = tmp_path / "wagf_src" / "data" / "protocol.py"
-    source = file.read_text()
-    file.write_text("# a comment\n" + source.replace('"""Class numbers (n,)', '"""Other words. Class numbers (n,)'))
-    assert code_digest() == before
-    file.write_text(source.replace("TEST_FRACTION = 0.2", "TEST_FRACTION = 0.3"))
-    assert code_digest() != before
-    # A change of the reports' code leaves finished runs valid.
-    training = code_digest(("models",))
-    figures = tmp_path / "wagf_src" / "report" / "figures" / "style.py"
-    figures.write_text(figures.read_text() + "\nx = 1\n")
-    assert code_digest(("models",)) == training
-
-
-def test_every_training_module_is_known():
-    package = paths.ROOT / "wagf_src"
-    assert all((package / name).is_dir() or (package / f"{name}.py").is_file() for name in _TRAINING_CODE)
-
-
-class Data:
-    name, metadata_md5, image_digest = "SYNTHETIC", "m", "d"
-    # Twenty single-image lesions of every class, for demo's split.
-    metadata = pd.DataFrame(
-        [(f"L{i}", f"ISIC_{i}", dx) for i, dx in enumerate(np.repeat(CLASSES, 20))],
-        columns=["lesion_id", "image_id", "dx"],
-    )
-
-
-def test_inputs_digest_follows_what_matters():
-    demo = load_profile("demo")
-    digest = inputs_digest(demo, "mobilenetv2-base-seed0", Data)
-    assert digest == inputs_digest(
-        dataclasses.replace(demo, seeds=(0, 1), description="x"), "mobilenetv2-base-seed0", Data
-    )
-    others = [
-        inputs_digest(dataclasses.replace(demo, epochs=9), "mobilenetv2-base-seed0", Data),
-        inputs_digest(demo, "mobilenetv2-base-seed1", Data),
-        inputs_digest(demo, "resnet50-base-seed0", Data),
-        inputs_digest(dataclasses.replace(demo, test_seed=13), "mobilenetv2-base-seed0", Data),
-        inputs_digest(demo, "mobilenetv2-base-seed0", type("Other", (Data,), {"image_digest": "e"})),
-    ]
-    assert len({digest, *others}) == 6
 
 
 def notebook(path, failed=False, run=True):
@@ -206,7 +155,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
         monkeypatch.setattr(paths, name, tmp_path / place)
     shutil.copytree(paths.ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("chapters"))
     (tmp_path / "README.md").write_text(
-        "before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
+        "before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end "
+        "-->\nafter\n"
     )
     arms = ["mobilenetv2-base", "mobilenetv2-sa-described", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"]
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)

@@ -21,7 +21,8 @@ def test_every_profile_loads_and_so_does_its_trial(name):
     profile, trial = load_profile(name), load_profile(name + "-trial")
     probes = sum(arm.endswith("-probe") for arm in profile.arms)
     assert profile.name == name
-    assert len(profile.runs()) == probes + (len(profile.arms) - probes) * len(profile.seeds)
+    once = probes + (len(profile.arms) - probes) * len(profile.seeds)
+    assert len(profile.runs()) == once * (1 if profile.test == "paper" else 5)
     assert (trial.epochs, len(trial.seeds)) == (1, 1) and trial.arms == profile.arms
     assert trial.image_size == profile.image_size and trial.max_images_per_class
 
@@ -30,6 +31,19 @@ def test_the_profiles_of_the_design_exist():
     assert {"demo", "frozen", "lite", "reduced", "released", "paper"} <= {
         p.stem for p in paths.PROFILES_DIR.glob("*.yaml")
     }
+
+
+def test_folds_differ_from_their_profile_in_the_test_set_and_the_runs_alone():
+    for name, test in (("frozen", "paper-folds"), ("lite", "paper-folds"), ("ours", "lesion-folds")):
+        settings = {**load_profile(name).settings(), "test": test}
+        assert load_profile(f"{name}-folds").settings() == settings
+    runs = load_profile("lite-folds").runs()
+    assert runs[:6] == [
+        *(f"mobilenetv2-base-fold{f}-seed0" for f in range(5)),
+        "mobilenetv2-sa-gf-described-fold0-seed0",
+    ]
+    assert len(runs) == 70 and all(run.endswith("-seed0") for run in runs[:35])
+    assert sum("probe" in run for run in load_profile("frozen-folds").runs()) == 5
 
 
 def test_released_random_has_the_networks_of_released_and_needs_no_weights_but_mobilenets():

@@ -1,4 +1,5 @@
-"""The paper's protocol to the image. The expected numbers are the paper's and those printed in the released notebooks."""
+"""The paper's protocol to the image. The expected numbers are the paper's and those printed in the released
+notebooks."""
 
 import os
 
@@ -11,6 +12,7 @@ from wagf_src import paths
 from wagf_src.classes import CLASSES
 from wagf_src.data import ham10000, protocol
 from wagf_src.data.protocol import NEAR_DUPLICATES
+from wagf_src.errors import UserError
 from wagf_src.profile import Profile
 
 IMAGES = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
@@ -78,7 +80,8 @@ def test_the_list_of_files_is_the_count(metadata):
     assert not set(files["row"]) & set(split.test)
     dx = metadata["dx"].to_numpy()[files["row"]]
     assert pd.Series(dx).value_counts().to_dict() == FILES
-    # Every photograph is there once as itself, and copies are spread evenly: no image has two more than another of its class.
+    # Every photograph is there once as itself, and copies are spread evenly: no image has two more than another of its
+    # class.
     assert (files["copy"] == 0).sum() == 8912
     per_image = files.groupby("row").size()
     for c in CLASSES:
@@ -128,6 +131,99 @@ def test_near_duplicates_are_one_group():
     # L1 = L2 by the first pair, L3 = L1 by the second.
     assert len(set(groups[:4])) == 1 and groups[4] == groups[5] != groups[0]
     assert len(NEAR_DUPLICATES) == 18
+
+
+# --- folds ---
+
+FOLDED = {"validation": "lesions", "validation_fraction": 0.15, "augmentation": "none"}
+
+
+def by_class(metadata, rows):
+    return metadata["dx"].iloc[rows].value_counts().to_dict()
+
+
+@pytest.mark.parametrize(
+    ("test", "sizes", "counts"), [("paper-folds", {1102, 1103}, SINGLE), ("lesion-folds", range(1950, 2060), IMAGES)]
+)
+def test_every_image_of_the_pool_is_tested_once(metadata, test, sizes, counts):
+    parts = protocol.test_parts(metadata, profile(test=test, **FOLDED))
+    assert len(parts) == 5 and all(len(part) in sizes for part in parts)
+    union = np.concatenate(parts)
+    assert len(np.unique(union)) == len(union) == sum(counts.values())
+    assert by_class(metadata, union) == counts
+    for part in parts:  # stratified: a fifth of every class, to one lesion; lesions have several images each
+        for dx, n in by_class(metadata, part).items():
+            assert abs(n - counts[dx] / 5) <= (1 if test == "paper-folds" else 0.25 * counts[dx] / 5 + 4), dx
+
+
+def test_the_first_fold_is_the_papers_test_set(metadata):
+    ids = metadata["image_id"].to_numpy()
+    parts = protocol.test_parts(metadata, profile(test="paper-folds", **FOLDED))
+    (only,) = protocol.test_parts(metadata, profile())
+    assert parts[0].tolist() == only.tolist() == protocol.test_rows(metadata, 12).tolist()
+    assert by_class(metadata, parts[0]) == TEST
+    if os.environ.get("HAM10000_DIR"):
+        committed = pd.read_csv(paths.REFERENCE_DIR / "protocol" / "test_ids_seed12.csv")["image_id"]
+        assert protocol.id_digest(ids[parts[0]]) == protocol.id_digest(committed)
+
+
+@pytest.mark.parametrize("test", ["paper-folds", "lesion-folds"])
+def test_no_lesion_stands_on_both_sides_of_a_fold(metadata, test):
+    """Lesion ids, and the 18 published pairs of near-duplicates, each looked up on its own."""
+    lesion, row = metadata["lesion_id"].to_numpy(), {image: n for n, image in enumerate(metadata["image_id"])}
+    settings = profile(test=test, **FOLDED)
+    for fold, part in enumerate(protocol.test_parts(metadata, settings)):
+        split = protocol.split(metadata, settings, fold)
+        assert split.test.tolist() == part.tolist()
+        sides = np.full(len(metadata), "left out", dtype=object)
+        sides[split.test], sides[split.train["row"]], sides[split.validation["row"]] = "test", "train", "validation"
+        assert (pd.Series(sides).groupby(lesion).nunique() == 1).all()
+        for pair in NEAR_DUPLICATES:
+            if set(pair) <= set(row):
+                assert len({sides[row[image]] for image in pair} - {"left out"}) == 1, pair
+        # Nothing else is left out: at most one lesion a pair.
+        assert set(lesion[sides == "left out"]) <= {
+            lesion[row[i]] for pair in NEAR_DUPLICATES for i in pair if i in row
+        }
+        assert (sides == "left out").sum() <= (36 if test == "paper-folds" else 0)
+
+
+@pytest.mark.parametrize("test", ["paper-folds", "lesion-folds"])
+@pytest.mark.parametrize("seed", [0, 12])
+def test_near_duplicates_of_a_made_up_table_stay_together(test, seed):
+    """Every known pair is there, as lesions photographed once, thrice and with each other's class."""
+    rows = [(f"P{n}", image, CLASSES[n % 7]) for n, pair in enumerate(NEAR_DUPLICATES) for image in pair[:1]]
+    rows += [(f"Q{n}", image, CLASSES[(n + n % 2) % 7]) for n, pair in enumerate(NEAR_DUPLICATES) for image in pair[1:]]
+    rows += [(f"Q{n}", f"ISIC_9{n:03}{k}", CLASSES[(n + n % 2) % 7]) for n in range(0, 18, 3) for k in range(2)]
+    rows += [(f"S{n}", f"ISIC_8{n:04}", CLASSES[n % 7]) for n in range(350)]
+    frame = pd.DataFrame(rows, columns=["lesion_id", "image_id", "dx"]).sample(frac=1, random_state=seed)
+    frame = frame.reset_index(drop=True)
+    settings = profile(test=test, test_seed=seed, **FOLDED)
+    tested = []
+    for fold in range(5):
+        split = protocol.split(frame, settings, fold)
+        learned = set(frame["image_id"].iloc[split.train["row"]]) | set(frame["image_id"].iloc[split.validation["row"]])
+        asked = set(frame["image_id"].iloc[split.test])
+        assert not any((a in asked and b in learned) or (b in asked and a in learned) for a, b in NEAR_DUPLICATES)
+        assert not set(frame["lesion_id"][frame["image_id"].isin(asked)]) & set(
+            frame["lesion_id"][frame["image_id"].isin(learned)]
+        )
+        tested += asked
+    single = frame["image_id"][~frame["lesion_id"].duplicated(keep=False)]
+    assert sorted(tested) == sorted(frame["image_id"] if test == "lesion-folds" else single)
+
+
+@pytest.mark.parametrize(("test", "fold"), [("paper", 0), ("paper-folds", None), ("lesion-folds", 5)])
+def test_a_fold_that_the_profile_does_not_have_is_one_line(metadata, test, fold):
+    with pytest.raises(UserError, match=f"test: {test}: .* not {fold}, as in mobilenetv2-base-"):
+        protocol.split(metadata, profile(test=test), fold)
+
+
+def test_folds_of_a_made_up_class_that_is_too_small_are_one_line():
+    rows = [(f"L{n}", f"I{n}", dx) for n, dx in enumerate(["nv"] * 50 + ["df"] * 4)]
+    frame = pd.DataFrame(rows, columns=["lesion_id", "image_id", "dx"])
+    with pytest.raises(UserError, match="fewer lesions than there are folds"):
+        protocol.test_parts(frame, profile(test="lesion-folds"))
 
 
 def test_leakage_by_hand():
@@ -184,9 +280,7 @@ def test_handful_keeps_every_class_and_both_kinds_of_lesion(metadata):
 
 
 def test_committed_test_ids_are_the_split():
-    """The committed list is what the code draws from the real metadata; without it, the list's own digest and supports."""
-    pass
-
+    """The committed list is what the code draws from the real metadata; or else, its own digest and supports."""
     ids = pd.read_csv(paths.REFERENCE_DIR / "protocol" / "test_ids_seed12.csv")
     assert ids["dx"].value_counts().to_dict() == TEST and "ISIC_0027903" in set(ids["image_id"])
     digest = protocol.id_digest(ids["image_id"])

@@ -1,8 +1,10 @@
 """Training through the real code at a tiny size: complete folders, exact resumption, honest selection."""
 
 import dataclasses
+import errno
 import json
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,14 +13,16 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from wagf_src import atomic
+from wagf_src.arms import parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
 from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, resolve
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.train import checkpoint, staging, trainer
 from wagf_src.train import frozen_features as frozen_features_module
-from wagf_src.train import staging, trainer
 from wagf_src.train.frozen_features import frozen_features
 
 pytestmark = pytest.mark.usefixtures("own_results")
@@ -81,6 +85,10 @@ def test_a_run_folder_is_complete():
     assert info["test_metrics"]["accuracy"] == pytest.approx(accuracy)
     assert info["data"]["name"] == "SYNTHETIC" and info["environment"]["backend"] == "tensorflow"
     assert info["data"]["n_test"] == len(split.test) and info["settings"]["epochs"] == 3
+    assert info["fold"] is None and run.fold is None and info["weights"] == "none"
+    assert info["environment"]["kernels"]["batch_normalization"] == "fused" and 0 < info["peak_memory_mib"] < 20_000
+    assert run.weights_file == folder / "model.weights.h5"
+    run.check()
     history = run.history()
     assert history["epoch"].tolist() == [1, 2, 3] and history.notna().all(axis=None)
     # Equation 1's weights, measured in training, stay at one half (FINDINGS section 4).
@@ -181,6 +189,72 @@ def test_a_damaged_state_is_noticed_and_the_run_starts_afresh(capsys, damage):
     pd.testing.assert_frame_equal(predictions(folder), expected)
 
 
+def test_no_room_for_the_state_is_one_line_and_the_last_one_stays(tmp_path, monkeypatch):
+    file = tmp_path / "state.npz"
+    file.write_bytes(b"the last one")
+    state = checkpoint.TrainingState(file, "digest")
+    state.classifier = state.optimizer = SimpleNamespace(variables=[np.zeros(3)])
+
+    def full(aside, **arrays):
+        aside.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(UserError, match="state.npz: cannot be written .No space left on device") as error:
+        state.save(1.0)
+    assert "\n" not in str(error.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["state.npz"] and file.read_bytes() == b"the last one"
+
+
+def test_no_room_for_the_run_folder_is_one_line(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic, "write_csv", full)
+    with pytest.raises(UserError, match="mobilenetv2-probe-seed1: .*No space left on device"):
+        staging.train(FROZEN, "mobilenetv2-probe-seed1")
+    assert not (work_dir("tiny") / "mobilenetv2-probe-seed1" / "staging").exists()
+
+
+def test_a_fold_tests_its_part_and_nothing_of_it_is_learned():
+    folds = dataclasses.replace(FROZEN, test="lesion-folds", synthetic_lesions=280, epochs=1)
+    folder = staging.train(folds, "mobilenetv2-base-fold3-seed0")
+    run, data = Run(folder), dataset.load(folds)
+    assert (run.fold, run.seed, run.arm) == (3, 0, "mobilenetv2-base")
+    tested = data.metadata.iloc[protocol.test_parts(data.metadata, folds)[3]]
+    assert run.predictions()["image_id"].tolist() == tested["image_id"].tolist()
+    assert not set(run.predictions()["lesion_id"]) & set(run.predictions("validation")["lesion_id"])
+    with pytest.raises(UserError, match="names a fold from 0 to 4"):
+        staging.train(folds, "mobilenetv2-base-seed0")
+
+
+def test_a_random_start_has_features_of_its_own(monkeypatch, tmp_path):
+    """A frozen backbone's weights are its features: a run with other ones shares no network and reads no other's."""
+    monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
+
+    def constant(backbone, size, weights, *_):
+        pixels = keras.Input((size, size, 3))
+        pooled = keras.layers.AveragePooling2D(size // 2)(pixels)
+        return keras.Model(pixels, keras.layers.Rescaling(0.0, 1.0 if weights == "none" else 2.0)(pooled))
+
+    monkeypatch.setattr(frozen_features_module, "build_backbone", constant)
+    monkeypatch.setattr(frozen_features_module, "weights_name", lambda backbone, weights: weights)
+    profile = dataclasses.replace(FROZEN, weights="imagenet", epochs=1)
+    fitted = trainer.Trainer(profile, dataset.load(profile))
+    runs = ("mobilenetv2-base-seed0", "mobilenetv2-base-random-seed0", "mobilenetv2-probe-random-seed0")
+    features = [fitted.fit(run, tmp_path / run, "") for run in runs]
+    assert [np.unique(result.test["features"]).tolist() for result in features] == [[2.0], [1.0], [1.0]]
+
+
+def test_networks_of_one_profile_share_the_images():
+    fitted = trainer.Trainer(FROZEN, dataset.load(FROZEN))
+    networks = [
+        fitted._network(parse_arm(arm), FROZEN, 0, 1) for arm in ("mobilenetv2-base", "mobilenetv2-sa-described")
+    ]
+    arrays = [layer for n in networks for layer in n.trainer.layers if layer.name == "features_on_device"]
+    assert len(arrays) == 2 and arrays[0] is arrays[1]
+
+
 def test_the_dtype_policy_is_given_back():
     before = keras.config.dtype_policy()
     staging.train(dataclasses.replace(FROZEN, precision="mixed_bfloat16", epochs=1), "mobilenetv2-base-seed8")
@@ -208,6 +282,10 @@ def test_probe_is_scikit_learns():
     probe = LogisticRegression(C=0.01, max_iter=2000).fit(scale.transform(pooled[rest]), data.metadata["dx"].iloc[rest])
     assert list(probe.classes_) == list(CLASSES)
     expected = probe.predict_proba(scale.transform(pooled[test]))
+    assert Run(folder).weights_file == folder / "probe.npz"
+    with np.load(folder / "probe.npz") as kept:
+        logits = (pooled[test] - kept["mean"]) / kept["scale"] @ kept["coefficients"].T + kept["intercept"]
+        np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), expected, atol=2e-4)
     assert np.allclose(predictions(folder)[PROBABILITY_COLUMNS], expected, atol=2e-4)
 
 

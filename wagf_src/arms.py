@@ -251,7 +251,8 @@ def split_run(run: str) -> tuple[str, int | None, int]:
     match = re.fullmatch(r"(.+?)(?:-fold(\d+))?-seed(\d+)", run)
     if not match:
         raise UserError(
-            f"unknown run {run!r}; a run is named <arm>-seed<k> or <arm>-fold<f>-seed<k>, for instance mobilenetv2-base-seed0"
+            f"unknown run {run!r}; a run is named <arm>-seed<k> or <arm>-fold<f>-seed<k>, for instance "
+            "mobilenetv2-base-seed0"
         )
     parse_arm(match[1])
     return match[1], None if match[2] is None else int(match[2]), int(match[3])

@@ -1,4 +1,4 @@
-"""Digest of what code computes. Needs the standard library only, and gives the same on every Python that reads the code."""
+"""Digest of what code computes: the same on every Python that reads the code, and by the standard library alone."""
 
 import ast
 import hashlib
@@ -14,18 +14,27 @@ def code_digest(modules: tuple[str, ...] = ("",), package: Path = PACKAGE) -> st
     """SHA-256 of the syntax of modules: comments, docstrings, layout, printed lines and errors are left out.
 
     Args:
-        modules: paths below the package without ending; a folder stands for all that is in it, "" for everything.
+        modules: paths below the package without ending; a folder stands for all that is in it, "" for everything, and
+            ``<module>:<name>`` for one function or class.
         package: the folder of the package.
 
     Raises:
-        SyntaxError: a module cannot be read; of files that no import can name (hidden, or not a Python name) nothing is.
+        SyntaxError: a module cannot be read; files that no import can name (hidden, or not a Python name) are not.
+        ValueError: there is no such module or name.
     """
+    files = {f.relative_to(package).with_suffix("").as_posix(): f for f in sorted(package.rglob("*.py"))}
+    files = {name: f for name, f in files.items() if all(part.isidentifier() for part in name.split("/"))}
     code = {}
-    for file in sorted(package.rglob("*.py")):
-        name = file.relative_to(package).with_suffix("").as_posix()
-        importable = all(part.isidentifier() for part in name.split("/"))
-        if importable and any(not m or name == m or name.startswith(m + "/") for m in modules):
-            code[name] = _plain(ast.parse(file.read_text(encoding="utf-8"), str(file)))
+    for wanted in modules:
+        module, _, definition = wanted.partition(":")
+        chosen = [n for n in files if not module or n == module or n.startswith(module + "/")]
+        parts = {n: ast.parse(files[n].read_text(encoding="utf-8"), str(files[n])) for n in chosen}
+        if definition:
+            named = [(n, part) for n, tree in parts.items() for part in tree.body if hasattr(part, "name")]
+            parts = {f"{n}:{part.name}": part for n, part in named if part.name == definition}
+        if not parts:
+            raise ValueError(f"no {wanted} in {package.name}")
+        code |= {name: _plain(part) for name, part in parts.items()}
     return hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,14 +12,16 @@ from wagf_src.models.weights import weights_name
 from wagf_src.profile import Profile, resolve
 from wagf_src.runs import Run
 
-# What makes numbers out of data and split. What makes data and split is judged by what it gives.
+# What makes numbers out of data, split and settings. Those are judged by what they are, and so is what the arm's name
+# means: another entry of the registry or another metric leaves finished runs valid.
 TRAINING_CODE = (
-    "arms",
     "data/augmentation",
     "layers",
     "models",
-    "stats/metrics",
+    "stats/metrics:batch_f1",
+    "stats/metrics:_log_loss",
     "train/batches",
+    "train/checkpoint",
     "train/first_step",
     "train/frozen_features",
     "train/optimizers",
@@ -40,9 +42,10 @@ def inputs_digest(profile: Profile, run: str, data, shared: "SharedInputs | None
     name, fold, seed = split_run(run)
     arm = parse_arm(name)
     start = shared.weights(arm.backbone, profile.weights)
-    code = shared.code(arm.modules == "probe")
+    code = shared.code(not arm.is_network)
     images = [data.name, data.metadata_digest, data.image_digest]
-    return atomic.digest([profile.settings(), name, fold, seed, images, shared.split(fold), start, code])
+    means = [name, *map(str, arm.network_key)]
+    return atomic.digest([profile.settings(), means, fold, seed, images, shared.split(fold), start, code])
 
 
 class SharedInputs:

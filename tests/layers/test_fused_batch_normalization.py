@@ -1,4 +1,5 @@
-"""The layer that uses TensorFlow's one kernel must compute what Keras's layer computes, and what batch normalisation is."""
+"""The layer that uses TensorFlow's one kernel must compute what Keras's layer computes, and what batch normalisation
+is."""
 
 import os
 import subprocess
@@ -59,6 +60,19 @@ def test_outputs_and_statistics_are_what_batch_normalisation_is():
     np.testing.assert_allclose(seen["moving"], [mean, variance], rtol=1e-4)
     expected = np.arange(1, 7) * (MAPS - mean) / np.sqrt(variance + 1e-3) + np.arange(6)
     np.testing.assert_allclose(seen["after"][0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_statistics_where_the_batch_is_not_known_beforehand():
+    """As in ``fit``: the number of images comes with the batch, the last of which is short."""
+    norm = layer()
+    model = keras.Sequential([keras.Input(MAPS.shape[1:]), norm, keras.layers.GlobalAveragePooling2D()])
+    model.compile("sgd", "mse")
+    mean, variance = np.zeros(6), np.ones(6)
+    for part in (MAPS[:3], MAPS[3:]):
+        mean, variance = 0.7 * mean + 0.3 * part.mean((0, 1, 2)), 0.7 * variance + 0.3 * part.var((0, 1, 2))
+    model.fit(MAPS, np.zeros((4, 6)), batch_size=3, shuffle=False, verbose=0)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), mean, rtol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), variance, rtol=1e-4)
 
 
 def test_frozen_layer_keeps_its_statistics():

@@ -38,3 +38,21 @@ def test_what_is_missing_is_said_in_one_line(results_dir):
         Chapter("own").table("table1")
     assert Chapter("own").figure("x", None).data == "Nothing to draw yet."
     assert Chapter("own").show(pd.DataFrame(), "No arm.").data == "No arm."
+
+
+def test_a_plot_of_a_table_carries_its_provenance(results_dir):
+    file = results_dir / "own" / "tables" / "dots.csv"
+    file.parent.mkdir(parents=True)
+    pd.DataFrame({"a": [1.0], "provenance": "SYNTHETIC; made up"}).to_csv(file, index=False)
+    chapter, plots = Chapter("own"), []
+
+    def plot(frame, more=None):
+        plots.append((frame["a"].tolist(), more))
+        return figures.new()[0]
+
+    assert any("made up" in t.get_text() for t in chapter.draw("dots", plot).texts)
+    assert (results_dir / "own" / "figures" / "dots.png").is_file()
+    chapter.draw("shown", plot, chapter.table("dots"), "more", save=False)
+    assert plots == [([1.0], None), ([1.0], "more")]
+    assert not (results_dir / "own" / "figures" / "shown.png").exists()
+    assert chapter.draw("dots", plot, chapter.table("dots")[:0], otherwise="none").data == "none" and len(plots) == 2

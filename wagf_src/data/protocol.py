@@ -70,7 +70,7 @@ def lesion_groups(metadata: pd.DataFrame) -> np.ndarray:
 def test_parts(metadata: pd.DataFrame, profile: Profile) -> list[np.ndarray]:
     """Row numbers of the test images of every fold, ascending; one part only where the profile has one test set.
 
-    ``paper-folds``: the lesions photographed once, by diagnosis, in five parts, the first being the test set of ``paper``.
+    ``paper-folds``: the lesions photographed once, by diagnosis, in five parts, the first the test set of ``paper``.
     ``lesion-folds``: all images, lesion by lesion (near-duplicates merged), stratified by diagnosis.
     """
     if profile.test == "paper":
@@ -126,18 +126,24 @@ def split(metadata: pd.DataFrame, profile: Profile, fold: int | None = None) -> 
     ``validation: copies`` is the paper's: the files of every class (photographs and copies) are divided at random,
     after augmentation, so that copies of one photograph stand on both sides. ``training`` validates on the training
     files themselves, as the released notebook of the proposed model does. ``lesions`` draws lesions, stratified by
-    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. Which 30% the authors' loader took
-    is not known; here it is a seeded draw.
+    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. Which 30% the authors' loader
+    took is not known; here it is a seeded draw.
 
     Args:
         metadata: one row an image.
         profile: see :class:`~wagf_src.profile.Profile`.
-        fold: which part is tested, where the profile has folds. What is not tested is for training and validation, but for
-            near-duplicates of tested lesions, which the paper's one test set does not know of.
+        fold: which part is tested, where the profile has folds. What is not tested is for training and validation, but
+            for near-duplicates of tested lesions, which the paper's one test set does not know of.
 
     Raises:
-        UserError: too few images of a class for a stratified draw.
+        UserError: no such fold, or too few images of a class for a stratified draw.
     """
+    if fold not in ([None] if profile.test == "paper" else range(FOLDS)):
+        allowed = "no fold" if profile.test == "paper" else f"a fold from 0 to {FOLDS - 1}"
+        raise UserError(
+            f"profile {profile.name} has test: {profile.test}: a run of it names {allowed}, not {fold}, as in "
+            f"{profile.runs()[0]}"
+        )
     test = test_parts(metadata, profile)[fold or 0]
     rest = np.setdiff1d(np.arange(len(metadata)), test)
     groups = lesion_groups(metadata)
@@ -155,8 +161,8 @@ def split(metadata: pd.DataFrame, profile: Profile, fold: int | None = None) -> 
             )
         except ValueError as error:
             raise UserError(
-                f"metadata: too few lesions of a class for a stratified validation split ({error}); use more images, or "
-                "another validation_fraction"
+                f"metadata: too few lesions of a class for a stratified validation split ({error}); use more images, "
+                "or another validation_fraction"
             ) from None
         held = np.isin(groups, chosen)
         return Split(_originals(rest[~held]), _originals(rest[held]), test)

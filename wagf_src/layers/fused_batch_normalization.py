@@ -36,7 +36,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             return kernel(mean=moving_mean, variance=moving_variance, is_training=False).y
         outputs, mean, variance, *_ = kernel(mean=[], variance=[], is_training=True)
         # The kernel divides by n - 1, Keras by n.
-        variance *= 1 - inputs.shape[-1] / tf.size(inputs, out_type=tf.float32)
+        variance *= 1 - inputs.shape[-1] / tf.cast(tf.size(inputs), tf.float32)
         for moving, new in ((moving_mean, mean), (moving_variance, variance)):
             moving.assign_add((new - moving) * (1 - self.momentum))
         return outputs

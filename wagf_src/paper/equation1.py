@@ -1,7 +1,16 @@
-"""Two statements that mathematics decides: Equation 1 only swaps its weights, and the wavelet is a strided convolution."""
+"""What mathematics decides: Equation 1 only swaps its weights, and the wavelet is a strided convolution."""
 
 import numpy as np
 import pywt
+
+# What ``question`` asks about: arms by their row of Table 1, losses, starts of the weights, readings, maps, branches.
+ROWS = {"(ii)": "densenet121-sa-gf-described", "(iii)": "densenet121-wagf-described"}
+LOSSES = ("cross entropy", "squared error", "focal")
+STARTS, STEPS = (0.05, 0.3, 0.5, 0.8), 16
+READINGS = ("eq1", "saliency", "learned")
+CASES = ("class in the wavelet branch", "class in the soft attention branch", "both, wavelet three times as large")
+MAPS = ((8, 8), (5, 5), (3, 3), (7, 4), (1, 1))
+BRANCHES = ("haar", "conv", "pool")
 
 
 def equation1_orbit(start: float, steps: int, seed: int = 0) -> np.ndarray:
@@ -63,3 +72,9 @@ def haar_as_convolution(height: int, width: int, channels: int, filters: int, se
         np.abs(np.einsum(apply, bands(x), mixing) - np.einsum(apply, patches, to_kernel)).max(),
         np.abs(np.einsum(apply, bands(x), to_mixing) - np.einsum(apply, patches, kernel)).max(),
     )
+
+
+def question() -> dict:
+    """What ``models.equation1_facts`` is asked: the same by automatic differentiation of the trained layers."""
+    question = {"arms": list(ROWS.values()), "losses": LOSSES, "starts": STARTS, "steps": STEPS, "fusions": READINGS}
+    return {name: np.array(values) for name, values in (question | {"maps": MAPS, "branches": BRANCHES}).items()}

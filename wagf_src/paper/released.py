@@ -1,28 +1,22 @@
 """The released soft attention as its definition writes it, and what this machine's TensorFlow builds make of it.
 
 The released layer is a 3-D convolution of the volume (H, W, C): kernel (C, 3, 3), strides (1, 1, C), padding "same".
-TensorFlow's CPU kernels disagree about it, and which one is used is fixed when TensorFlow is imported. So
-:func:`tensorflow_build` asks a process of its own:
-
-    python -m wagf_src.paper.released answer.npz
+TensorFlow's CPU kernels disagree about it, and which one is used is fixed when TensorFlow is imported.
 """
-
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+from scipy.special import softmax
+
+from wagf_src.paper import keras_process
 
 SIDE, CHANNELS, HEADS = 8, 32, 4
 
 
-# Images and channels for which a build is asked what it computes, the probe's own size first: kernels are chosen by size.
 LEFT_BEHIND = 1e6  # far beyond any score that the probes can have
+STEP = 3  # columns that oneDNN moves on; seen by giving the operator features that are zero but for one entry
 
-
+# Images and channels for which a build is asked, the probe's own size first: kernels are chosen by size.
 SIZES = ((2, CHANNELS), (1, CHANNELS), (2, CHANNELS + 1), (2, 1024), (1, 1024), (2, 5))
 
 
@@ -62,87 +56,62 @@ def scores(x: np.ndarray, kernel: np.ndarray, first: int = 0, step: int = 1) -> 
     return found
 
 
-def jax_scores(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """The same 3-D convolution, taken literally, by JAX: (B, H, W, heads). Raises ImportError without JAX."""
-    import jax
-
-    volume = jax.lax.conv_general_dilated(
-        x[..., None],
-        kernel,
-        (1, 1, x.shape[-1]),
-        "SAME",
-        dimension_numbers=("NHWDC", "HWDIO", "NHWDC"),
-        precision=jax.lax.Precision.HIGHEST,
-    )
-    return np.asarray(volume)[:, :, :, 0]
-
-
 def middle_channel(channels: int) -> int:
     """Where the window starts if the padding is let below zero and halved: (C - 3) // 2."""
     return (channels - 3) // 2
 
 
+def reads(found: np.ndarray, images: int = 2, channels: int = CHANNELS) -> str:
+    """Which definition of the operator gives these scores of the :func:`probe` of this size."""
+    x, kernel = probe(images, channels)
+    middle = middle_channel(channels)
+    known = {
+        "channels 0 to 2 (the rule)": (0, 1),
+        f"channels {middle} to {middle + 2} (the middle)": (middle, 1),
+        f"channels 0 to 2, moving {STEP} columns for one": (0, STEP),
+    }
+    for name, definition in known.items():
+        if relative_distance(found, scores(x, kernel, *definition)) < 1e-4:
+            return name
+    return "no definition that we know"
+
+
+def relative_distance(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Largest absolute difference as a share of the largest wanted value; NaN or infinite where ``found`` is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.abs(found.astype(float) - wanted).max() / np.abs(wanted).max())
+
+
+def attention(scores: np.ndarray) -> np.ndarray:
+    """The attention map (B, H, W) of scores (B, H, W, heads): ReLU, softmax over positions, sum of the heads."""
+    flat = np.maximum(np.nan_to_num(scores.astype(float)), 0).reshape(len(scores), -1, scores.shape[-1])
+    return softmax(flat, axis=1).sum(axis=-1).reshape(scores.shape[:3])
+
+
+def build_question() -> dict:
+    """What ``models.conv3d_facts`` is asked: the :func:`probe` of all ``SIZES``, named ``<images>_<channels>``."""
+    probes = {"{}_{}".format(*size): probe(*size) for size in SIZES}
+    question = {f"{part}_{size}": array for size, both in probes.items() for part, array in zip(("x", "kernel"), both)}
+    return question | {"left_behind": LEFT_BEHIND}
+
+
 def tensorflow_build(onednn: bool) -> dict[str, np.ndarray]:
-    """What TensorFlow computes for :func:`probe` on this machine's CPU, in a new process.
+    """What TensorFlow computes for :func:`probe` on this machine's CPU (``models.conv3d_facts``), in a new process.
 
     Args:
         onednn: with oneDNN's kernels (TensorFlow's default on x86) or without (TF_ENABLE_ONEDNN_OPTS=0).
 
-    Returns:
-        ``scores`` and ``compiled`` (B, H, W, heads): the literal 3-D convolution, run as it is and compiled by XLA;
-        ``influence`` (C,): the largest change of a score when 1 is added to one channel;
-        ``gradient`` (C,): the largest derivative of a weighted sum of the scores with respect to each channel;
-        ``scores_<images>_<channels>``: the same as ``scores``, for the probes of all ``SIZES``;
-        ``again_<images>_<channels>``: the largest change of these when they are computed again in the same process, after
-        the other sizes and after some memory was filled with ``LEFT_BEHIND`` and given back; 0 for a kernel that reads
-        its inputs only;
-        ``version``: TensorFlow's.
-
     Raises:
         RuntimeError: with TensorFlow's last line, if the process fails.
     """
-    quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
-    with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "answer.npz"
-        command = [sys.executable, "-m", "wagf_src.paper.released", str(answer)]
-        done = subprocess.run(command, env={**os.environ, **quiet}, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"TensorFlow failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}")
-        with np.load(answer) as arrays:
-            return dict(arrays)
+    return keras_process.ask(onednn, conv3d_facts=build_question())["conv3d_facts"]
 
 
-def _answer(path: str) -> None:
-    import tensorflow as tf
+def parts_question(pixels: np.ndarray) -> dict:
+    """What ``models.released_facts`` is asked.
 
-    def literal(x, kernel):
-        return tf.nn.conv3d(x[..., None], kernel, strides=(1, 1, 1, x.shape[-1], 1), padding="SAME")[:, :, :, 0]
-
-    x, kernel = (tf.constant(a) for a in probe())
-    found = literal(x, kernel).numpy()
-    channel = np.eye(CHANNELS, dtype=np.float32)
-    weights = np.random.default_rng(1).normal(size=found.shape).astype(np.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        total = tf.reduce_sum(literal(x, kernel) * weights)
-    answer = {
-        "scores": found,
-        "compiled": tf.function(literal, jit_compile=True)(x, kernel).numpy(),
-        "influence": [np.abs(literal(x + one, kernel).numpy() - found).max() for one in channel],
-        "gradient": np.abs(tape.gradient(total, x).numpy()).max(axis=(0, 1, 2)),
-        "version": tf.__version__,
-    }
-    for size in SIZES:
-        answer["scores_{}_{}".format(*size)] = literal(*probe(*size)).numpy()
-    for size in SIZES:
-        first, changes = answer["scores_{}_{}".format(*size)], []
-        for _ in range(5):
-            used = [np.full(count, LEFT_BEHIND, np.float32) for count in (256, 480, 512, 960, *2 ** np.arange(10, 15))]
-            del used
-            changes.append(np.abs(literal(*probe(*size)).numpy() - first).max())
-        answer["again_{}_{}".format(*size)] = max(changes)
-    np.savez(path, **answer)
-
-
-if __name__ == "__main__":
-    _answer(sys.argv[1])
+    Args:
+        pixels: photographs (n, H, W, 3), 0 to 255, to see what each preprocessing makes of them.
+    """
+    x, kernel = probe()
+    return {"x": x, "kernel": kernel, "pixels": pixels.astype("float32")}

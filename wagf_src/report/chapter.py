@@ -56,6 +56,17 @@ class Chapter:
         output.save_figure(figures.stamp(figure, provenance or self.provenance), name, self.profile)
         return figure
 
+    def draw(self, name: str, plot, *frames, otherwise: str = "Nothing to draw yet.", save: bool = True):
+        """A plot of frames, the table of this name if none is given, stamped with what the first rests on and saved.
+
+        ``otherwise`` is said where the first has no rows; without ``save`` the figure is only shown.
+        """
+        frames = frames or (self.table(name),)
+        if frames[0].empty:
+            return Markdown(otherwise)
+        figure, provenance = plot(*frames), frames[0]["provenance"].iloc[0]
+        return self.figure(name, figure, provenance) if save else figures.stamp(figure, provenance)
+
     def rests_on(self, note: str = "") -> Markdown:
         """The line that opens a chapter's evidence, with a note of whole sentences."""
         return Markdown(f"**This page rests on:** {self.provenance}. {note}".rstrip())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -55,9 +56,13 @@ class Evidence:
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Another table, made at most once, so that tables need no order; None where its data are not at hand."""
-        if name not in self._made:
-            self._made[name] = self.makers[name](self)
-        return self._made[name]
+        return self.once(self.makers[name])
+
+    def once(self, make: Callable[["Evidence"], Any]) -> Any:
+        """What a function makes of this evidence, made at most once: several tables rest on it."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
 
 
 def collect(profile: str, makers: Mapping[str, Callable[[Evidence], pd.DataFrame | None]]) -> Evidence:

@@ -48,15 +48,16 @@ def publish(profile: str) -> None:
     keep_runs(profile, features=True)
     _fill_readme(profile)
     print(
-        f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, and commit"
+        f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, "
+        f"and commit"
     )
 
 
 def keep_runs(profile: str, features: bool = False) -> None:
     """Copy a profile's own finished runs to results/reference, each in the place of the committed one of its name.
 
-    Weights are never committed. Features are large and only a profile's own chapters draw them: they are left out, or with
-    ``features`` kept for the first seed of the base model and of the full model as described.
+    Weights are never committed. Features are large and only a profile's own chapters draw them: they are left out, or
+    with ``features`` kept for the first seed of the base model and of the full model as described.
     """
     seen = set()
     for run in sorted(load_runs(profile, required=False), key=lambda r: r.seed):

@@ -7,8 +7,8 @@ import numpy as np
 def build_training_state(model: keras.Model) -> None:
     """Create the variables of optimizer and metrics now, so that TensorFlow builds the training step once, not twice.
 
-    Keras creates them while ``tf.function`` traces the first step, and a trace that creates variables is thrown away and
-    made again: for DenseNet-121, a third of the first step. Nothing that is computed changes.
+    Keras creates them while ``tf.function`` traces the first step, and a trace that creates variables is thrown away
+    and made again: for DenseNet-121, a third of the first step. Nothing that is computed changes.
 
     Args:
         model: compiled, with known outputs and whole-number labels.

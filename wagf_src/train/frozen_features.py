@@ -16,7 +16,8 @@ _CHUNK = 2048
 def frozen_features(profile: Profile, data: Dataset) -> np.ndarray:
     """Feature maps of all images from the frozen backbone, computed once and kept: (n, H, W, C) float16.
 
-    With ``augmentation: dihedral``, (8 n, H, W, C): view v of image i (``augmentation.dihedral_parameters``) at v n + i.
+    With ``augmentation: dihedral``, (8 n, H, W, C): view v of image i (``augmentation.dihedral_parameters``) is at
+    v n + i.
     """
     backbone = parse_arm(profile.arms[0]).backbone
     weights = weights_name(backbone, profile.weights)

@@ -34,7 +34,7 @@ def train(profile: Profile, run: str, trainer: Trainer | None = None) -> Path:
         trainer: one that trained other runs of the profile, whose network may be shared; None makes a new one.
 
     Returns:
-        ``results/<profile>/.work/<run>/staging`` with everything of a run folder (DESIGN in ``book/reproduce.md``) but the
+        ``results/<profile>/.work/<run>/staging`` with all files of a run folder (``book/reproduce.md``) but the
         executed notebook.
 
     Raises:
@@ -140,7 +140,14 @@ def environment(profile: Profile) -> dict:
 
 
 def finish(profile: Profile, run: str, notebook: bool = True) -> None:
-    """Check a staged run and, unless it was trained without one, its executed notebook, and move them into place as one."""
+    """Check a staged run and move it into place.
+
+    Args:
+        notebook: whether it was trained by the training notebook, whose executed copy then belongs to the run.
+
+    Raises:
+        UserError: the folder is not complete, or the notebook failed.
+    """
     work = work_dir(profile.name) / run
     staging = work / "staging"
     info = Run(staging).info

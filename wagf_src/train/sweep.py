@@ -1,8 +1,8 @@
-"""Train all missing runs of a profile in one process, without make and papermill: for a GPU on which every minute counts.
+"""Train all missing runs of a profile in one process, without make and papermill: for a GPU whose every minute counts.
 
 Runs that differ in seed, fold, initial weights or learning rate only come one after the other and share one compiled
-network; each finished run is in its place before the next begins. Such a run folder has no executed notebook; everything
-else is as ``make reproduce`` leaves it, and ``make reproduce`` takes it as finished.
+network; each finished run is in its place before the next begins. Such a run folder has no executed notebook;
+everything else is as ``make reproduce`` leaves it, and ``make reproduce`` takes it as finished.
 
 Needs keras and one backend (KERAS_BACKEND), numpy, pandas, scikit-learn, statsmodels, pillow, PyWavelets and PyYAML.
 """
@@ -19,12 +19,14 @@ from wagf_src.profile import Profile
 
 
 def order(runs: list[str]) -> list[str]:
-    """Runs as given, but those that can share a network next to each other."""
-    network = {run: parse_arm(split_run(run)[0]).network_key for run in runs}
+    """Runs as given, but those that can share a network next to each other; folds are completed seed by seed."""
+    parts = {run: split_run(run) for run in runs}
+    network = {run: parse_arm(arm).network_key for run, (arm, _, _) in parts.items()}
+    seed = {run: 0 if fold is None else seed for run, (_, fold, seed) in parts.items()}
     first = {}
     for place, run in enumerate(runs):
         first.setdefault(network[run], place)
-    return sorted(runs, key=lambda run: first[network[run]])  # stable: within a network, as given
+    return sorted(runs, key=lambda run: (seed[run], first[network[run]]))  # stable: within a network, as given
 
 
 def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | None = None) -> list[str]:

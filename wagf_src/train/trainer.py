@@ -42,7 +42,7 @@ class FitResult:
         history: a row an epoch.
         best_epoch: the epoch that the validation files chose, from 1.
         parameters: ``total`` and ``trainable``.
-        images_per_second: ``compute`` (without the first epoch, which holds the compilation; None for one epoch), ``total``.
+        images_per_second: ``total``, and ``compute`` without the first epoch, which compiles (None for one epoch).
         predict_milliseconds: per test image.
         earlier_seconds: of earlier processes, if the fit was resumed.
         save_weights: writes what predicts into a folder.
@@ -78,8 +78,8 @@ class _Network:
 class Trainer:
     """Fits the runs of a profile, one after the other.
 
-    Runs that differ in seed, fold, initial weights or (constant) learning rate only share one compiled network, if they
-    follow each other.
+    Runs that follow each other and differ only in seed, fold, initial weights or (constant) learning rate share one
+    compiled network; on a frozen backbone, initial weights make another.
 
     Args:
         profile: see ``profile.load_profile``.
@@ -89,6 +89,7 @@ class Trainer:
     def __init__(self, profile: Profile, data: Dataset):
         self.profile, self.data = profile, data
         self._last: _Network | None = None
+        self._on_device: tuple[str, DeviceArray] | None = None
 
     def fit(self, run: str, state_file: Path, inputs_digest: str, deadline: float | None = None) -> FitResult:
         """Fit one run.
@@ -110,8 +111,8 @@ class Trainer:
         keras.config.set_dtype_policy(profile.precision)
         try:
             keras.utils.set_random_seed(seed)
-            if arm.modules == "probe":
-                return self._fit_probe(files, fold)
+            if not arm.is_network:
+                return self._fit_probe(profile, files, fold)
             state = TrainingState(state_file, inputs_digest)
             return self._fit_network(arm, profile, seed, files, state, deadline)
         finally:
@@ -120,10 +121,13 @@ class Trainer:
     # --- networks ---
 
     def _network(self, arm: Arm, profile: Profile, seed: int, steps: int) -> _Network:
-        """The network of a run in its initial state: the last one, set back to what a new one would have, if it fits."""
-        shared = {**profile.settings(), "weights": None, "checkpoint": None, "steps": steps}
+        """The network of a run in its initial state: if it fits, the last one, set back to what a new one would
+        have."""
+        shared = {**profile.settings(), "checkpoint": None, "steps": steps}
+        if profile.train != "frozen":  # else another start means other features
+            shared["weights"] = None
         if profile.schedule == "constant":
-            shared["learning_rate"] = None
+            shared["learning_rate"] = shared["steps"] = None
         key = atomic.digest([shared, *map(str, arm.network_key)])
         keras.utils.set_random_seed(seed)
         if self._last is not None and self._last.key == key:
@@ -136,10 +140,8 @@ class Trainer:
             if profile.schedule == "constant":
                 optimizer.learning_rate = profile.learning_rate
             return self._last
-        if profile.train == "frozen":
-            device_array = DeviceArray(frozen_features(profile, self.data), name="features_on_device")
-        else:
-            device_array = DeviceArray(self.data.images, name="images_on_device")
+        self._last = None  # before the next one takes memory
+        device_array = self._array(profile)
         classifier = _classifier(arm, profile, device_array.array.shape[1:])
         number = keras.Input((), dtype="int32", name="number")
         inputs, pixels = {"number": number}, device_array(number)
@@ -152,6 +154,16 @@ class Trainer:
         build_training_state(trainer)
         self._last = _Network(key, classifier, trainer, reader)
         return self._last
+
+    def _array(self, profile: Profile) -> DeviceArray:
+        """The images, or the frozen backbone's features, on the device: once for all networks."""
+        frozen = profile.train == "frozen"
+        key = profile.weights if frozen else "images"
+        if self._on_device is None or self._on_device[0] != key:
+            self._on_device = None
+            array = frozen_features(profile, self.data) if frozen else self.data.images
+            self._on_device = key, DeviceArray(array, name="features_on_device" if frozen else "images_on_device")
+        return self._on_device[1]
 
     def _inputs(self, profile: Profile, rows, copies, copy_seed: int, view: int = 0) -> dict[str, np.ndarray]:
         """Inputs for files (row, copy), or, with ``view`` > 0, for that flip or quarter turn of the photographs."""
@@ -171,7 +183,7 @@ class Trainer:
         classifier, trainer = network.classifier, network.trainer
 
         def predict(rows, copies, views=1):
-            """Outputs by name; probabilities and features are means over the views, attention maps are of the photograph."""
+            """Outputs by name; probabilities and features are means over the views, maps are of the photograph."""
             seen = []
             for view in range(views):
                 x = self._inputs(profile, rows, copies, profile.test_seed, view)
@@ -192,8 +204,8 @@ class Trainer:
             if _is_over(deadline, epoch):
                 state.save(time.perf_counter() - started)
                 raise UserError(
-                    f"the time budget is used up after epoch {epoch - 1} of {profile.epochs}; everything is saved, and the "
-                    "same command goes on from there"
+                    f"the time budget is used up after epoch {epoch - 1} of {profile.epochs}; everything is saved, and "
+                    "the same command goes on from there"
                 )
             drawn = epoch_files(files.train, y, profile, seed, epoch)
             rows, copies = drawn["row"].to_numpy(), drawn["copy"].to_numpy()
@@ -252,12 +264,12 @@ class Trainer:
 
     # --- linear probe ---
 
-    def _fit_probe(self, files: protocol.Split, fold: int | None) -> FitResult:
+    def _fit_probe(self, profile: Profile, files: protocol.Split, fold: int | None) -> FitResult:
         """Logistic regression on standardised average-pooled features; nothing is chosen, so validation trains too."""
         started = time.perf_counter()
         y = self.data.labels
         # Of the photographs, not of their other views.
-        pooled = frozen_features(self.profile, self.data)[: len(y)].mean(axis=(1, 2), dtype=np.float32)
+        pooled = frozen_features(profile, self.data)[: len(y)].mean(axis=(1, 2), dtype=np.float32)
         rows = np.unique(np.concatenate([files.train["row"], files.validation["row"]]))
         probe = split_experiment.one_thread(split_experiment.probe().fit)(pooled[rows], y[rows])
         seconds = time.perf_counter() - started

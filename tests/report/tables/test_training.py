@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from fabricate import FROZEN, fabricate
+from fabricate import FROZEN, fabricate, seal
 
 from wagf_src.report import tables
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.training import trained
+from wagf_src.runs import Run
 
 ACCURACY = {"val_accuracy": [0.5, 0.6, 0.7, 0.65], "test_accuracy": [0.6, 0.7, 0.72, 0.8]}
 
@@ -17,6 +18,8 @@ def with_history(tmp_path, **columns):
     [run] = fabricate(tmp_path, ("mobilenetv2-base",), epochs=4)
     history = pd.DataFrame({"epoch": [1, 2, 3, 4], "loss": 1.0, "accuracy": 0.5} | columns)
     history.to_csv(run.path / "history.csv", index=False)
+    seal(run.path)
+    run = Run(run.path)
     run.info["best_epoch"] = 3
     return Evidence("made-up", [run], {}, tables.TABLES).table("checkpoints").iloc[0]
 

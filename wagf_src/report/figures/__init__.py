@@ -6,12 +6,15 @@ Figures are returned closed, so that a notebook shows one by naming it on the la
 from wagf_src.report.figures.accuracy import accuracy_ladder, always_nv, class_recall, differences, labelled_rows
 from wagf_src.report.figures.attention import (
     attention_by_class,
+    attention_examples,
     attention_leads,
     attention_maps,
+    attention_means,
     blob_widths,
     image_grid,
 )
 from wagf_src.report.figures.calibration import coverage, decision_curve, reliability, roc_pr, shown_arms
+from wagf_src.report.figures.equation1 import fusion_weights, haar_kernel, orbits, readings
 from wagf_src.report.figures.features import (
     confusion,
     feature_batches,
@@ -20,6 +23,16 @@ from wagf_src.report.figures.features import (
     turning_scatter,
 )
 from wagf_src.report.figures.protocol import class_counts, copies, leakage_by_class, populations, split_levels
+from wagf_src.report.figures.released import (
+    batch_f1_orders,
+    input_densities,
+    pca_experiment,
+    resizing,
+    safa_miniature,
+    soft_attention_channels,
+    soft_attention_maps,
+    validation_choice,
+)
 from wagf_src.report.figures.speed import cost_growth, speed_of_arms
 from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, SERIES, WIDTH, legend, new, stamp
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points, table

@@ -4,8 +4,10 @@ import textwrap
 
 import numpy as np
 
+from wagf_src.arms import arm_label
 from wagf_src.report.figures.accuracy import labelled_rows
 from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, WIDTH, legend, new
+from wagf_src.stats.attention import GAUSSIAN_WIDTH
 
 
 def image_grid(images, titles: list[str], columns: int = 6):
@@ -58,6 +60,31 @@ def attention_maps(rows: dict[str, list], titles: list[str], outlines=None, phot
     return figure
 
 
+def attention_examples(frame, outlines=None, photographs=None):
+    """The table ``attention_examples`` as :func:`attention_maps` draws it: one column a class, one row a reading."""
+    columns = frame[["class", "image_id"]].drop_duplicates().itertuples(index=False)
+    columns = [tuple(column) for column in columns]
+    rows = {}
+    for (reading, name, _, predicted), cells in frame.groupby(
+        ["reading", "class", "image_id", "predicted"], sort=False
+    ):
+        values = cells.pivot(index="row", columns="column", values="value").to_numpy()
+        note = f"{values.min():.2f} to {values.max():.2f}" + (f"\ntaken for {predicted}" if predicted != name else "")
+        rows.setdefault(f"SaFA as {reading}", []).append((values, note))
+    return attention_maps(rows, ["\n".join(column) for column in columns], outlines, photographs)
+
+
+def attention_means(frame):
+    """The table ``attention_means``: mean maps side by side, with their ranges."""
+    grids = {
+        name: cells.pivot(index="row", columns="column", values="value")
+        for name, cells in frame.groupby("map", sort=False)
+    }
+    cells = [(grid.to_numpy(), f"{grid.min(axis=None):.2f} to {grid.max(axis=None):.2f}") for grid in grids.values()]
+    return attention_maps({"mean over the test set": cells}, list(grids))
+
+
+KINDS = {"safa": "SaFA", "safa, stretched": "stretched SaFA", "soft_attention": "soft attention"}  # of maps
 _CONTROLS = {  # name, colour and marker of each control
     "area": ("lesion's area", "black", "^"),
     "gaussian": ("centred Gaussian", PAPER, "D"),
@@ -66,7 +93,7 @@ _CONTROLS = {  # name, colour and marker of each control
 
 
 def _leads(ax, frame, where, step):
-    """Attention minus each control with its paired interval (points); the columns are those of ``attention.summary``."""
+    """Attention minus each control with its paired interval (points); columns as of ``attention.summary``."""
     ax.axvline(0, color=MUTED, lw=1.2)
     for k, (control, (name, color, marker)) in enumerate(_CONTROLS.items()):
         short = {"gaussian": "gauss"}.get(control, control)
@@ -104,36 +131,35 @@ def attention_by_class(frame):
 
 
 def attention_leads(frame):
-    """Attention minus each control, one row a map, with paired 95% intervals (points).
+    """Attention minus each control over all test images, one row a map of an arm, with paired 95% intervals (points).
 
     Args:
-        frame: column label and those of ``attention.summary``, fractions.
+        frame: the table ``attention_maps``.
     """
+    frame = frame[frame["class"] == "all"].sort_values("map", key=lambda m: m.map(list(KINDS).index), kind="stable")
     figure, ax = new()
-    where = labelled_rows(ax, frame["label"], per_row=0.5, around=1.1)
-    _leads(ax, frame, where, 0.2)
+    labels = [f"{KINDS[kind]}: {arm_label(arm)}" for kind, arm in zip(frame["map"], frame["arm"])]
+    _leads(ax, frame, labelled_rows(ax, labels, per_row=0.5, around=1.1), 0.2)
     ax.set_xlabel("weight inside the lesion, attention minus control (points)")
     legend(figure, ncols=3)
     return figure
 
 
-def blob_widths(sigmas: np.ndarray, shares: np.ndarray, maps: dict[str, float], frozen: float):
+def blob_widths(widths, equivalents):
     """What centred Gaussians of every width put on the lesion, and which of them each map equals.
 
     Args:
-        sigmas: standard deviations as shares of the side. shares: mean share inside of each, fractions.
-        maps: label to mean share inside.
-        frozen: the width of the control.
+        widths, equivalents: the tables ``attention_widths`` and ``attention_equivalents``.
     """
     figure, ax = new(height=3.6)
-    ax.plot(sigmas, 100 * shares, color="black", lw=1.8, label="centred Gaussian")
-    ax.axvline(frozen, color=MUTED, lw=1, ls=":", label=f"the control, {frozen:g} of the side")
-    for (label, share), (color, style) in zip(maps.items(), SERIES):
-        ax.axhline(100 * share, color=color, ls=style, lw=1.5, label=label)
+    ax.plot(widths["sigma"], 100 * widths["share_inside"], color="black", lw=1.8, label="centred Gaussian")
+    ax.axvline(GAUSSIAN_WIDTH, color=MUTED, lw=1, ls=":", label=f"the control, {GAUSSIAN_WIDTH:g} of the side")
+    for kind, share, (color, style) in zip(equivalents["map"], equivalents["share_inside"], SERIES):
+        ax.axhline(100 * share, color=color, ls=style, lw=1.5, label=KINDS[kind])
     ax.set(
         xlabel="standard deviation of the Gaussian, as a share of the image's side",
         ylabel="weight inside the lesion (%)",
+        xlim=(widths["sigma"].min(), widths["sigma"].max()),
     )
-    ax.set_xlim(sigmas[0], sigmas[-1])
     legend(figure, ncols=2)
     return figure

@@ -73,10 +73,13 @@ def new(rows: int = 1, columns: int = 1, height: float = 3.2, **subplots):
 def legend(figure, handles=None, first=None, ncols=2, **style):
     """A legend above the axes, of the first axes' entries or of ``handles``; ``first`` names the entry that leads it.
 
-    At most ``ncols`` columns, fewer where long names would make it wider than the figure.
+    At most ``ncols`` columns, fewer where long names would make it wider than the figure. Without ``handles`` it stands
+    in the place of the axes' own legends.
     """
     if handles is None:
         handles, labels = figure.axes[0].get_legend_handles_labels()
+        for own in filter(None, (ax.get_legend() for ax in figure.axes)):
+            own.remove()
     else:
         labels = [handle.get_label() for handle in handles]
     order = sorted(range(len(labels)), key=lambda k: labels[k] != first)

@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from fabricate import discs
 
 from wagf_src import paths
 from wagf_src.classes import CLASSES
 from wagf_src.report import figures
+from wagf_src.report.tables.cells import cells
 from wagf_src.stats import attention
 
 
@@ -53,10 +55,34 @@ def test_figure_by_class_shows_the_summary(rng):
     assert [label.get_text() for label in left.get_yticklabels()][-1] == "all (n = 70)"
 
 
-def test_blob_widths_fall_to_the_lesions_area(rng):
-    mean_lesion = attention.coverage(discs(rng, 50, 60), 10, 10).mean(axis=0)
-    sigmas = np.array([0.1, 0.2, 0.4, 50])
-    shares = np.array([(attention.gaussian(10, 10, sigma) * mean_lesion).sum() for sigma in sigmas])
-    assert (np.diff(shares) < 0).all() and shares[-1] == pytest.approx(mean_lesion.mean(), rel=1e-3)
-    figure = figures.blob_widths(sigmas, shares, {"SaFA": 0.3}, attention.GAUSSIAN_WIDTH)
-    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), 100 * shares)
+def test_blob_widths_and_the_maps_they_equal():
+    widths = pd.DataFrame({"sigma": [0.1, 0.2, 0.4], "share_inside": [0.8, 0.5, 0.3]})
+    equals = pd.DataFrame({"map": ["safa", "soft_attention"], "share_inside": [0.4, 0.6]})
+    ax = figures.blob_widths(widths, equals).axes[0]
+    drawn = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(drawn["centred Gaussian"].get_ydata(), 100 * widths["share_inside"])
+    assert drawn["SaFA"].get_ydata()[0] == 40 and drawn["soft attention"].get_ydata()[0] == 60
+    assert drawn["the control, 0.25 of the side"].get_xdata()[0] == attention.GAUSSIAN_WIDTH
+
+
+def test_examples_are_drawn_cell_by_cell(rng):
+    grids = {("described", "mel", "ISIC_1", "mel"): rng.random((2, 2)), ("described", "nv", "ISIC_2", "bkl"): np.eye(2)}
+    grids |= {("released", *key[1:]): grid / 2 for key, grid in grids.items()}
+    frame = cells(grids, "reading", "class", "image_id", "predicted")
+    figure = figures.attention_examples(frame, discs(rng, 2, 20))
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["mel\nISIC_1", "nv\nISIC_2"]
+    for ax, grid in zip(figure.axes, grids.values()):
+        np.testing.assert_allclose(ax.images[0].get_array(), grid)
+    assert figure.axes[1].get_xlabel() == "0.00 to 1.00\ntaken for bkl" and "taken" not in figure.axes[0].get_xlabel()
+
+
+def test_means_and_leads(rng):
+    figure = figures.attention_means(cells({"lesions": np.eye(3), "soft attention": np.ones((2, 2))}, "map"))
+    assert [ax.get_xlabel() for ax in figure.axes] == ["0.00 to 1.00", "1.00 to 1.00"]
+    summary = attention.summary([attention.shares(rng.random((14, 5, 5)), discs(rng, 14, 30))], np.repeat(CLASSES, 2))
+    arms = ("densenet121-sa-described", "soft_attention"), ("densenet121-wagf-described", "safa")
+    ax = figures.attention_leads(pd.concat([summary.assign(arm=a, map=m) for a, m in arms])).axes[0]
+    labels = [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()]
+    assert labels == ["SaFA: DenseNet-121 + SA + GF + SaFA", "soft attention: DenseNet-121 + SA"]
+    lead = 100 * summary.set_index("class").loc["all", "diff_area"]
+    np.testing.assert_allclose(ax.containers[0].lines[0].get_xdata(), [lead, lead])

@@ -1,18 +1,18 @@
-"""What the chapters on the released code and on Equation 1 rest on, against scipy and against what TensorFlow must do."""
+"""The released soft attention, against scipy and against what TensorFlow must do."""
 
-import json
+import subprocess
 
 import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from wagf_src import paths
-from wagf_src.paper import released
+from wagf_src.paper import keras_process, released
 from wagf_src.paper.released import CHANNELS
 
 
 def window_by_scipy(x, kernel, first):
-    """The 3-D correlation of the whole padded volume by scipy, read where the window along the channels begins at ``first``."""
+    """The 3-D correlation of the whole padded volume by scipy, read where the window of channels begins at
+    ``first``."""
     batch, height, width, channels = x.shape
     front = (channels - 1) // 2
     volume = np.pad(x.astype(float), ((0, 0), (front, channels - 1 - front), (1, 1), (0, 0)))
@@ -61,11 +61,36 @@ def test_middle_channel_at_the_released_size():
 
 def test_jax_takes_the_definition_literally():
     pytest.importorskip("jax")
+    from wagf_src.models import conv3d_facts
+
     x, kernel = released.probe()
     by_rule = released.scores(x, kernel)
-    np.testing.assert_allclose(released.jax_scores(x, kernel), by_rule, atol=1e-4)
+    np.testing.assert_allclose(conv3d_facts.jax_scores(x, kernel), by_rule, atol=1e-4)
     # The two definitions are told apart by the probe, or the chapter's table would say nothing.
     assert np.abs(by_rule - released.scores(x, kernel, released.middle_channel(CHANNELS))).max() > 1
+
+
+@pytest.mark.parametrize("size", [(2, CHANNELS), (1, 1024)])
+def test_a_build_is_told_by_its_scores(size):
+    x, kernel = released.probe(*size)
+    middle = released.middle_channel(size[1])
+    assert released.reads(released.scores(x, kernel), *size) == "channels 0 to 2 (the rule)"
+    assert (
+        released.reads(released.scores(x, kernel, middle), *size) == f"channels {middle} to {middle + 2} (the middle)"
+    )
+    assert released.reads(released.scores(x, kernel, step=3), *size) == "channels 0 to 2, moving 3 columns for one"
+    spoiled = released.scores(x, kernel)
+    spoiled[0, 0, 0, 0] = np.nan
+    assert released.reads(spoiled, *size) == "no definition that we know"
+
+
+def test_attention_sums_to_the_heads_and_leaves_out_negative_scores():
+    scores = np.full((1, 2, 2, 3), -5.0)
+    scores[0, 0, 0] = 2  # e^2 against e^0 three times
+    weight = np.exp(2) / (np.exp(2) + 3)
+    np.testing.assert_allclose(
+        released.attention(scores)[0], 3 * np.array([[weight, (1 - weight) / 3], [(1 - weight) / 3] * 2])
+    )
 
 
 def test_tensorflow_without_onednn_reads_the_middle_and_blames_the_first():
@@ -84,20 +109,23 @@ def test_tensorflow_without_onednn_reads_the_middle_and_blames_the_first():
 
 
 def test_a_failing_tensorflow_is_reported(monkeypatch):
-    monkeypatch.setattr(released.sys, "executable", "false")
+    monkeypatch.setattr(keras_process.sys, "executable", "false")
     with pytest.raises(RuntimeError, match="TensorFlow failed"):
         released.tensorflow_build(onednn=True)
 
 
-@pytest.mark.parametrize("name", ["released_code", "equation1"])
-def test_chapters_fix_the_backend_before_keras_is_imported(name):
-    """A reader's KERAS_BACKEND=jax, or a GPU, must not change or stop chapters that use TensorFlow's tape."""
-    cells = [
-        "".join(c["source"]) for c in json.loads((paths.ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
-    ]
-    sets = next(
-        i for i, text in enumerate(cells) if '"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"' in text
+def test_a_readers_backend_or_gpu_changes_nothing(monkeypatch):
+    def run(command, env, **_):
+        seen.update(env)
+        return subprocess.CompletedProcess(command, 1, "", "stopped here")
+
+    seen = {}
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(keras_process.subprocess, "run", run)
+    with pytest.raises(RuntimeError, match="stopped here"):
+        keras_process.ask(conv3d_facts={})
+    assert (seen["KERAS_BACKEND"], seen["CUDA_VISIBLE_DEVICES"], seen["TF_ENABLE_ONEDNN_OPTS"]) == (
+        "tensorflow",
+        "-1",
+        "0",
     )
-    imports = next(i for i, text in enumerate(cells) if "import keras" in text)
-    assert sets < imports
-    assert "commit `ae954d8`" in cells[0] or name == "equation1"

@@ -1,0 +1,38 @@
+"""What run.json says of the machine."""
+
+import resource
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from wagf_src import machine
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
+def test_peak_memory_is_of_this_run_alone():
+    large = np.ones(300 * 2**17)  # 300 MiB
+    before = machine.PeakMemory().mebibytes()
+    del large
+    alone = machine.PeakMemory()
+    assert alone.mebibytes() < before - 200, "what an earlier run held is forgotten"
+    held = np.ones(200 * 2**17)
+    del held
+    assert alone.mebibytes() > machine.PeakMemory().mebibytes() + 150, "what this run has given back counts"
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("darwin", 1), ("linux", 1024)])
+def test_without_proc_the_unit_is_the_systems(monkeypatch, platform, unit):
+    """getrusage(2): kibibytes on Linux, bytes on macOS."""
+
+    def nowhere(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", nowhere)
+    monkeypatch.setattr(Path, "write_text", nowhere)
+    monkeypatch.setattr(sys, "platform", platform)
+    usage = SimpleNamespace(ru_maxrss=512 * 2**20 // unit)
+    monkeypatch.setattr(resource, "getrusage", lambda _: usage)
+    assert machine.PeakMemory().mebibytes() == 512

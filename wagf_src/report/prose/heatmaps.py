@@ -1,0 +1,98 @@
+"""What the chapter on the attention maps (figure 3) says and shows, from its tables."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.report.figures.attention import KINDS
+
+
+def note(examples: pd.DataFrame, reason: str) -> str:
+    """Whether there are maps, and why there are no masks (``photographs.lesion_masks``)."""
+    if examples.empty:
+        return "**No run of this profile has a SaFA map**, so there is nothing to show or measure here."
+    missing = (
+        f"**No lesion masks** ({reason}): maps have no outline, and what is measured is committed, if anything is."
+    )
+    return missing if reason else ""
+
+
+def answer(main: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Does the map lie on the lesion, and more than a centred blob would?
+
+    Args:
+        main: the table ``attention``, SaFA's own map. table: ``attention_maps``, for the same map stretched.
+    """
+    if main.empty:
+        return "nothing measured, so the question stays open here."
+    raw = main.set_index("class")
+    stretched = table[(table["arm"] == main["arm"].iloc[0]) & (table["map"] == "safa, stretched")].set_index("class")
+    line, loud, classes = raw.loc["all"], stretched.loc["all"], raw.drop(index="all")
+    better = list(classes.index[classes["diff_gauss_low"] > 0])
+    decided = "yes" if line["diff_gauss_low"] > 0 else "no" if line["diff_gauss_high"] < 0 else "that cannot be told"
+    if _word(line, "others") != "more":
+        decided += (
+            "; and that it reacts to the image at hand, rather than to where lesions usually are, cannot be shown"
+        )
+    synthetic = main["provenance"].iloc[0].startswith("SYNTHETIC")
+    return (
+        ("these are synthetic lesions and say nothing about the paper. On them: " if synthetic else "")
+        + f"**{decided}.** SaFA puts {_between(line, 'share_inside')}% of its weight inside the lesion, which covers "
+        f"{100 * line['area_share']:.1f}% of the image. That is {_word(line, 'area')} than a map without preference "
+        f"({_between(line, 'diff_area', '+')} points), {_word(line, 'gauss')} than the centred blob "
+        f"({_between(line, 'diff_gauss', '+')}), and {_word(line, 'others')} than the maps of other images "
+        f"({_between(line, 'diff_others', '+')}). It is ahead of the blob in {len(better)} of {len(classes)} classes"
+        f"{' (' + ', '.join(better) + ')' if better else ''}. Stretched as in the figure, it puts "
+        f"{_between(loud, 'share_inside')}% inside, {_word(loud, 'gauss')} than the blob "
+        f"({_between(loud, 'diff_gauss', '+')} points)."
+    )
+
+
+def _word(line, control):
+    if line[f"diff_{control}_low"] > 0:
+        return "more"
+    return "less" if line[f"diff_{control}_high"] < 0 else "not measurably more"
+
+
+def _between(line, column, sign=""):
+    """Percent or points with their interval; two decimals where all is below one, of which tenths would say little."""
+    ends = ("ci_low", "ci_high") if column == "share_inside" else (f"{column}_low", f"{column}_high")
+    values = 100 * line[[column, *ends]].to_numpy(float)
+    decimals = 2 if np.nanmax(np.abs(values)) < 1 else 1
+    value, low, high = (f"{round(v, decimals) + 0.0:{sign}.{decimals}f}" for v in values)
+    return value if np.isnan(values[1]) else f"{value} [{low}, {high}]"
+
+
+def classes_table(main: pd.DataFrame) -> pd.DataFrame:
+    """SaFA's own map by class, with the controls and the paired differences (table ``attention``)."""
+    columns = {
+        "attention inside (%)": ("share_inside", ""),
+        "lesion's area (%)": "area_share",
+        "Gaussian (%)": "gaussian_share",
+        "other images (%)": "others_share",
+        "minus area": ("diff_area", "+"),
+        "minus Gaussian": ("diff_gauss", "+"),
+        "minus other images": ("diff_others", "+"),
+    }
+    lines = [
+        {"class": line["class"], "images": f"{line['n']:,}"}
+        | {k: f"{100 * line[c]:.1f}" if isinstance(c, str) else _between(line, *c) for k, c in columns.items()}
+        for _, line in main.iterrows()
+    ]
+    return pd.DataFrame(lines)
+
+
+def widths(curve: pd.DataFrame, equivalents: pd.DataFrame) -> str:
+    """Which centred Gaussian each map amounts to (tables ``attention_widths`` and ``attention_equivalents``)."""
+    if equivalents.empty:
+        return "Nothing measured."
+    parts, ends = [], {curve["sigma"].max(): "more than ", curve["sigma"].min(): "less than "}
+    for line in equivalents.itertuples():
+        width = f"{ends.get(line.sigma, '')}{line.sigma:.2f}"
+        parts.append(f"{KINDS[line.map]} {'none, it has less than an even map' if np.isnan(line.sigma) else width}")
+    text = f"Each map puts as much on the lesion as a centred Gaussian of this width: {', '.join(parts)}."
+    if np.ptp(curve["share_inside"]) < 1e-9:
+        text = "On a grid as coarse as SaFA's every centred blob is an even map, so widths cannot be compared."
+    common = equivalents["common"].iloc[0]
+    if np.isnan(common):
+        return text
+    return f"{text} Of the pattern of SaFA's map, {100 * common:.0f}% is the same for every test image."
