@@ -34,8 +34,8 @@ def train(profile: Profile, run: str, trainer: Trainer | None = None) -> Path:
         trainer: one that trained other runs of the profile, whose network may be shared; None makes a new one.
 
     Returns:
-        ``results/<profile>/.work/<run>/staging`` with all files of a run folder (``book/reproduce.md``) but the executed
-        notebook.
+        ``results/<profile>/.work/<run>/staging`` with all files of a run folder (``book/reproduce.md``) but the
+        executed notebook.
 
     Raises:
         UserError: see :meth:`Trainer.fit`.

@@ -121,7 +121,7 @@ class Trainer:
     # --- networks ---
 
     def _network(self, arm: Arm, profile: Profile, seed: int, steps: int) -> _Network:
-        """The network of a run in its initial state: if it fits, the last one, set back to what a new one would have."""
+        """The network of a run in its initial state: if it fits, the last one, set back to what a new one has."""
         shared = {**profile.settings(), "checkpoint": None, "steps": steps}
         if profile.train != "frozen":  # else another start means other features
             shared["weights"] = None
