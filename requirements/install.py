@@ -1,8 +1,8 @@
 """Put a lock's packages into the environment, unless they are there: `python install.py LOCK VENV [--python PYTHON]`.
 
-Called by make with whatever Python the machine has, so this file needs the standard library only and must be readable by
-old ones. Judged by content: the environment's record says which lock, by digest, was installed last; time stamps of a
-clone or a checkout say nothing. A half-made environment is made again, two installations never run at once.
+Called by make with whatever Python the machine has, so this file needs the standard library only and must be readable
+by old ones. Judged by content: the environment's record says which lock, by digest, was installed last; time stamps of
+a clone or a checkout say nothing. A half-made environment is made again, two installations never run at once.
 """
 
 import argparse

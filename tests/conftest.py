@@ -1,4 +1,5 @@
-"""What test files share; and their order: two workers take file by file, the longest first, so that neither waits at the end."""
+"""What test files share; and their order: two workers take file by file, the longest first, so that neither waits at
+the end."""
 
 import functools
 
@@ -25,7 +26,8 @@ def own_results(tmp_path_factory):
 
 @pytest.fixture
 def results_dir(tmp_path, monkeypatch):
-    """A test's own ``results/`` without a reference, and fewer resamples, for comparisons that are not near their limits."""
+    """A test's own ``results/`` without a reference, and fewer resamples, for comparisons that are not near their
+    limits."""
     monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path)
     monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
     for name in ("interval", "paired_difference"):

@@ -1,8 +1,8 @@
 """A loopback stand-in for Kaggle that the real kaggle client talks to, for tests and for trying a download by hand.
 
 The client knows two addresses, https://api.kaggle.com and, with KAGGLE_API_ENVIRONMENT=LOCALHOST, http://localhost on
-port 80. It also honours ``http_proxy``, so this server is given as the proxy: any free port will do, and the archive can
-come from another host name, as it does at Kaggle, without a name being looked up or a packet leaving the machine.
+port 80. It also honours ``http_proxy``, so this server is given as the proxy: any free port will do, and the archive
+can come from another host name, as it does at Kaggle, without a name being looked up or a packet leaving the machine.
 
 By hand: ``python tests/kaggle_server.py archive.zip``, then run the download with the variables that it prints.
 """

@@ -107,7 +107,8 @@ def write_counts(folder, profile="paper", provenance="HAM10000", **changes):
 def write_attention(
     arm="densenet121-wagf-described", provenance="HAM10000", over_area=0.35, over_blob=0.2, half=0.1, seeds=2, **special
 ):
-    """attention_maps.csv of one arm: every class the same leads (fractions) and half width of their intervals, with changes by class.
+    """attention_maps.csv of one arm: every class the same leads (fractions) and half width of their intervals, with
+    changes by class.
 
     The intervals of the share itself are wide, as lesions differ in size; only paired ones may count.
     """

@@ -3,8 +3,10 @@
 Run as `python test_parallel.py OUT.json` under a KERAS_BACKEND, this file trains. The step is plain gradient descent:
 Adam's first steps divide gradients by their own size, so that rounding alone would decide the sign of the small ones.
 
-JAX sees the whole batch on all devices. Under TensorFlow every replica normalises by its own part of the batch, which makes
-another curve by definition; the arm's batch norms are therefore told to synchronise, as whoever distributes a run has to.
+JAX sees the whole batch on all devices. Under TensorFlow every replica normalises by its own part of the batch, which
+makes
+another curve by definition; the arm's batch norms are therefore told to synchronise, as whoever distributes a run has
+to.
 """
 
 import contextlib

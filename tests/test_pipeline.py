@@ -156,7 +156,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
         monkeypatch.setattr(paths, name, tmp_path / place)
     shutil.copytree(paths.ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("chapters"))
     (tmp_path / "README.md").write_text(
-        "before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
+        "before\n<!-- picture:begin -->\n<!-- picture:end -->\n<!-- results:begin -->\nold\n<!-- results:end "
+        "-->\nafter\n"
     )
     arms = ["mobilenetv2-base", "mobilenetv2-sa-described", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"]
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)

@@ -14,7 +14,8 @@ SA, GF, WAGF = (f"mobilenetv2-{m}-described" for m in ("sa", "sa-gf", "wagf"))
 
 
 def judged(folder, mistakes, profile="frozen", weight=0.5):
-    """The expectations by their first word, for arms with so many mistakes among 1,103 images and so recorded weights."""
+    """The expectations by their first word, for arms with so many mistakes among 1,103 images and so recorded
+    weights."""
     write_ladder(folder, mistakes, profile=profile)
     for run in (folder / profile / "runs").iterdir():
         (run / "history.csv").write_text(f"epoch,g_w,g_sa\n1,0.5,0.5\n2,{weight},{1 - weight}\n")
@@ -23,7 +24,8 @@ def judged(folder, mistakes, profile="frozen", weight=0.5):
 
 
 def test_steps_below_the_papers_hold_and_are_measured_in_points(results_dir):
-    # Of 1,103 images, 11 mistakes fewer are one point (ten of the mistakes are each run's own); the paper's step is 2.27.
+    # Of 1,103 images, 11 mistakes fewer are one point (ten of the mistakes are each run's own); the paper's step is
+    # 2.27.
     lines = judged(results_dir, {"mobilenetv2-base": 200, SA: 200, GF: 189, WAGF: 189})
     assert lines["no"]["held"]
     assert float(re.search(r"fusion ([-+.0-9]+) \[", lines["no"]["measured"])[1]) == pytest.approx(1.0, abs=0.4)

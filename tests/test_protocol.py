@@ -1,4 +1,5 @@
-"""The paper's protocol to the image. The expected numbers are the paper's and those printed in the released notebooks."""
+"""The paper's protocol to the image. The expected numbers are the paper's and those printed in the released
+notebooks."""
 
 import os
 
@@ -79,7 +80,8 @@ def test_the_list_of_files_is_the_count(metadata):
     assert not set(files["row"]) & set(split.test)
     dx = metadata["dx"].to_numpy()[files["row"]]
     assert pd.Series(dx).value_counts().to_dict() == FILES
-    # Every photograph is there once as itself, and copies are spread evenly: no image has two more than another of its class.
+    # Every photograph is there once as itself, and copies are spread evenly: no image has two more than another of its
+    # class.
     assert (files["copy"] == 0).sum() == 8912
     per_image = files.groupby("row").size()
     for c in CLASSES:

@@ -95,7 +95,7 @@ def test_compressed_tables_are_the_same_bytes_for_the_same_numbers(tmp_path):
 def test_what_is_no_run_is_one_line(run, text):
     (run.path / "run.json").write_text(text)
     with pytest.raises(UserError, match=r"run\.json.*delete the folder and run again") as error:
-        Run(run.path).info
+        _ = Run(run.path).info
     assert "\n" not in str(error.value)
 
 
@@ -103,7 +103,7 @@ def test_a_run_of_another_schema_is_not_taken(run):
     info = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps({**info, "schema_version": 1}))
     with pytest.raises(UserError, match="not a run of schema 2"):
-        Run(run.path).info
+        _ = Run(run.path).info
 
 
 def test_sealing_takes_what_is_there(run):

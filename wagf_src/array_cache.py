@@ -26,8 +26,8 @@ def cached(name: str, rows: int, dtype, make: Callable[[dict], Iterator[np.ndarr
     Args:
         name: of the file, without ending; holds a digest of all that the array depends on.
         rows, dtype: length of the first axis, and type.
-        make: yields the array in order, in parts of any length along the first axis. It may add facts about the array to
-            the dictionary that it is given, as long as JSON can hold them.
+        make: yields the array in order, in parts of any length along the first axis. It may add facts about the array
+            to the dictionary that it is given, as long as JSON can hold them.
 
     Returns:
         A read-only memory map, and the facts: ``sha256`` of the bytes, ``shape``, and what ``make`` added.
@@ -45,7 +45,8 @@ def cached(name: str, rows: int, dtype, make: Callable[[dict], Iterator[np.ndarr
             atomic.write_json(note, _write(file, rows, np.dtype(dtype), make))
         except OSError as error:
             raise UserError(
-                f"{short(file)}: cannot be written ({error.strerror or error}); make room or access there, or name another "
+                f"{short(file)}: cannot be written ({error.strerror or error}); make room or access there, or name "
+                f"another "
                 "cache folder by WAGF_CACHE_DIR"
             ) from None
         found = _open(file, note)

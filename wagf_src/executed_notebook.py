@@ -1,4 +1,5 @@
-"""Notebooks executed by papermill in the environment's own Python, checked, and freed of what belongs to one machine."""
+"""Notebooks executed by papermill in the environment's own Python, checked, and freed of what belongs to one
+machine."""
 
 import contextlib
 import json

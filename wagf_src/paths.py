@@ -36,13 +36,15 @@ BENCH_DIR = RESULTS_DIR / "bench"
 
 
 def data_dir() -> Path:
-    """The folder with HAM10000: ``$HAM10000_DIR`` (``make DATA=``), else ``data/ham10000`` where ``make data`` puts it."""
+    """The folder with HAM10000: ``$HAM10000_DIR`` (``make DATA=``), else ``data/ham10000`` where ``make data`` puts
+    it."""
     given = os.environ.get("HAM10000_DIR")
     return Path(given).expanduser() if given else ROOT / "data" / "ham10000"
 
 
 def weights_dir() -> Path | None:
-    """The folder with local ImageNet weights: ``$WAGF_WEIGHTS_DIR`` (``make WEIGHTS=``), or None to let Keras download."""
+    """The folder with local ImageNet weights: ``$WAGF_WEIGHTS_DIR`` (``make WEIGHTS=``), or None to let Keras
+    download."""
     given = os.environ.get("WAGF_WEIGHTS_DIR")
     return Path(given).expanduser() if given else None
 

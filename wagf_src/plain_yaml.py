@@ -1,8 +1,9 @@
 """YAML in which a value means what it looks like (the core schema of YAML 1.2), where PyYAML's default is 1.1.
 
-There ``0160`` is 112, ``1:30`` is 90, ``off`` is false, ``1e-3`` is text, and the second of two equal keys wins. Here ``1e-3`` is
-a number, words are text, two equal keys are an error, and numbers with leading zeros or colons are text, which no number
-key of a profile takes.
+There ``0160`` is 112, ``1:30`` is 90, ``off`` is false, ``1e-3`` is text, and the second of two equal keys wins. Here
+``1e-3`` is
+a number, words are text, two equal keys are an error, and numbers with leading zeros or colons are text, which no
+number key of a profile takes.
 """
 
 import re

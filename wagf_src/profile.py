@@ -198,7 +198,8 @@ def load_profile(name: str) -> Profile:
         raise UserError(f"profile {path.name}: a profile's name has letters, digits, dots, dashes; rename the file")
     if (paths.PROFILES_DIR / f"{label}.yaml").is_file() and path.resolve().parent != paths.PROFILES_DIR.resolve():
         raise UserError(
-            f"profile {path.name}: notebooks/profiles has one of that name, and both would fill results/{label}; rename yours"
+            f"profile {path.name}: notebooks/profiles has one of that name, and both would fill results/{label}; "
+            f"rename yours"
         )
     values = _read_yaml(path)
     profile = _build(label, path.name, values)
@@ -236,7 +237,8 @@ def _read_yaml(path: Path, descendants: tuple[Path, ...] = ()) -> dict:
     parent_path = paths.PROFILES_DIR / f"{parent}.yaml"
     if not parent_path.is_file() or parent_path.resolve() in (path.resolve(), *descendants):
         raise UserError(
-            f"profile {path.name}: extends: {parent!r} must be another profile of notebooks/profiles that does not extend "
+            f"profile {path.name}: extends: {parent!r} must be another profile of notebooks/profiles that does not "
+            f"extend "
             "this one"
         )
     return {**_read_yaml(parent_path, (*descendants, path.resolve())), **values}

@@ -387,7 +387,8 @@ def test_command_line(tmp_path, capsys, monkeypatch):
 
 
 def test_importing_needs_no_tensorflow():
-    code = "import sys, wagf_src.data.download, wagf_src.data.dataset; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'kaggle')))"
+    code = "import sys, wagf_src.data.download, wagf_src.data.dataset\n"
+    code += "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'kaggle')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=False).returncode == 0
 
 

@@ -1,4 +1,5 @@
-"""The layer that uses TensorFlow's one kernel must compute what Keras's layer computes, and what batch normalisation is."""
+"""The layer that uses TensorFlow's one kernel must compute what Keras's layer computes, and what batch normalisation
+is."""
 
 import os
 import subprocess

@@ -11,7 +11,8 @@ from wagf_src.paper.released import CHANNELS
 
 
 def window_by_scipy(x, kernel, first):
-    """The 3-D correlation of the whole padded volume by scipy, read where the window of channels begins at ``first``."""
+    """The 3-D correlation of the whole padded volume by scipy, read where the window of channels begins at
+    ``first``."""
     batch, height, width, channels = x.shape
     front = (channels - 1) // 2
     volume = np.pad(x.astype(float), ((0, 0), (front, channels - 1 - front), (1, 1), (0, 0)))

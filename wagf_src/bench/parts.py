@@ -37,8 +37,9 @@ TRIED = (
     ("batch of 128", {"batch": 128}),
     ("one thread", {"environment": {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}}),
     ("without oneDNN", {"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}}),
-    ("tf.data tuning itself", {"autotune": True}),
-    ("Keras's own batch normalisation", {"fused": False}),
+    ("tf.data tuning itself", {"keras": ["batches"]}),
+    ("Keras's own batch normalisation", {"keras": ["normalisation"]}),
+    ("Keras's own Adam", {"keras": ["optimizer"]}),
 )
 
 PEERS = (("mobilenetv2-base", 64), ("densenet121-base", 32))  # arms and batches, against torchvision's network
@@ -103,7 +104,7 @@ def arms(quick: bool) -> list[dict]:
             rows += compare(case(REFERENCE), [case(arm) for arm in ARMS], rounds, *_train_and_predict(2 * batch))
         # Keras 3 writes a batch normalisation out, Keras 2 did not: the literal form in both.
         arm = "mobilenetv2-wagf-released" if quick else LITERAL
-        literal = case(arm, f"{arm}, literal", literal=True, fused=False)
+        literal = case(arm, f"{arm}, literal", literal=True, keras=["normalisation"])
         as_keras_2 = case(arm, f"{arm}, literal, fused batch normalisation", literal=True)
         rows += compare(literal, [as_keras_2, case(arm)], rounds, *_train_and_predict(2 * batch))
     return rows

@@ -50,7 +50,8 @@ def affine_parameters(rows: np.ndarray, copies: np.ndarray, seed: int, profile: 
 
 
 def dihedral_parameters(views: np.ndarray, size: int) -> np.ndarray:
-    """Affine maps of the eight flips and quarter turns of a square, as in :func:`affine_parameters`; view 0 is the image.
+    """Affine maps of the eight flips and quarter turns of a square, as in :func:`affine_parameters`; view 0 is the
+    image.
 
     They move whole pixels, so nothing is interpolated: view v of an image equals
     ``np.rot90(image[:, ::-1] if v >= 4 else image, v % 4)``.

@@ -25,7 +25,8 @@ KAGGLE_DATASET = "kmader/skin-cancer-mnist-ham10000"
 
 LICENCE = (
     "HAM10000 is licensed CC BY-NC 4.0 (Kaggle lists CC BY-NC-SA 4.0): attribution, no commercial use. Cite: "
-    "P. Tschandl, C. Rosendahl, H. Kittler, The HAM10000 dataset, Scientific Data 5:180161 (2018), doi:10.7910/DVN/DBW86T."
+    "P. Tschandl, C. Rosendahl, H. Kittler, The HAM10000 dataset, Scientific Data 5:180161 (2018), "
+    "doi:10.7910/DVN/DBW86T."
 )
 
 
@@ -55,7 +56,8 @@ def check(folder: Path, metadata_md5: str = ham10000.METADATA_MD5, n_images: int
     for path, size in zip(files, sizes, strict=True):
         if size != sizes[0]:
             raise UserError(
-                f"{reading.short_path(path, folder)} in {folder} is {size[0]} x {size[1]} pixels, but the first image is "
+                f"{reading.short_path(path, folder)} in {folder} is {size[0]} x {size[1]} pixels, but the first "
+                f"image is "
                 f"{sizes[0][0]} x {sizes[0][1]}; do not mix originals and copies"
             )
     return (
@@ -75,8 +77,8 @@ def download(
     """Fetch HAM10000 from Kaggle with the kaggle client, unpack the metadata and the images, and check them.
 
     Does nothing if the folder already holds them all. After an interruption the next call goes on: the client resumes
-    its partial archive, unpacking leaves out images that are already whole. What is there and differs from Kaggle's may be
-    the reader's own work: it is left alone, and the folder refused.
+    its partial archive, unpacking leaves out images that are already whole. What is there and differs from Kaggle's
+    may be the reader's own work: it is left alone, and the folder refused.
 
     Args:
         folder: default is where the profiles look for the data (``config.data_dir``).
@@ -192,7 +194,8 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> None:
             missing = [image_id for image_id in image_ids if f"{image_id}.jpg" not in files]
             if missing:
                 raise UserError(
-                    f"Kaggle's archive lacks {len(missing):,} images, the first is {missing[0]}; it was deleted, {_AGAIN}"
+                    f"Kaggle's archive lacks {len(missing):,} images, the first is {missing[0]}; it was deleted, "
+                    f"{_AGAIN}"
                 )
             present = ham10000.jpegs(folder) if folder.is_dir() else {}
             ours = _written(archive)  # by an earlier call, perhaps from a damaged archive
@@ -205,7 +208,8 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> None:
             ]
             if own:
                 raise UserError(
-                    f"{len(own):,} images in {folder} differ from Kaggle's, the first is {reading.short_path(own[0], folder)}; "
+                    f"{len(own):,} images in {folder} differ from Kaggle's, the first is "
+                    f"{reading.short_path(own[0], folder)}; "
                     "they may be your own work and are left alone: give an empty folder by DATA=<folder>, or delete "
                     "them if they are damaged"
                 )

@@ -1,7 +1,7 @@
 """HAM10000: metadata, images in any folder layout, decoded image store, lesion masks, and the download from Kaggle.
 
-Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018). Synthetic data come in the same layout and are read by the
-same code. Command line: ``python -m wagf_src download [folder]`` and ``... check [folder]``.
+Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018). Synthetic data come in the same layout and are read by
+the same code. Command line: ``python -m wagf_src download [folder]`` and ``... check [folder]``.
 """
 
 import functools
@@ -56,8 +56,8 @@ def load_metadata(folder: Path) -> pd.DataFrame:
 
     Returns:
         One row an image, whatever the file's order in Kaggle's order, images that are not HAM10000's behind by name:
-        lesion_id, image_id, dx, dx_type, sex, localization (text), age (years, may be NaN). Other columns of the file are
-        dropped, blanks around values and an image ending behind image_id too.
+        lesion_id, image_id, dx, dx_type, sex, localization (text), age (years, may be NaN). Other columns of the file
+        are dropped, blanks around values and an image ending behind image_id too.
 
     Raises:
         UserError: file missing or not readable, a column missing, an image listed twice, an unknown diagnosis, a lesion
@@ -167,7 +167,8 @@ def find_images(folder: Path, image_ids: Iterable[str]) -> list[Path]:
 def find_masks(folder: Path, image_ids: Iterable[str]) -> list[Path] | None:
     """Paths of the lesion masks, in the order asked for; None if the folder holds no masks.
 
-    A mask is ``<image_id>_segmentation.png``, or ``<image_id>.png`` in a folder with "mask" or "segmentation" in its name.
+    A mask is ``<image_id>_segmentation.png``, or ``<image_id>.png`` in a folder with "mask" or "segmentation" in its
+    name.
 
     Raises:
         UserError: some of the masks asked for are missing.
@@ -186,7 +187,8 @@ def find_masks(folder: Path, image_ids: Iterable[str]) -> list[Path] | None:
 
 
 def dataset_name(folder: Path, metadata: pd.DataFrame, source_size: tuple[int, int]) -> str:
-    """What the data are called in every result; only HAM10000 itself, whole and with its own labels, is called that alone.
+    """What the data are called in every result; only HAM10000 itself, whole and with its own labels, is called that
+    alone.
 
     Args:
         folder: the data folder; one with a file SYNTHETIC.txt holds synthetic data.

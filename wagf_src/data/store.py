@@ -69,7 +69,8 @@ def image_store(
                 first = first or source_size
                 if source_size != first:
                     raise UserError(
-                        f"{reading.short_path(path, folder)} in {folder} is {source_size[0]} x {source_size[1]} pixels, "
+                        f"{reading.short_path(path, folder)} in {folder} is {source_size[0]} x {source_size[1]} "
+                        f"pixels, "
                         f"but the first image is {first[0]} x {first[1]}; do not mix originals and copies"
                     )
                 yield image[None]

@@ -546,7 +546,8 @@ def _records(rng, index, dx, rank, first_image):
 def _marker(seed, lesions):
     return (
         "SYNTHETIC: procedural dermoscopy-like pictures in the layout of HAM10000, for demonstration and tests.\n"
-        "No patient, photograph or diagnosis is behind them; results obtained from them say nothing about skin cancer.\n"
+        "No patient, photograph or diagnosis is behind them; results obtained from them say nothing about skin "
+        "cancer.\n"
         f"generator version {VERSION}\nseed {seed}\nlesions {lesions}\n"
     )
 

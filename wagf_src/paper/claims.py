@@ -115,7 +115,8 @@ ORBIT_TOLERANCE, CONVOLUTION_TOLERANCE = 1e-6, 1e-10
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a test found: values in the claim's unit, a note for the evidence column, and what they were obtained from."""
+    """What a test found: values in the claim's unit, a note for the evidence column, and what they were obtained
+    from."""
 
     verdict: str
     our_value: float = np.nan
@@ -422,8 +423,10 @@ def _heatmaps(reading: str) -> Callable[[Material], Outcome]:
     """Does the SaFA map lie on the lesion, in every class, more than a blob in the middle of the image does?
 
     Reads attention_maps.csv, the proposed model's lines: per class, the share of the map inside the lesion's mask minus
-    the mask's share of the image's area (``diff_area``) and minus the share of a centred Gaussian (``diff_gauss``), each
-    with a paired interval: map and control are measured on the same lesions, so that how lesions differ in size does not
+    the mask's share of the image's area (``diff_area``) and minus the share of a centred Gaussian (``diff_gauss``),
+    each
+    with a paired interval: map and control are measured on the same lesions, so that how lesions differ in size does
+    not
     widen it. Lesions are photographed in the middle, so only what goes beyond the Gaussian says anything about the map.
     """
 
@@ -702,9 +705,11 @@ def _model_claims() -> list[Claim]:
                 "3.2, Fig. 3",
                 np.nan,
                 "points",
-                "95% interval of the share inside the lesion above the lesion's area and above a centred Gaussian's share",
+                "95% interval of the share inside the lesion above the lesion's area and above a centred Gaussian's "
+                "share",
                 "lesions are photographed in the middle: a map must beat a blob in the middle to say anything",
-                "share of the map inside the lesion's mask minus each control's, by class, paired by image; shown is the "
+                "share of the map inside the lesion's mask minus each control's, by class, paired by image; shown "
+                "is the "
                 "smallest lead that the verdict hangs on",
                 "heatmaps",
                 _heatmaps(reading),

@@ -84,7 +84,8 @@ def outcomes(profile: str, runs: list[Run]) -> pd.DataFrame:
 
 
 def _judge(arms, expected, pairs):
-    """Whether every a - b lies between its limits; ``pairs``: (name, arm a, arm b, lower limit, upper limit) in points."""
+    """Whether every a - b lies between its limits; ``pairs``: (name, arm a, arm b, lower limit, upper limit) in
+    points."""
     texts, held, decided = [], [], []
     for name, a, b, lower, upper in pairs:
         value, low, high = (100 * v for v in bootstrap.paired_difference(arms[a], arms[b], "accuracy"))

@@ -17,7 +17,8 @@ LONGEST = ("released_code", "confusion_features", "equation1", "heatmaps")  # go
 
 
 def render_chapters(profile: str) -> None:
-    """Execute the chapters if they are out of date, as many at a time as cores, check them and put them in place together.
+    """Execute the chapters if they are out of date, as many at a time as cores, check them and put them in place
+    together.
 
     Raises:
         UserError: the first chapter that fails, with its error and its log; those of the last time stay.

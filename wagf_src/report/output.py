@@ -16,7 +16,8 @@ def write_table(frame: pd.DataFrame, name: str, profile: str, provenance: str) -
 
 
 def save_figure(figure, name: str, profile: str) -> Path:
-    """Save a Matplotlib figure as ``results/<profile>/figures/<name>.png``, without dates, so that it is reproducible."""
+    """Save a Matplotlib figure as ``results/<profile>/figures/<name>.png``, without dates, so that it is
+    reproducible."""
     path = paths.RESULTS_DIR / profile / "figures" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp.png")

@@ -46,7 +46,8 @@ def publish(profile: str) -> None:
     keep_runs(profile, features=True)
     _fill_readme(profile)
     print(
-        f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, and commit"
+        f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, "
+        f"and commit"
     )
 
 

@@ -38,7 +38,8 @@ def _pages() -> list[str]:
 
 
 def chapter_sources() -> list[Path]:
-    """The notebooks of the chapters that the table of contents names; a reader's own notebooks beside them are not run."""
+    """The notebooks of the chapters that the table of contents names; a reader's own notebooks beside them are not
+    run."""
     names = sorted(page.removeprefix("chapters/") for page in _pages() if page.startswith("chapters/"))
     return [paths.NOTEBOOKS / f"{name}.ipynb" for name in names]
 

@@ -6,39 +6,18 @@ import time
 import keras
 import numpy as np
 
-from wagf_src import fast
 from wagf_src.arms import parse_arm
 from wagf_src.bench.cases.literal import literal_wagf
 from wagf_src.bench.images import FEW, feed, files, profile, released_loader
 from wagf_src.bench.worker import timed
 from wagf_src.data import dataset, protocol
+from wagf_src.layers import FusedBatchNormalization
 from wagf_src.models.classifier import build_model, explain, with_inputs
 from wagf_src.models.device import AffineTransform, DeviceArray
+from wagf_src.train.batches import batches
+from wagf_src.train.first_step import build_training_state
+from wagf_src.train.optimizers import FlatAdam
 from wagf_src.train.trainer import epoch_files
-
-# --- what training uses to be fast, or, where the case says so, does without: nowhere else in bench -----------
-
-
-def _set_kernels(case: dict) -> None:
-    fast.set_fused_batch_norm(case.get("fused", True))
-    fast.set_autotune(case.get("autotune", False))
-
-
-def _compile(trainer: keras.Model, case: dict) -> None:
-    trainer.compile(
-        keras.optimizers.Adam(0.001),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        **case.get("compile", {}),
-    )
-
-
-def _batches(x: dict, y: np.ndarray | None, batch: int) -> dict:
-    """What ``fit`` (with labels) or ``predict`` (None) is given."""
-    return {"x": x, "batch_size": batch} | ({} if y is None else {"y": y})
-
-
-# --- the case -------------------------------------------------------------------------------------------------
 
 
 def network(case: dict):
@@ -46,16 +25,18 @@ def network(case: dict):
 
     ``input``: "device" (as training: look-up and affine map in the compiled step), "ready" (one batch of floats that
     lies on the device) or "files" (the released loaders). ``photographs``: no copies, whose map then is the identity.
-    ``compile``: further settings of Keras's ``compile``; ``autotune`` and ``fused``: tf.data tuning itself (False) and
-    batch normalisation by one kernel (True).
+    ``compile``: further settings of Keras's ``compile``. ``keras``: what is left as Keras does it, of "normalisation",
+    "optimizer" and "batches".
     """
-    _set_kernels(case)
+    plain = case.get("keras", ())
     p = profile(case, **FEW)
     keras.config.set_dtype_policy(p.precision)
     keras.utils.set_random_seed(0)
     data = dataset.load(p)
     arm, size, batch, source = parse_arm(case["arm"]), p.image_size, p.batch_size, case.get("input", "device")
     classifier = literal_wagf(arm.backbone, size) if case.get("literal") else build_model(arm, size, "none")
+    if "normalisation" in plain:
+        classifier = keras.models.clone_model(classifier, clone_function=_not_fused, recursive=True)
     if source == "files":
         inputs = pixels = keras.Input((size, size, 3))
     elif source == "ready":
@@ -68,20 +49,25 @@ def network(case: dict):
         inputs, pixels = front.input, front.output
     trainer = with_inputs(classifier, inputs, pixels)
     reader = with_inputs(explain(classifier), inputs, pixels)
-    _compile(trainer, case)
+    adam = (keras.optimizers.Adam if "optimizer" in plain else FlatAdam)(0.001)
+    trainer.compile(adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"], **case.get("compile", {}))
+    build_training_state(trainer)
     drawn_from = protocol.split(data.metadata, p).train
 
-    def inputs_of(rows, copies):
-        return feed(rows, 0 * copies if case.get("photographs") else copies, p)
+    def given(rows, copies, labels=None):
+        x = feed(rows, 0 * copies if case.get("photographs") else copies, p)
+        if "batches" in plain:
+            return {"x": x, "batch_size": batch} | ({} if labels is None else {"y": labels})
+        return batches(x, labels, batch)
 
     def train(images):
         rows = np.arange(images) % len(data.metadata)
-        given = _batches(inputs_of(rows, 1 + np.arange(images)), data.labels[rows], batch)
-        return timed(lambda: trainer.fit(**given, shuffle=False, verbose=0), images)
+        arrays = given(rows, 1 + np.arange(images), data.labels[rows])
+        return timed(lambda: trainer.fit(**arrays, shuffle=False, verbose=0), images)
 
     def predict(images):
-        given = _batches(inputs_of(np.arange(images) % len(data.metadata), 1 + np.arange(images)), None, batch)
-        return timed(lambda: reader.predict(**given, verbose=0), images)
+        arrays = given(np.arange(images) % len(data.metadata), 1 + np.arange(images))
+        return timed(lambda: reader.predict(**arrays, verbose=0), images)
 
     def epoch(images):
         """A whole epoch of training, drawing its files included; ``fit`` is the part that is spent in fit."""
@@ -91,8 +77,8 @@ def network(case: dict):
         started = time.perf_counter()
         drawn = epoch_files(drawn_from, data.labels, dataclasses.replace(p, images_per_epoch=images), seed=0, epoch=1)
         rows = drawn["row"].to_numpy()
-        given = _batches(feed(rows, drawn["copy"].to_numpy(), p), data.labels[rows], batch)
-        fit = timed(lambda: trainer.fit(**given, shuffle=False, verbose=0), images)
+        arrays = given(rows, drawn["copy"].to_numpy(), data.labels[rows])
+        fit = timed(lambda: trainer.fit(**arrays, shuffle=False, verbose=0), images)
         return {"seconds": time.perf_counter() - started, "fit": fit["seconds"], "images": images}
 
     return lambda what, images: {"train": train, "predict": predict, "epoch": epoch}[what](images)
@@ -102,6 +88,11 @@ def device_inputs(images: np.ndarray) -> keras.Model:
     """What stands in front of a network in training: number and map of each image -> pixels (B, S, S, 3)."""
     inputs = {"number": keras.Input((), dtype="int32", name="number"), "map": keras.Input((8,), name="map")}
     return keras.Model(inputs, AffineTransform()([DeviceArray(images)(inputs["number"]), inputs["map"]]))
+
+
+def _not_fused(layer):
+    kind = keras.layers.BatchNormalization if type(layer) is FusedBatchNormalization else type(layer)
+    return kind.from_config(layer.get_config())
 
 
 class _Ready(keras.layers.Layer):

@@ -33,6 +33,7 @@ from wagf_src.report.figures.released import (
     soft_attention_maps,
     validation_choice,
 )
+from wagf_src.report.figures.speed import cost_growth, speed_of_arms
 from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, SERIES, WIDTH, legend, new, stamp
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points, table
 from wagf_src.report.figures.training import selection, training_curves

@@ -121,7 +121,8 @@ def _verdict(model, rows):
         for (a, b), line in pair.items()
         if "pool" not in (a, b)
     ]
-    return f"{model}: **{wavelet}{layer}** ({'; '.join(values)} points; {rows['n_seeds'].min()} seeds)"
+    seeds = rows["n_seeds"].min()
+    return f"{model}: **{wavelet}{layer}** ({'; '.join(values)} points; {seeds} seed{'s' if seeds > 1 else ''})"
 
 
 def _sign(line):

@@ -24,6 +24,7 @@ from wagf_src.report.tables import (
     own_model,
     protocol,
     released,
+    speed,
     training,
 )
 from wagf_src.runs import load_runs
@@ -89,7 +90,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "soft_attention_maps": released.soft_attention_maps,
     "soft_attention_sizes": released.soft_attention_sizes,
     "validation_choice": released.validation_choice,
-}
+} | speed.TABLES
 
 
 def write(profile: str) -> None:

@@ -1,0 +1,210 @@
+"""The Makefile and the installer: what is typed arrives whole, what does not fit stops in one line, nothing of the
+reader's goes.
+
+Nothing is installed here: a stub stands in for Python where an environment would be filled.
+"""
+
+import importlib.util
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from wagf_src import paths
+
+spec = importlib.util.spec_from_file_location("install", paths.ROOT / "requirements" / "install.py")
+install = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(install)
+
+SHOW = 'show: ; @printf "%s\\n" "$$HAM10000_DIR" "$$WAGF_WEIGHTS_DIR" "$(JOBS)" "$(NAME)"\n'
+
+
+def make(*words, cwd=paths.ROOT, text=None, **environment):
+    inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "HAM10000_DIR")}
+    return subprocess.run(
+        ["make", *words],
+        cwd=cwd,
+        env={**inherited, **environment},
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def show(*words, **environment):
+    done = make("-s", "-f", "-", "-f", "Makefile", "show", "VENV=/nowhere", *words, text=SHOW, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+ODD = ["My Data/HAM 10000", "cost$5", "a#b", "it's", "a(b)", "semi;colon", "täglich", "100%", "a*b", "~tilde", 'a"b']
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_paths_arrive_as_they_were_typed(odd):
+    assert show(f"DATA=/x/{odd}", f"WEIGHTS=/y/{odd}")[:2] == [f"/x/{odd}", f"/y/{odd}"]
+
+
+def test_a_sites_own_variables_have_no_influence():
+    site = {"DATA": "/site", "WEIGHTS": "/site", "JOBS": "64", "PROFILE": "paper", "DEVICE": "cuda"}
+    assert show(**site) == ["", "", "2", "demo"]
+    assert show("DATA=/mine", "JOBS=3", **site)[::2] == ["/mine", "3"]
+
+
+@pytest.mark.parametrize("name", ["demo-lr0.01", "a.b.c", "2026", "1e3", "None"])
+def test_a_profile_has_one_name(name):
+    assert show(f"PROFILE=/some/where/{name}.yaml")[3] == show(f"PROFILE={name}")[3] == name
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("DEVICE=GPU", "DEVICE is"),
+        ("DEVICE=cuda", "DEVICE is"),
+        ("BACKEND=theano", "BACKEND is"),
+        ("VENV=my envs/wagf", "without blanks"),
+        ("PROFILE=demo book", "without blanks"),
+        ("PROFILE=", "without blanks"),
+    ],
+)
+def test_words_that_do_not_fit_stop_in_one_line(word, says):
+    done = make("-n", "reproduce", word)
+    assert done.returncode != 0 and says in done.stderr and done.stdout == ""
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["PROFILE=", "PROFILE=demo book", "PROFILE=reference", "PROFILE=bench", "PROFILE=.", "PROFILE=..", "PROFILE=*"],
+)
+def test_clean_never_deletes_by_an_unchecked_name(tmp_path, word):
+    """In a copy of the tree's outline: every folder that a wrong name could reach is still there."""
+    shutil.copy(paths.ROOT / "Makefile", tmp_path)
+    for place in ("results/reference/frozen", "results/bench", "results/demo", "results/mine", "book", "data/ham10000"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    assert make("clean", word, cwd=tmp_path).returncode != 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_clean_removes_one_profiles_results_and_caches(tmp_path):
+    shutil.copy(paths.ROOT / "Makefile", tmp_path)
+    for place in ("results/demo", "results/mine", "_build", "data/cache", "data/ham10000"):
+        (tmp_path / place).mkdir(parents=True)
+    assert make("clean", "PROFILE=mine", cwd=tmp_path).returncode == 0
+    left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_dir()}
+    assert left == {"results", "results/demo", "data", "data/ham10000"}
+
+
+# --- environments --------------------------------------------------------------------------------------------
+
+# Stands in for Python in an environment: "installs" in half a second, notes when two do so at once.
+STUB = """#!/bin/sh
+case "$*" in
+  *"-m venv "*) exec "{python}" -c 'import pathlib, shutil, sys
+folder = pathlib.Path(sys.argv[1]); (folder / "bin").mkdir(parents=True); (folder / "pyvenv.cfg").touch()
+shutil.copy("{stub}", folder / "bin" / "python")' "${{3}}" ;;
+  *"-m pip "*install*) if mkdir "{log}.lock" 2>/dev/null; then sleep 0.5; rmdir "{log}.lock"; else echo TWO >> "{log}";
+     fi echo "pip $*" >> "{log}" ;;
+  *sys.version_info*) echo "{version}" ;;
+esac
+exit 0
+"""
+
+
+@pytest.fixture
+def stub(tmp_path):
+    """A made-up Python, and the log of what was installed with it."""
+
+    def write(version="3 12", name="python-stub"):
+        file, log = tmp_path / name, tmp_path / "log"
+        file.write_text(STUB.format(python=sys.executable, stub=file, log=log, version=version))
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+        return file, log
+
+    return write
+
+
+def run_installer(lock, venv, python, **environment):
+    command = [sys.executable, paths.ROOT / "requirements" / "install.py", lock, venv, "--python", python]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+
+
+def test_an_environment_is_judged_by_content(tmp_path, stub):
+    python, log = stub()
+    venv = tmp_path / "venv"
+    assert run_installer("dev", venv, python).returncode == 0 and "dev.txt" in log.read_text()
+    for lock in ("dev", "run", "book"):  # dev has them within
+        log.write_text("")
+        assert run_installer(lock, venv, python).returncode == 0 and log.read_text() == ""
+    for lock in ("gpu", "run"):  # after the CPU's packages the GPU's, and the other way round
+        log.write_text("")
+        assert run_installer(lock, venv, python).returncode == 0
+        assert f"{lock}.txt" in log.read_text() and "uninstall --yes tensorflow tensorflow-cpu" in log.read_text()
+    (venv / install.RECORD).write_text(f"run {'0' * 64}\n")  # a lock of other content, whatever its time stamp
+    log.write_text("")
+    assert run_installer("run", venv, python).returncode == 0 and "run.txt" in log.read_text()
+
+
+def test_a_half_made_environment_is_made_again(tmp_path, stub):
+    python, log = stub()
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "pyvenv.cfg").touch()
+    (venv / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")  # no pip
+    (venv / "bin" / "python").chmod(0o755)
+    assert run_installer("book", venv, python).returncode == 0 and install.recorded(str(venv))[0] == "book"
+
+
+def test_a_folder_of_the_readers_own_is_left_alone(tmp_path, stub):
+    python, _ = stub()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").touch()
+    done = run_installer("book", tmp_path / "mine", python)
+    assert (
+        done.returncode == 2 and "was not made by make" in done.stderr and (tmp_path / "mine" / "letter.txt").exists()
+    )
+
+
+@pytest.mark.parametrize("version", ["3 10", "3 14", "2 7", ""])
+def test_pythons_that_are_not_served_are_refused_in_one_line(tmp_path, stub, version):
+    python, _ = stub(version)
+    done = run_installer("run", tmp_path / "venv", python)
+    assert done.returncode == 2 and "3.11 to 3.13" in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_served_python_is_found_by_name(tmp_path, stub, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, version in (("python3", "3 9"), ("python3.12", "3 12")):
+        file, _ = stub(version, name)
+        file.rename(folder / name)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    assert install.choose_python("") == "python3.12"
+
+
+def test_two_installations_wait_for_each_other(tmp_path, stub):
+    python, log = stub()
+    venv = tmp_path / "venv"
+    command = [sys.executable, paths.ROOT / "requirements" / "install.py"]
+    both = [
+        subprocess.Popen([*command, lock, venv, "--python", python], stdout=subprocess.PIPE) for lock in ("book", "run")
+    ]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert "TWO" not in log.read_text()
+
+
+def test_a_failed_installation_leaves_no_record(tmp_path, stub):
+    python, _ = stub()
+    python.write_text(
+        python.read_text().replace('echo "pip $*"', 'echo "$*" | grep -q run.txt && exit 1; echo "pip $*"')
+    )
+    done = run_installer("run", tmp_path / "venv", python)
+    assert done.returncode == 2 and "could not install requirements/run.txt" in done.stderr
+    assert install.recorded(str(tmp_path / "venv")) == []
