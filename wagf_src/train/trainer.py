@@ -201,7 +201,8 @@ class Trainer:
         started = saved = time.perf_counter()
         for epoch in range(len(state.history) + 1, profile.epochs + 1):
             if _is_over(deadline, epoch):
-                state.save(time.perf_counter() - started)
+                if state.history:
+                    state.save(time.perf_counter() - started)
                 raise UserError(
                     f"the time budget is used up after epoch {epoch - 1} of {profile.epochs}; everything is saved, and "
                     "the same command goes on from there"
