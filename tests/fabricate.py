@@ -9,9 +9,12 @@ import pandas as pd
 from wagf_src import atomic
 from wagf_src.arms import parse_arm
 from wagf_src.classes import CLASSES
+from wagf_src.paper import published
+from wagf_src.profile import load_profile
 from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, VALIDATION, Run, file_digests
 
 COUNTS = {"akiec": 8, "bcc": 10, "bkl": 16, "df": 5, "mel": 15, "nv": 140, "vasc": 6}  # 200 test images
+Y = np.repeat(np.arange(7), list(published.TEST_SUPPORTS.values()))  # as many test images as the paper has
 LADDER = (
     "mobilenetv2-base",
     "resnet50-base",
@@ -66,6 +69,48 @@ def fabricate(
             seal(path)
             runs.append(Run(path))
     return runs
+
+
+def write_run(folder, arm, seed, wrong, profile="paper", name="HAM10000", images=10_015, y=Y, **settings):
+    """A finished run whose ``wrong`` test images (row numbers) are answered with the next class."""
+    answer = y.copy()
+    answer[wrong] = (answer[wrong] + 1) % 7
+    frame = pd.DataFrame(
+        {"image_id": [f"T{i:05d}" for i in range(len(y))], "lesion_id": "HAM", "dx": np.array(CLASSES)[y]}
+    )
+    frame[PROBABILITY_COLUMNS] = 0.9 * np.eye(7)[answer] + 0.1 / 7
+    info = {
+        "schema_version": SCHEMA_VERSION,
+        "run": f"{arm}-seed{seed}",
+        "arm": arm,
+        "fold": None,
+        "seed": seed,
+        "profile": profile,
+        "settings": load_profile("paper").settings() | settings,
+        "data": {"name": name, "images": images, "n_test": len(y)},
+        "environment": {"device": "a test"},
+        "git": {},
+        "wall_seconds": 1,
+        "train_images_per_second": {},
+        "parameters": {},
+        "best_epoch": 1,
+        "test_metrics": {},
+        "inputs_digest": "0",
+    }
+    path = folder / profile / "runs" / f"{arm}-seed{seed}"
+    path.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path / TEST, index=False)
+    (path / "run.json").write_text(json.dumps(info))
+    seal(path)
+
+
+def write_ladder(folder, mistakes, seeds=(0, 1), **options):
+    """Runs of several arms, {arm: number of mistakes}; fewer mistakes are a subset of more, up to ten a seed."""
+    order = np.random.default_rng(0).permutation(len(Y))
+    for arm, number in mistakes.items():
+        for seed in seeds:
+            own = np.random.default_rng([number, seed]).permutation(len(Y))[:10]
+            write_run(folder, arm, seed, np.union1d(order[: number - 10], own), **options)
 
 
 def seal(path: Path) -> None:

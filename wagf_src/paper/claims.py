@@ -35,12 +35,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from wagf_src import paths
 from wagf_src.arms import BACKBONES, PAPER_BACKBONE, arm_label, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.paper import audits, equation1, published
 from wagf_src.profile import TRIAL_SUFFIX
-from wagf_src.runs import Run, load_runs, of_arm, provenance_line, runs_dir
+from wagf_src.runs import Run, of_arm, provenance_line
 from wagf_src.stats import bootstrap, paired
 
 REPRODUCED = "reproduced"
@@ -126,20 +125,7 @@ class Outcome:
     rests_on: str = "nothing yet"
 
 
-@dataclass(frozen=True)
-class Material:
-    """What a profile offers as evidence: its finished runs (may be none) and the tables made from them."""
-
-    profile: str
-    runs: list[Run]
-
-    def table(self, name: str) -> pd.DataFrame | None:
-        """``results/<profile>/tables/<name>.csv``; the committed one only where the runs are the committed ones too."""
-        places = [paths.RESULTS_DIR / self.profile]
-        if runs_dir(self.profile).is_relative_to(paths.REFERENCE_DIR):
-            places.append(paths.REFERENCE_DIR / self.profile)
-        files = [place / "tables" / f"{name}.csv" for place in places]
-        return next((pd.read_csv(file) for file in files if file.is_file()), None)
+Test = Callable[[object], Outcome]  # of evidence, as ``evaluate`` takes it
 
 
 @dataclass(frozen=True)
@@ -155,20 +141,22 @@ class Claim:
     justification: str
     how: str
     chapter: str
-    test: Callable[[Material], Outcome]
+    test: Test
 
 
-def evaluate(profile: str) -> pd.DataFrame:
-    """The ledger judged by a profile's results: the columns of ``claims.csv``, one line a claim.
+def evaluate(evidence) -> pd.DataFrame:
+    """The ledger judged by what is at hand: one line a claim, columns as COLUMNS.
+
+    Args:
+        evidence: has ``profile``, ``runs`` and ``table(name)``, as ``report.evidence.Evidence``.
 
     Values are in the claim's ``unit`` (percent, percentage points, counts); ``evidence`` is a Markdown link to the
     chapter that shows it, and the conditions. Without results every empirical claim is not testable here.
     """
-    material = Material(profile, load_runs(profile, required=False))
     lines = []
     for claim in LEDGER:
-        found = claim.test(material)
-        evidence = f"[{claim.chapter}]({claim.chapter}.ipynb)" + (f": {found.note}" if found.note else "")
+        found = claim.test(evidence)
+        shown = f"[{claim.chapter}]({claim.chapter}.ipynb)" + (f": {found.note}" if found.note else "")
         lines.append(
             (
                 claim.id,
@@ -181,7 +169,7 @@ def evaluate(profile: str) -> pd.DataFrame:
                 claim.tolerance,
                 found.verdict,
                 found.rests_on,
-                evidence,
+                shown,
             )
         )
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -230,9 +218,9 @@ def _learnt(runs: list[Run]) -> bool:
     return bootstrap.interval(runs, "balanced_accuracy")[1] > 1 / len(CLASSES) + 1e-6
 
 
-def _rests_on(material: Material, source: str) -> str:
+def _rests_on(evidence, source: str) -> str:
     """Which profile's results, and what these in turn rest on (SYNTHETIC leads, where it applies)."""
-    return f"{source}; profile {material.profile}"
+    return f"{source}; profile {evidence.profile}"
 
 
 def direction(low: float, high: float, claimed: float) -> str:
@@ -257,18 +245,18 @@ def together(verdicts: list[str]) -> str:
     return REPRODUCED
 
 
-def _counted(value: Callable[[pd.DataFrame], float], paper: float, tolerance: float) -> Callable[[Material], Outcome]:
+def _counted(value: Callable[[pd.DataFrame], float], paper: float, tolerance: float) -> Test:
     """A test of a number that the metadata decides; ``value`` reads it from protocol_counts.csv."""
 
-    def test(material):
-        table = material.table("protocol_counts")
+    def test(evidence):
+        table = evidence.table("protocol_counts")
         if table is None:
             return Outcome(NOT_TESTABLE, note="not counted yet: run the protocol chapter")
         ours = float(value(table.pivot(index="quantity", columns="class", values="count")))
         source = str(table["provenance"].iloc[0])
         if source.startswith("SYNTHETIC"):
             verdict, note = NOT_TESTABLE, "synthetic images say nothing about HAM10000"
-        elif material.profile.endswith(TRIAL_SUFFIX):
+        elif evidence.profile.endswith(TRIAL_SUFFIX):
             verdict, note = NOT_TESTABLE, "a rehearsal on a handful of photographs"
         else:
             verdict, note = REPRODUCED if abs(ours - paper) <= tolerance else NOT_REPRODUCED, ""
@@ -289,7 +277,7 @@ def _matching_supports(counts):
     return sum(counts.loc["test images", name] == number for name, number in published.TEST_SUPPORTS.items())
 
 
-def _arms(material: Material, *wanted: tuple[str, str, str | None]) -> list[list[Run]] | None:
+def _arms(evidence, *wanted: tuple[str, str, str | None]) -> list[list[Run]] | None:
     """Runs of several arms, each (backbone, modules, reading), all from ImageNet or all from random weights.
 
     Those of the profile's own weights first; None if some arm has no run. Variants (fusion, branch, learning rate) are
@@ -299,13 +287,13 @@ def _arms(material: Material, *wanted: tuple[str, str, str | None]) -> list[list
         found = []
         for backbone, modules, reading in wanted:
             name = "-".join([backbone, modules] + ([] if modules == "base" else [reading])) + suffix
-            found.append(of_arm(material.runs, name))
+            found.append(of_arm(evidence.runs, name))
         if all(found):
             return found
     return None
 
 
-def _compare(material: Material, better: list[Run], worse: list[Run], claimed: float) -> Outcome:
+def _compare(evidence, better: list[Run], worse: list[Run], claimed: float) -> Outcome:
     """Accuracy of one arm against another's (points), by rule 3."""
     shared = {run.seed for run in better} & {run.seed for run in worse}
     if shared:
@@ -320,42 +308,42 @@ def _compare(material: Material, better: list[Run], worse: list[Run], claimed: f
     if any(map(departures, runs)):
         names += ", under other conditions than the paper's"
     note = "; ".join(filter(None, [obstacle, names]))
-    return Outcome(verdict, difference, low, high, note, _rests_on(material, provenance_line(runs)))
+    return Outcome(verdict, difference, low, high, note, _rests_on(evidence, provenance_line(runs)))
 
 
-def _step(lower: str, higher: str, reading: str, claimed: float) -> Callable[[Material], Outcome]:
+def _step(lower: str, higher: str, reading: str, claimed: float) -> Test:
     """Does the module added between two rows of Table 1 raise accuracy?"""
 
-    def test(material):
-        pairs = [_arms(material, (b, higher, reading), (b, lower, reading)) for b in PAPER_BACKBONES]
+    def test(evidence):
+        pairs = [_arms(evidence, (b, higher, reading), (b, lower, reading)) for b in PAPER_BACKBONES]
         pairs = [pair for pair in pairs if pair]
         if not pairs:
             return Outcome(NOT_TESTABLE, note=f"no runs of both {lower} and {higher}")
         enough = [pair for pair in pairs if all(len(runs) >= MIN_SEEDS for runs in pair)]
-        return _compare(material, *(enough or pairs)[0], claimed)
+        return _compare(evidence, *(enough or pairs)[0], claimed)
 
     return test
 
 
-def _best_backbone(material: Material) -> Outcome:
+def _best_backbone(evidence) -> Outcome:
     """Is DenseNet-121 better than both other backbones?"""
-    found = _arms(material, *((backbone, "base", None) for backbone in PAPER_BACKBONES))
+    found = _arms(evidence, *((backbone, "base", None) for backbone in PAPER_BACKBONES))
     if found is None:
         return Outcome(NOT_TESTABLE, note="no runs of all three backbones")
     ours, *rivals = found
     own, *others = (published.row(BACKBONES[name].paper_row).accuracy for name in PAPER_BACKBONES)
     claimed = [own - other for other in others]
-    outcomes = [_compare(material, ours, rival, gain) for rival, gain in zip(rivals, claimed, strict=True)]
+    outcomes = [_compare(evidence, ours, rival, gain) for rival, gain in zip(rivals, claimed, strict=True)]
     # Shown is the rival that the verdict hangs on: of those, the nearest.
     verdict = together([o.verdict for o in outcomes])
     return min((o for o in outcomes if o.verdict == verdict), key=lambda o: o.our_value)
 
 
-def _proposed(reading: str, judge: Callable[[list[Run]], Outcome]) -> Callable[[Material], Outcome]:
+def _proposed(reading: str, judge: Callable[[list[Run]], Outcome]) -> Test:
     """A claim about a level of the proposed model, by rule 4: ``judge`` measures, the conditions may overrule."""
 
-    def test(material):
-        arms = filter(None, (_arms(material, (backbone, "wagf", reading)) for backbone in PAPER_BACKBONES))
+    def test(evidence):
+        arms = filter(None, (_arms(evidence, (backbone, "wagf", reading)) for backbone in PAPER_BACKBONES))
         (runs,) = next(arms, (None,))
         if runs is None:
             return Outcome(NOT_TESTABLE, note="no runs of the proposed model in this reading")
@@ -368,7 +356,7 @@ def _proposed(reading: str, judge: Callable[[list[Run]], Outcome]) -> Callable[[
             obstacle = "too few images to decide: an interval holds both answers"
         verdict = NOT_TESTABLE if obstacle else found.verdict
         note = "; ".join(filter(None, [obstacle, found.note]))
-        rests_on = _rests_on(material, provenance_line(runs))
+        rests_on = _rests_on(evidence, provenance_line(runs))
         return Outcome(verdict, found.our_value, found.ci_low, found.ci_high, note, rests_on)
 
     return test
@@ -419,7 +407,7 @@ def _every_class(runs: list[Run]) -> Outcome:
     return Outcome(verdict, *found[weakest], note=f"lowest recall: {weakest}")
 
 
-def _heatmaps(reading: str) -> Callable[[Material], Outcome]:
+def _heatmaps(reading: str) -> Test:
     """Does the SaFA map lie on the lesion, in every class, more than a blob in the middle of the image does?
 
     Reads attention_maps.csv, the proposed model's lines: per class, the share of the map inside the lesion's mask minus
@@ -430,9 +418,9 @@ def _heatmaps(reading: str) -> Callable[[Material], Outcome]:
     widen it. Lesions are photographed in the middle, so only what goes beyond the Gaussian says anything about the map.
     """
 
-    def test(material):
-        table = material.table("attention_maps")
-        if table is None:
+    def test(evidence):
+        table = evidence.table("attention_maps")
+        if table is None or table.empty:
             return Outcome(NOT_TESTABLE, note="no attention maps with lesion masks: run the heatmaps chapter")
         table = table[(table["map"] == "safa") & table["class"].isin(CLASSES)]
         arms = [f"{backbone}-wagf-{reading}{suffix}" for suffix in ("", "-random") for backbone in PAPER_BACKBONES]
@@ -453,7 +441,7 @@ def _heatmaps(reading: str) -> Callable[[Material], Outcome]:
         least = min((lead for lead in leads if lead.verdict == verdict), key=lambda lead: lead.our_value)
         source = str(table["provenance"].iloc[0])
         obstacle = None
-        if source.startswith("SYNTHETIC") or material.profile.endswith(TRIAL_SUFFIX):
+        if source.startswith("SYNTHETIC") or evidence.profile.endswith(TRIAL_SUFFIX):
             obstacle = "no full set of real images"
         elif table["n_seeds"].min() < MIN_SEEDS:
             obstacle = f"one seed, where training noise needs {MIN_SEEDS} or more"
@@ -461,7 +449,7 @@ def _heatmaps(reading: str) -> Callable[[Material], Outcome]:
             obstacle = "too few images to decide: an interval holds both answers"
         note = "; ".join(filter(None, [obstacle, f"{arm_label(arm)}, smallest lead: {least.note}"]))
         verdict = NOT_TESTABLE if obstacle else verdict
-        return Outcome(verdict, least.our_value, least.ci_low, least.ci_high, note, _rests_on(material, source))
+        return Outcome(verdict, least.our_value, least.ci_low, least.ci_high, note, _rests_on(evidence, source))
 
     return test
 
@@ -469,7 +457,7 @@ def _heatmaps(reading: str) -> Callable[[Material], Outcome]:
 MATHEMATICS = "mathematics, checked on random maps; no data, no training, any hardware"
 
 
-def _equation1(material: Material) -> Outcome:
+def _equation1(evidence) -> Outcome:
     """Do the weights of Eq. 1 adapt? Iterated from several starts: they only swap, whatever the data."""
     starts, steps = (0.05, 0.3, 0.5, 0.8), 8
     orbits = np.array([equation1.equation1_orbit(start, steps, seed) for seed, start in enumerate(starts)])
@@ -489,7 +477,7 @@ def _equation1(material: Material) -> Outcome:
     return Outcome(CONTRADICTED if fixed else NOT_TESTABLE, mean, note=note, rests_on=MATHEMATICS)
 
 
-def _wavelet(material: Material) -> Outcome:
+def _wavelet(evidence) -> Outcome:
     """Can the wavelet branch compute anything that a strided convolution of the same features cannot?"""
     sizes = [(8, 8, 16, 8), (5, 5, 16, 8), (3, 4, 6, 12)]
     worst = max(equation1.haar_as_convolution(*size) for size in sizes)

@@ -17,8 +17,7 @@ LONGEST = ("released_code", "confusion_features", "equation1", "heatmaps")  # go
 
 
 def render_chapters(profile: str) -> None:
-    """Execute the chapters if they are out of date, as many at a time as cores, check them and put them in place
-    together.
+    """Execute the chapters if they are out of date, as many at a time as cores, and put them in place together.
 
     Raises:
         UserError: the first chapter that fails, with its error and its log; those of the last time stay.
@@ -27,7 +26,7 @@ def render_chapters(profile: str) -> None:
     if not names:
         return
     work = work_dir(profile) / "executed"
-    # A chapter that finds its data no more must not leave an older table to those that read it.
+    # No table or figure of an earlier time is left to be read.
     for folder in (work, paths.RESULTS_DIR / profile / "tables", paths.RESULTS_DIR / profile / "figures"):
         shutil.rmtree(folder, ignore_errors=True)
     work.mkdir(parents=True)
@@ -37,11 +36,10 @@ def render_chapters(profile: str) -> None:
     # Processes that stay: importing papermill anew for each would be a third of a chapter's time.
     pool = ProcessPoolExecutor(os.cpu_count())
     try:
-        for together in (sorted(names[:-1], key=lambda n: n not in LONGEST), names[-1:]):
-            for task in as_completed(
-                [pool.submit(_execute, paths.NOTEBOOKS / f"{name}.ipynb", work, profile) for name in together]
-            ):
-                print(task.result(), flush=True)
+        longest_first = sorted(names, key=lambda name: name not in LONGEST)
+        tasks = [pool.submit(_execute, paths.NOTEBOOKS / f"{name}.ipynb", work, profile) for name in longest_first]
+        for task in as_completed(tasks):
+            print(task.result(), flush=True)
     except BrokenProcessPool:  # of all that had not ended, hence nobody can say which chapter it was
         raise UserError(f"a chapter's process was killed; out of memory? (logs: {short(work)})") from None
     finally:

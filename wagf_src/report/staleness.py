@@ -8,8 +8,6 @@ from wagf_src import atomic, paths
 from wagf_src.digests import code_digest, notebook_digest
 from wagf_src.runs import load_runs, real_profiles
 
-LAST = "scorecard"  # reads the tables that the other chapters write
-
 
 def chapters_digest(profile: str) -> str:
     """One digest for all chapters: notebooks, code, runs and benchmark. Any change renders them all again (seconds)."""
@@ -38,8 +36,7 @@ def _pages() -> list[str]:
 
 
 def chapter_sources() -> list[Path]:
-    """The notebooks of the chapters that the table of contents names; a reader's own notebooks beside them are not
-    run."""
+    """The notebooks of the chapters in the table of contents; a reader's own notebooks beside them are not run."""
     names = sorted(page.removeprefix("chapters/") for page in _pages() if page.startswith("chapters/"))
     return [paths.NOTEBOOKS / f"{name}.ipynb" for name in names]
 
@@ -53,13 +50,13 @@ def book_sources() -> list[str]:
 
 
 def stale_chapters(profile: str) -> list[str]:
-    """Names of the chapters to render again, the last one last; all of them or none."""
+    """Names of the chapters to render again, in the order of the alphabet; all of them or none."""
     record = paths.RESULTS_DIR / profile / "chapters" / "inputs_digest"
     names = [p.stem for p in chapter_sources()]
     if record.is_file() and record.read_text() == chapters_digest(profile):
         if all((paths.RESULTS_DIR / profile / "chapters" / f"{n}.ipynb").is_file() for n in names):
             return []
-    return sorted(names, key=lambda n: (n == LAST, n))
+    return names
 
 
 def book_is_stale(profile: str) -> bool:

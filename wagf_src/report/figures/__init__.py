@@ -23,6 +23,7 @@ from wagf_src.report.figures.features import (
     turning_scatter,
 )
 from wagf_src.report.figures.protocol import class_counts, copies, leakage_by_class, populations, split_levels
+from wagf_src.report.figures.published import f1_excess, power_curves, printed_accuracies
 from wagf_src.report.figures.released import (
     batch_f1_orders,
     input_densities,

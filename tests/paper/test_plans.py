@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from test_claims import write_ladder
+from fabricate import seal, write_ladder
 
 from wagf_src import paths
 from wagf_src.paper import plans, published
@@ -19,6 +19,7 @@ def judged(folder, mistakes, profile="frozen", weight=0.5):
     write_ladder(folder, mistakes, profile=profile)
     for run in (folder / profile / "runs").iterdir():
         (run / "history.csv").write_text(f"epoch,g_w,g_sa\n1,0.5,0.5\n2,{weight},{1 - weight}\n")
+        seal(run)
     table = plans.outcomes(profile, load_runs(profile))
     return {line["expected"].split(" ")[0]: line for line in table.to_dict("records")}
 

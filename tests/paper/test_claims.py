@@ -1,23 +1,23 @@
 """The ledger: what gets a verdict, what does not, and that verdicts follow the results. Runs here are fabricated."""
 
-import json
+import dataclasses
 import math
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import seal
+from fabricate import Y, write_ladder, write_run
 
 from wagf_src import paths
 from wagf_src.classes import CLASSES
 from wagf_src.paper import claims, equation1, published
-from wagf_src.profile import load_profile
 from wagf_src.report import output
-from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, load_runs
+from wagf_src.report.evidence import collect
+from wagf_src.report.tables import TABLES
+from wagf_src.runs import load_runs
 from wagf_src.stats import attention
 
-Y = np.repeat(np.arange(7), list(published.TEST_SUPPORTS.values()))
 STEPS = ["soft-attention", "fusion", "safa"]
 CHAPTERS = {
     "protocol",
@@ -37,52 +37,22 @@ DENSENET = ["densenet121-base", "densenet121-sa-described", "densenet121-sa-gf-d
 pytestmark = pytest.mark.usefixtures("results_dir")
 
 
-def write_run(folder, arm, seed, wrong, profile="paper", name="HAM10000", images=10_015, y=Y, **settings):
-    """A finished run whose ``wrong`` test images (row numbers) are answered with the next class."""
-    answer = y.copy()
-    answer[wrong] = (answer[wrong] + 1) % 7
-    frame = pd.DataFrame(
-        {"image_id": [f"T{i:05d}" for i in range(len(y))], "lesion_id": "HAM", "dx": np.array(CLASSES)[y]}
-    )
-    frame[PROBABILITY_COLUMNS] = 0.9 * np.eye(7)[answer] + 0.1 / 7
-    info = {
-        "schema_version": SCHEMA_VERSION,
-        "run": f"{arm}-seed{seed}",
-        "arm": arm,
-        "fold": None,
-        "seed": seed,
-        "profile": profile,
-        "settings": load_profile("paper").settings() | settings,
-        "data": {"name": name, "images": images, "n_test": len(y)},
-        "environment": {"device": "a test"},
-        "git": {},
-        "wall_seconds": 1,
-        "train_images_per_second": {},
-        "parameters": {},
-        "best_epoch": 1,
-        "test_metrics": {},
-        "inputs_digest": "0",
-    }
-    path = folder / profile / "runs" / f"{arm}-seed{seed}"
-    path.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path / TEST, index=False)
-    (path / "run.json").write_text(json.dumps(info))
-    seal(path)
-
-
-def write_ladder(folder, mistakes, seeds=(0, 1), **options):
-    """Runs of several arms, {arm: number of mistakes}; fewer mistakes are a subset of more, up to ten a seed."""
-    order = np.random.default_rng(0).permutation(len(Y))
-    for arm, number in mistakes.items():
-        for seed in seeds:
-            own = np.random.default_rng([number, seed]).permutation(len(Y))[:10]
-            write_run(folder, arm, seed, np.union1d(order[: number - 10], own), **options)
-
-
 def judge(claim_id, profile="paper"):
     """What one claim's test finds; the whole ledger takes longer."""
     (claim,) = (c for c in claims.LEDGER if c.id == claim_id)
-    return claim.test(claims.Material(profile, load_runs(profile, required=False)))
+    return claim.test(evidence(profile))
+
+
+def evidence(profile="paper"):
+    """As the report gathers it; tables of the protocol and of maps are those that a test wrote, if any."""
+    gathered = collect(profile, TABLES)
+    written = {
+        name: paths.RESULTS_DIR / profile / "tables" / f"{name}.csv" for name in ("protocol_counts", "attention_maps")
+    }
+    tables = {
+        name: (lambda _, file=file: pd.read_csv(file) if file.is_file() else None) for name, file in written.items()
+    }
+    return dataclasses.replace(gathered, makers=TABLES | tables)
 
 
 def write_counts(folder, profile="paper", provenance="HAM10000", **changes):
@@ -147,7 +117,7 @@ def test_ledger_is_complete_and_says_how():
 
 
 def test_without_results_only_mathematics_is_decided():
-    found = claims.evaluate("paper")
+    found = claims.evaluate(evidence())
     assert tuple(found.columns) == claims.COLUMNS
     decided = found[found["verdict"] != claims.NOT_TESTABLE].set_index("id")
     assert list(decided.index) == ["dynamic-fusion", "wavelet"]
@@ -182,7 +152,7 @@ COUNTED = [claim.id for claim in claims.LEDGER if claim.chapter == "protocol"]
 
 def test_counts_of_the_real_metadata_are_reproduced(results_dir):
     write_counts(results_dir)
-    found = claims.evaluate("paper").set_index("id").loc[COUNTED]
+    found = claims.evaluate(evidence()).set_index("id").loc[COUNTED]
     assert (found["verdict"] == claims.REPRODUCED).all()
     assert (found["rests_on"] == "HAM10000; no training, any hardware").all()
     ours = found["our_value"]
@@ -211,16 +181,6 @@ def test_counts_of_a_rehearsal_are_not_judged(results_dir):
     assert {judge(name, "paper-trial").verdict for name in COUNTED} == {claims.NOT_TESTABLE}
 
 
-def test_committed_tables_are_read_only_beside_committed_runs(results_dir, monkeypatch):
-    monkeypatch.setattr(paths, "RESULTS_DIR", results_dir / "reference")
-    write_counts(results_dir)
-    write_run(results_dir / "reference", "densenet121-base", 0, [])
-    monkeypatch.setattr(paths, "RESULTS_DIR", results_dir)
-    assert judge("images").verdict == claims.REPRODUCED
-    write_run(results_dir, "densenet121-base", 0, [])
-    assert judge("images").verdict == claims.NOT_TESTABLE
-
-
 # --- synthetic data ------------------------------------------------------------------------------------------
 
 
@@ -230,7 +190,7 @@ def test_synthetic_results_never_decide(results_dir):
     write_ladder(results_dir, arms, name="SYNTHETIC")
     write_counts(results_dir, provenance="SYNTHETIC; 64 px")
     write_attention(provenance="SYNTHETIC; 64 px")
-    found = claims.evaluate("paper").set_index("id")
+    found = claims.evaluate(evidence()).set_index("id")
     assert not found["verdict"].isin([claims.REPRODUCED, claims.NOT_REPRODUCED]).any()
     assert (
         found.loc[
@@ -243,7 +203,7 @@ def test_synthetic_results_never_decide(results_dir):
     write_ladder(results_dir, arms)
     write_counts(results_dir)
     write_attention()
-    found = claims.evaluate("paper").set_index("id")["verdict"]
+    found = claims.evaluate(evidence()).set_index("id")["verdict"]
     described = [f"{step}-described" for step in STEPS]
     assert (
         found[[*COUNTED, "best-backbone", *described, "accuracy-described", "heatmaps-described"]] == claims.REPRODUCED

@@ -1,0 +1,42 @@
+"""What the chapter on Table 2 says, from the printed rows and two made by hand."""
+
+import pandas as pd
+
+from wagf_src.report import tables
+from wagf_src.report.evidence import Evidence
+from wagf_src.report.prose import table2 as prose
+
+PRINTED = Evidence("none", [], {}, tables.TABLES).table("table2")
+PROBE = {"group": "probe", "row": "a probe", "accuracy": 86.0, "ci_low": 85.0, "ci_high": 87.0, "n_test": 1103}
+PROBE |= {"balanced_accuracy": 45.0, "balanced_ci_low": 40.0, "balanced_ci_high": 50.0, "provenance": "HAM10000"}
+TABLE = pd.concat([PRINTED.assign(provenance="HAM10000"), pd.DataFrame([PROBE])], ignore_index=True)
+
+
+def test_answer():
+    text = prose.answer(TABLE)
+    assert "stated for 1 of 7 rows" in text and "[88.9, 92.3] from its 1,103 images" in text
+    assert "of 5 printed accuracies of others 0 reach into it" in text and "nevus scores 80.05%" in text
+    # Below 86.0 lie 85.3 and 82.0 of 86.4, 88.8, 85.3, 88.6, 82.0 and 90.75.
+    assert text.endswith("86.0% [85.0, 87.0] accuracy (45.0% balanced), above 2 of 6 printed accuracies.")
+    assert prose.answer(TABLE[:-1]).endswith("no linear probe is part of this profile (see the profile frozen).")
+    assert "our rows are synthetic" in prose.answer(TABLE.assign(provenance="SYNTHETIC; 64 px"))
+
+
+def test_tables_for_people():
+    printed = prose.as_printed(TABLE).set_index("model")
+    assert (
+        printed.loc["Proposed", "test images"] == "1,103"
+        and printed.loc["Yao et al. [3]", "test images"] == "not stated"
+    )
+    assert list(prose.sources(TABLE).columns)[3] == "what the printed accuracy is"
+    line = prose.ours(TABLE).set_index("model").loc["a probe"]
+    assert line[["accuracy (%)", "balanced accuracy (%)"]].tolist() == ["86.0 [85.0, 87.0]", "45.0 [40.0, 50.0]"]
+    assert prose.ours(TABLE).set_index("model").loc["always nv (paper)", "accuracy (%)"] == "80.1"
+
+
+def test_ladders():
+    ladder = prose.ladder(TABLE).set_index("label")
+    assert len(ladder) == 7 and "Roy et al. [8]" not in ladder.index  # no accuracy is printed there
+    assert ladder.loc["ours: a probe", ["value", "low", "high"]].tolist() == [86, 85, 87]
+    assert prose.balanced_ladder(TABLE).iloc[0].tolist() == [45, 40, 50, "a probe"]
+    assert list(prose.official().values()) == [88.5, 87.1, 84.5]

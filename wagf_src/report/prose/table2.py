@@ -1,0 +1,105 @@
+"""What the chapter on Table 2 says and shows, from its table."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.paper import audits, published
+from wagf_src.report.figures.text import percent
+
+ACCURACY = ["accuracy", "ci_low", "ci_high"]
+BALANCED = ["balanced_accuracy", "balanced_ci_low", "balanced_ci_high"]
+
+
+def answer(table2: pd.DataFrame) -> str:
+    """What the printed ranking can and cannot say, and how far a linear probe comes."""
+    printed, probe = _group(table2, "paper"), _group(table2, "probe")
+    proposed = printed[printed["row"] == "Proposed"].iloc[0]
+    others = printed[(printed["row"] != "Proposed") & printed["accuracy"].notna()]
+    reached = printed["accuracy"].dropna()
+    parts = [
+        f"the test size is stated for {printed['n_test'].notna().sum()} of {len(printed)} rows, so no difference "
+        "between rows can be tested",
+        f"the proposed model's accuracy has a 95% interval of [{proposed['ci_low']:.1f}, {proposed['ci_high']:.1f}] "
+        f"from its {proposed['n_test']:,.0f} images alone",
+        f"of {len(others)} printed accuracies of others {(others['accuracy'] >= proposed['ci_low']).sum()} reach "
+        "into it",
+        f"{printed['metric'].str.contains('balanced').sum()} of the printed accuracies is a balanced accuracy in the "
+        "cited paper",
+        f"on the paper's test images always answering nevus scores {audits.majority_percent():.2f}%",
+    ]
+    if table2["provenance"].str.startswith("SYNTHETIC").any():
+        parts.append("our rows are synthetic and rank nowhere")
+    elif len(probe):
+        line = probe.iloc[0]
+        parts.append(
+            f"a linear probe without any training of the network reaches {line['accuracy']:.1f}% "
+            f"[{line['ci_low']:.1f}, {line['ci_high']:.1f}] accuracy ({line['balanced_accuracy']:.1f}% balanced), "
+            f"above {(reached < line['accuracy']).sum()} of {len(reached)} printed accuracies"
+        )
+    else:
+        parts.append("no linear probe is part of this profile (see the profile frozen)")
+    return "; ".join(parts) + "."
+
+
+def as_printed(table2: pd.DataFrame) -> pd.DataFrame:
+    """The paper's rows with the number of test images, where it is stated, and what arithmetic says."""
+    shown = _group(table2, "paper")
+    shown = shown.assign(n_test=["not stated" if np.isnan(n) else f"{n:,.0f}" for n in shown["n_test"].astype(float)])
+    names = {"f1": "F1", "n_test": "test images"}
+    return shown[["model", "accuracy", "precision", "recall", "f1", "n_test", "audit"]].rename(columns=names)
+
+
+def sources(table2: pd.DataFrame) -> pd.DataFrame:
+    """What the source of each printed row says."""
+    shown = _group(table2, "paper")[["model", "data", "split", "metric", "source"]]
+    return shown.rename(columns={"metric": "what the printed accuracy is"})
+
+
+def ours(table2: pd.DataFrame) -> pd.DataFrame:
+    """Our rows and the yardsticks, percent with 95% intervals."""
+    rest = table2[table2["group"] != "paper"]
+    return pd.DataFrame(
+        {
+            "": rest["group"],
+            "model": rest["row"],
+            "accuracy (%)": _cells(rest, ACCURACY),
+            "balanced accuracy (%)": _cells(rest, BALANCED),
+            "test images": rest["n_test"].map("{:,.0f}".format),
+            "data": rest["data"],
+        }
+    )
+
+
+def ladder(table2: pd.DataFrame) -> pd.DataFrame:
+    """Printed rows, then ours, as ``figures.accuracy_ladder`` takes them."""
+    printed, rows = _group(table2, "paper"), _ours(table2)
+    names = {"accuracy": "value", "ci_low": "low", "ci_high": "high"}
+    frames = [
+        pd.DataFrame({"label": printed["model"], "paper": printed["accuracy"]}),
+        rows[ACCURACY].rename(columns=names).assign(label="ours: " + rows["row"]),
+    ]
+    return pd.concat(frames).dropna(subset=["paper", "value"], how="all")
+
+
+def balanced_ladder(table2: pd.DataFrame) -> pd.DataFrame:
+    """Balanced accuracy of our rows, as ``figures.accuracy_ladder`` takes it."""
+    rows = _ours(table2)
+    return rows[BALANCED].set_axis(["value", "low", "high"], axis=1).assign(label=rows["row"])
+
+
+def official() -> dict[str, float]:
+    """The official figures as lines of ``figures.accuracy_ladder``."""
+    return {f"ISIC-2018 {name}, {value:.1f}%": value for name, value in published.OFFICIAL.items()}
+
+
+def _group(table2, name):
+    return table2[table2["group"] == name]
+
+
+def _ours(table2):
+    return table2[table2["group"].isin(["ours", "probe"])]
+
+
+def _cells(frame, columns):
+    values = frame[columns].to_numpy(float) / 100
+    return [percent(*line) if np.isfinite(line[1]) else percent(line[0]) for line in values]

@@ -1,0 +1,70 @@
+"""Table 2: the rows as printed with what their sources say, our rows, and yardsticks."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.arms import arm_label, parse_arm
+from wagf_src.paper import audits, comparisons, published
+from wagf_src.report.evidence import Evidence
+from wagf_src.runs import by_arm, truth_and_probabilities
+from wagf_src.stats import bootstrap
+
+OURS = {"accuracy": ("accuracy", "ci"), "balanced_accuracy": ("balanced_accuracy", "balanced_ci")}
+COLUMNS = ["group", "row", "model", "accuracy", "precision", "recall", "f1", "ci_low", "ci_high", "n_test", "audit"]
+COLUMNS += ["data", "split", "metric", "source", "arm", "balanced_accuracy", "balanced_ci_low", "balanced_ci_high"]
+COLUMNS += ["n_seeds"]
+
+
+def table2(evidence: Evidence) -> pd.DataFrame:
+    """All rows by ``group``: paper, ours, probe, majority and ISIC-2018 Task 3; metrics in percent, ours weighted."""
+    lines = [_printed(row) for row in published.TABLE2] + _ours(evidence.runs) + _majority(evidence.runs)
+    lines += [
+        {
+            "group": "ISIC-2018 Task 3",
+            "row": name,
+            "model": name,
+            "balanced_accuracy": value,
+            "n_test": published.OFFICIAL_TEST,
+            "data": "ISIC-2018 Task 3, official test set",
+        }
+        for name, value in published.OFFICIAL.items()
+    ]
+    return pd.DataFrame(lines, columns=COLUMNS).assign(provenance=evidence.provenance)
+
+
+def _printed(row):
+    low, high = audits.wilson(row.accuracy, row.n_test) if row.n_test else (np.nan, np.nan)
+    metrics = dict(zip(("accuracy", "precision", "recall", "f1"), row.metrics))
+    line = {"group": "paper", "row": row.row, "model": row.model, "ci_low": low, "ci_high": high, "n_test": row.n_test}
+    return line | metrics | {"audit": audits.marks(row)} | published.CITED[row.row]
+
+
+def _ours(runs):
+    arms, lines = by_arm(runs), []
+    for row, arm, _ in comparisons.table1_rows(list(arms)):
+        if arm is None:
+            continue
+        data = arms[arm][0].info["data"]
+        line = {"group": "ours" if parse_arm(arm).is_network else "probe", "row": row, "model": arm_label(arm)}
+        line |= {"arm": arm, "n_test": data["n_test"], "n_seeds": len(arms[arm]), "data": data["name"]}
+        for metric, (name, ends) in OURS.items():
+            values = (100 * value for value in bootstrap.interval(arms[arm], metric))
+            line |= dict(zip((name, f"{ends}_low", f"{ends}_high"), values))
+        for name in ("precision", "recall", "f1"):
+            line[name] = 100 * bootstrap.interval(arms[arm], f"{name}_weighted")[0]
+        lines.append(line)
+    return lines
+
+
+def _majority(runs):
+    """Always answering nevus: on these test images, and on the paper's."""
+    lines = []
+    if runs:
+        counts = np.bincount(truth_and_probabilities(runs[0])[0], minlength=published.N_CLASSES)
+        data, best = runs[0].info["data"]["name"], 100 * counts.max() / counts.sum()
+        lines.append(("always nv", "these test images", best, 100 / (counts > 0).sum(), counts.sum(), data))
+    paper = audits.majority_percent(), 100 / published.N_CLASSES, published.N_TEST, "HAM10000"
+    lines.append(("always nv (paper)", "the paper's test images", *paper))
+    names = ["row", "model", "accuracy", "balanced_accuracy", "n_test", "data"]
+    lines = [dict(zip(names, line)) for line in lines]
+    return [line | {"group": "majority", "model": f"always nv, {line['model']}"} for line in lines]
