@@ -24,6 +24,7 @@ from wagf_src.train import staging
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path / "results")
+    monkeypatch.setattr(paths, "BENCH_DIR", tmp_path / "results" / "bench")
     return tmp_path / "results"
 
 
@@ -204,12 +205,18 @@ def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
         monkeypatch.setattr(module, "REFERENCE_DIR", folders / "reference")
     fabricate.fabricate(folders / "frozen" / "runs", arms=["mobilenetv2-base"], synthetic=False)
     fabricate.fabricate(folders / "mine" / "runs", arms=["mobilenetv2-base"], synthetic=False)
+    (own := folders / "mine" / "runs" / "mobilenetv2-base-seed0" / "model.weights.h5").write_bytes(b"weights")
+    with pytest.raises(UserError, match="model.weights.h5 was not written by the run"):
+        publish.keep_runs("mine")
+    fabricate.seal(own.parent)
     rendered(folders / "frozen")
     with pytest.raises(UserError, match="make keep PROFILE=mine"):
         publish.publish("frozen")
-    assert not (folders / "reference").exists()
+    assert not list((folders / "reference").rglob("run.json"))
     publish.keep_runs("mine")
+    assert own.exists(), "kept with the reader's run, and never committed"
     kept = folders / "reference" / "mine" / "runs" / "mobilenetv2-base-seed0"
+    assert not (kept / own.name).exists()
     assert (kept / TEST).is_file() and not (kept / "features.npz").exists(), (
         "large, and no committed chapter draws them"
     )

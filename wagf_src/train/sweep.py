@@ -69,7 +69,9 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
             print(f"error: {run}: {error}", file=sys.stderr, flush=True)
             continue
         left.remove(run)
-        print(f"finished {run} in {time.perf_counter() - clock:.0f} s", flush=True)
+        hours = (time.perf_counter() - started) / number * (len(todo) - number) / 3600
+        estimate = f", about {hours:.1f} h left" if number < len(todo) else ""
+        print(f"finished {run} in {time.perf_counter() - clock:.0f} s{estimate}", flush=True)
     if left:
         print(
             f"{len(todo) - len(left)} runs finished, {len(left)} left: {', '.join(left)}; the same command goes on",
