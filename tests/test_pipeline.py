@@ -18,7 +18,7 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
 from wagf_src.report import chapters, output, publish, staleness
 from wagf_src.runs import TEST, load_runs, provenance_line
-from wagf_src.train import staging
+from wagf_src.train.finish import finish_run
 
 
 @pytest.fixture
@@ -67,22 +67,22 @@ def test_a_run_appears_whole_or_not_at_all(folders):
     fabricate.fabricate(work, arms=["mobilenetv2-base"])
     os.replace(work / run, work / "staging")
     with pytest.raises(UserError, match="no executed notebook"):
-        staging.finish(profile, run)
+        finish_run(profile, run)
     notebook(work / "train.ipynb")
     file = work / "staging" / TEST
     whole = file.read_bytes()
     frame = pd.read_csv(file)
     file.write_bytes(whole[:-100])
     with pytest.raises(UserError, match=r"staging/predictions\.csv\.gz was changed by hand or cut"):
-        staging.finish(profile, run)
+        finish_run(profile, run)
     frame[:-1].to_csv(file, index=False)
     fabricate.seal(work / "staging")
     with pytest.raises(UserError, match="not complete"):
-        staging.finish(profile, run)
+        finish_run(profile, run)
     assert not (folders / "demo" / "runs").exists()
     file.write_bytes(whole)
     fabricate.seal(work / "staging")
-    staging.finish(profile, run)
+    finish_run(profile, run)
     assert {TEST, "run.json", "train.ipynb"} <= {p.name for p in (folders / "demo" / "runs" / run).iterdir()}
     load_runs("demo")[0].check()
     assert not work.exists() and [r.name for r in load_runs("demo")] == [run]

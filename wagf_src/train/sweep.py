@@ -16,6 +16,7 @@ from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
 from wagf_src.profile import Profile
+from wagf_src.train.finish import finish_run
 
 
 def order(runs: list[str]) -> list[str]:
@@ -64,7 +65,7 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
         clock = time.perf_counter()
         try:
             staging.train(profile, run, trainer)
-            staging.finish(profile, run, notebook=False)
+            finish_run(profile, run, notebook=False)
         except UserError as error:
             print(f"error: {run}: {error}", file=sys.stderr, flush=True)
             continue
