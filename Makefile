@@ -46,10 +46,10 @@ WORK := results/$(NAME)/.work
 # An outer `make -j` keeps its job count.
 SUBMAKE = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 # Any Python starts the installer; it finds the one to build on.
-install = @$(or $(shell command -v python3 || command -v python),python3) requirements/install.py $(1) $(VENV) --python "$(PYTHON)"
+install = @$(or $(shell command -v python3 || command -v python),python3) requirements/install.py $(1) $(or $(2),$(VENV)) --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench lab keep publish clean lock env-book env-run env-dev
+.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench lab keep publish clean lock env-book env-run env-dev env-peers
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
@@ -100,8 +100,8 @@ test: env-dev  ## all tests
 lint: env-dev  ## style and the floors of the house
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
-bench: env-dev  ## measure speed and cost on this machine (hours, best left alone): results/bench
-	@$(BIN)/python -m wagf_src.bench
+bench: env-dev env-peers  ## measure speed and cost on this machine (hours, best left alone): results/bench
+	@$(BIN)/python -m wagf_src.bench --peers $(VENV)-peers/bin/python
 
 lab: env-run  ## JupyterLab on notebooks/; ARGS="--allow-root --no-browser" and the like are passed on
 	@$(BIN)/jupyter lab notebooks/ $(ARGS)
@@ -120,7 +120,7 @@ clean:  ## remove built books, caches and your results of PROFILE (never what is
 lock:  ## resolve pyproject.toml again into requirements/ (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
 	  --custom-compile-command "make lock" --extra dev -o requirements/dev.txt pyproject.toml
-	for extra in book run gpu gpu-jax; do \
+	for extra in book run gpu gpu-jax peers; do \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
 	    --custom-compile-command "make lock" -c requirements/dev.txt --extra $$extra -o requirements/$$extra.txt pyproject.toml \
 	  || exit 1; done
@@ -135,3 +135,6 @@ env-run:
 
 env-dev:
 	$(call install,dev)
+
+env-peers:
+	$(call install,peers,$(VENV)-peers)

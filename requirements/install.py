@@ -21,6 +21,7 @@ WITHIN = {
     "dev": ("dev",),
     "gpu": ("gpu",),
     "gpu-jax": ("gpu-jax",),
+    "peers": ("peers",),
 }
 RECORD = ".wagf-lock"
 SERVED = ((3, 11), (3, 13))  # what the locked TensorFlow has wheels for

@@ -136,6 +136,7 @@ def test_code_that_makes_numbers_counts(monkeypatch, tmp_path, name, old, new):
         ("stats/metrics", "ECE_BINS = 15", "ECE_BINS = 10"),
         ("arms", "\n\n\n", "\n\nextra = 1\n\n"),
         ("report/publish", "\n\n\n", "\n\nextra = 1\n\n"),
+        ("models/equation1_facts", "\n\n\n", "\n\nextra = 1\n\n"),
         ("train/sweep", "\n\n\n", "\n\nextra = 1\n\n"),
     ],
 )

@@ -1,6 +1,7 @@
 """What run.json says of the machine."""
 
 import resource
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wagf_src import machine
+from wagf_src import machine, paths
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
@@ -36,3 +37,15 @@ def test_without_proc_the_unit_is_the_systems(monkeypatch, platform, unit):
     usage = SimpleNamespace(ru_maxrss=512 * 2**20 // unit)
     monkeypatch.setattr(resource, "getrusage", lambda _: usage)
     assert machine.PeakMemory().mebibytes() == 512
+
+
+def test_the_commit_is_this_repositorys_or_none(tmp_path, monkeypatch):
+    """A copy without .git inside another repository has no commit of its own."""
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "another project's"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    assert len(machine.git_state()["commit"]) == 40
+    (tmp_path / "copy").mkdir()
+    monkeypatch.setattr(paths, "ROOT", tmp_path / "copy")
+    assert machine.git_state() == {"commit": None, "dirty": None}

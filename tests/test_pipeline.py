@@ -18,12 +18,13 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
 from wagf_src.report import chapters, output, publish, staleness
 from wagf_src.runs import TEST, load_runs, provenance_line
-from wagf_src.train import staging
+from wagf_src.train.finish import finish_run
 
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path / "results")
+    monkeypatch.setattr(paths, "BENCH_DIR", tmp_path / "results" / "bench")
     return tmp_path / "results"
 
 
@@ -66,22 +67,22 @@ def test_a_run_appears_whole_or_not_at_all(folders):
     fabricate.fabricate(work, arms=["mobilenetv2-base"])
     os.replace(work / run, work / "staging")
     with pytest.raises(UserError, match="no executed notebook"):
-        staging.finish(profile, run)
+        finish_run(profile, run)
     notebook(work / "train.ipynb")
     file = work / "staging" / TEST
     whole = file.read_bytes()
     frame = pd.read_csv(file)
     file.write_bytes(whole[:-100])
     with pytest.raises(UserError, match=r"staging/predictions\.csv\.gz was changed by hand or cut"):
-        staging.finish(profile, run)
+        finish_run(profile, run)
     frame[:-1].to_csv(file, index=False)
     fabricate.seal(work / "staging")
     with pytest.raises(UserError, match="not complete"):
-        staging.finish(profile, run)
+        finish_run(profile, run)
     assert not (folders / "demo" / "runs").exists()
     file.write_bytes(whole)
     fabricate.seal(work / "staging")
-    staging.finish(profile, run)
+    finish_run(profile, run)
     assert {TEST, "run.json", "train.ipynb"} <= {p.name for p in (folders / "demo" / "runs" / run).iterdir()}
     load_runs("demo")[0].check()
     assert not work.exists() and [r.name for r in load_runs("demo")] == [run]
@@ -204,12 +205,18 @@ def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
         monkeypatch.setattr(module, "REFERENCE_DIR", folders / "reference")
     fabricate.fabricate(folders / "frozen" / "runs", arms=["mobilenetv2-base"], synthetic=False)
     fabricate.fabricate(folders / "mine" / "runs", arms=["mobilenetv2-base"], synthetic=False)
+    (own := folders / "mine" / "runs" / "mobilenetv2-base-seed0" / "model.weights.h5").write_bytes(b"weights")
+    with pytest.raises(UserError, match="model.weights.h5 was not written by the run"):
+        publish.keep_runs("mine")
+    fabricate.seal(own.parent)
     rendered(folders / "frozen")
     with pytest.raises(UserError, match="make keep PROFILE=mine"):
         publish.publish("frozen")
-    assert not (folders / "reference").exists()
+    assert not list((folders / "reference").rglob("run.json"))
     publish.keep_runs("mine")
+    assert own.exists(), "kept with the reader's run, and never committed"
     kept = folders / "reference" / "mine" / "runs" / "mobilenetv2-base-seed0"
+    assert not (kept / own.name).exists()
     assert (kept / TEST).is_file() and not (kept / "features.npz").exists(), (
         "large, and no committed chapter draws them"
     )

@@ -1,6 +1,7 @@
 """The one command line: ``python -m wagf_src STEP ...``. What fails is one line and exit code 2."""
 
 import argparse
+import importlib.util
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from wagf_src.paths import short, work_dir
 from wagf_src.profile import Profile, load_profile
 from wagf_src.report import book, chapters, publish, staleness, tables
 from wagf_src.report.summary import summary
+from wagf_src.train.finish import finish_run
 
 
 def prepare(profile: Profile) -> None:
@@ -59,9 +61,7 @@ def run(profile: Profile, name: str, run: str) -> None:
         work / "log",
         lambda line: print(f"  {run}: {line}", file=terminal),
     )
-    from wagf_src.train import staging
-
-    staging.finish(profile, run)
+    finish_run(profile, run)
 
 
 def main(words=None) -> int:
@@ -86,6 +86,17 @@ def main(words=None) -> int:
         return 2
 
 
+def _check_backend() -> None:
+    """What computes is there, and no other project's keras.json says how."""
+    name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if name not in ("tensorflow", "jax", "torch") or importlib.util.find_spec(name) is None:
+        raise UserError(
+            f"KERAS_BACKEND is {name!r}, but must be tensorflow, jax or torch, and installed; unset it, or name one by "
+            "BACKEND= on make's command line"
+        )
+    os.environ["KERAS_HOME"] = str(paths.cache_dir() / "keras")
+
+
 def _step(arguments) -> int | None:
     if arguments.step in ("download", "check"):
         from wagf_src.data import download
@@ -93,6 +104,7 @@ def _step(arguments) -> int | None:
         return download.main(arguments.step, arguments.folder)
     profile = load_profile(arguments.profile)
     name = profile.name
+    _check_backend()
     if arguments.step == "prepare":
         prepare(profile)
     elif arguments.step == "run":

@@ -17,7 +17,10 @@ from wagf_src.runs import Run
 TRAINING_CODE = (
     "data/augmentation",
     "layers",
-    "models",
+    "models/backbones",
+    "models/classifier",
+    "models/device",
+    "models/weights",
     "stats/metrics:batch_f1",
     "stats/metrics:_log_loss",
     "train/batches",

@@ -11,7 +11,7 @@ from wagf_src import paths
 
 
 def git_state() -> dict:
-    """Commit and whether the tracked files differ from it; both None outside a git checkout."""
+    """Commit and whether the tracked files differ from it; both None outside a checkout of this very repository."""
 
     def git(*words):
         return subprocess.run(
@@ -19,6 +19,8 @@ def git_state() -> dict:
         ).stdout.strip()
 
     try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != paths.ROOT.resolve():
+            return {"commit": None, "dirty": None}  # an unpacked archive inside somebody's other repository
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}

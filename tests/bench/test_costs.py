@@ -66,6 +66,15 @@ def test_frozen_backbones_cost_their_features_once(counter):
     assert features == pytest.approx(8 * len(dataset.load_metadata(profile)))
 
 
+def test_folds_together_test_every_image_once(counter):
+    folds = {"test": "lesion-folds", "augmentation": "online", "validation": "lesions", "test_views": 1, "epochs": 1}
+    profile = dataclasses.replace(load_profile("demo"), arms=("mobilenetv2-base",), seeds=(0, 1), **folds)
+    work = costs.profile_work(counter, profile)
+    n = len(dataset.load_metadata(profile))
+    images = work["evaluation"].sum() / (3e8 * (profile.image_size / 224) ** 2 + 1e6 * len("mobilenetv2-base"))
+    assert len(work) == 2 * 5 and 2 * n < images < 2 * n * (1 + 5 * 0.2)  # with what validates
+
+
 def test_hours_are_missing_where_a_network_was_not_measured(counter):
     profile = dataclasses.replace(load_profile("demo"), arms=("resnet50-base",))
     work = costs.profile_work(counter, profile)

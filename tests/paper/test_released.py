@@ -11,7 +11,7 @@ from wagf_src.paper.released import CHANNELS
 
 
 def window_by_scipy(x, kernel, first):
-    """The 3-D correlation of the whole padded volume by scipy, read where the window of channels begins at
+    """The 3-D correlation of the whole padded volume by scipy, read where the channels' window begins at
     ``first``."""
     batch, height, width, channels = x.shape
     front = (channels - 1) // 2

@@ -94,14 +94,15 @@ def profile_work(counter: Counter, profile: Profile) -> pd.DataFrame:
         UserError: if the profile's data are not there.
     """
     metadata = dataset.load_metadata(profile)
-    split = protocol.split(metadata, profile)
+    split = functools.cache(lambda fold: protocol.split(metadata, profile, fold))
     frozen = profile.train == "frozen"
-    an_epoch = (profile.augmentation == "online" and profile.images_per_epoch) or len(split.train)
-    # Every epoch looks at what is held out; the test set is seen once more for each further view.
-    seen = (profile.epochs + profile.test_views - 1) * (len(split.validation) + len(split.test))
     rows = []
     for run in profile.runs():
-        arm = split_run(run)[0]
+        arm, fold, _ = split_run(run)
+        files = split(fold)
+        an_epoch = (profile.augmentation == "online" and profile.images_per_epoch) or len(files.train)
+        # Every epoch looks at what is held out; the test set is seen once more for each further view.
+        seen = (profile.epochs + profile.test_views - 1) * (len(files.validation) + len(files.test))
         body, *head = counter.parts(arm, profile.image_size)
         each = sum(part["flops"] for part in ([] if frozen else [body]) + head)
         images = profile.epochs * an_epoch if parse_arm(arm).is_network else 0

@@ -64,6 +64,10 @@ class Evidence:
             self._made[make] = make(self)
         return self._made[make]
 
+    def know(self, made: Mapping[Callable, Any]) -> None:
+        """Take over what another process has made of the same evidence."""
+        self._made.update(made)
+
 
 def collect(profile: str, makers: Mapping[str, Callable[[Evidence], pd.DataFrame | None]]) -> Evidence:
     """The evidence for a profile's book."""

@@ -9,9 +9,7 @@ from wagf_src.arms import parse_arm
 from wagf_src.errors import UserError
 from wagf_src.profile import load_profile
 from wagf_src.report import staleness
-from wagf_src.runs import load_runs, real_profiles
-
-WEIGHT_FILES = ("model.weights.h5", "model.json", "probe.npz")
+from wagf_src.runs import WEIGHTS, load_runs, real_profiles
 
 
 def publish(profile: str) -> None:
@@ -58,15 +56,19 @@ def keep_runs(profile: str, features: bool = False) -> None:
 
     Weights are never committed. Features are large and only a profile's own chapters draw them: they are left out, or
     with ``features`` kept for the first seed of the base model and of the full model as described.
+
+    Raises:
+        UserError: a file of a run is not what the run wrote.
     """
     seen = set()
     for run in sorted(load_runs(profile, required=False), key=lambda r: r.seed):
         if run.path.is_relative_to(paths.REFERENCE_DIR):
             return  # there are no own ones
+        run.check()
         arm = parse_arm(run.arm)
         drawn = features and run.arm not in seen and arm.modules in ("base", "wagf") and arm.reading != "released"
         seen.add(run.arm)
-        left_out = [*WEIGHT_FILES, *([] if drawn else ["features.npz"])]
+        left_out = [*WEIGHTS, *([] if drawn else ["features.npz"])]
         target = paths.REFERENCE_DIR / profile / "runs" / run.path.name
         aside = target.with_name(f".{target.name}.new")
         shutil.rmtree(aside, ignore_errors=True)

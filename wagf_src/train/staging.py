@@ -1,4 +1,4 @@
-"""A run folder from a fit, complete but for the executed notebook; and the move into its place."""
+"""A run folder from a fit, complete but for the executed notebook."""
 
 import os
 import platform
@@ -10,17 +10,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from wagf_src import atomic, paths
+from wagf_src import atomic
 from wagf_src.arms import split_run
 from wagf_src.data import dataset, protocol
 from wagf_src.digests import inputs_digest
 from wagf_src.errors import UserError
-from wagf_src.executed_notebook import cleaned
 from wagf_src.machine import PeakMemory, git_state, processor
 from wagf_src.models.weights import weights_name
 from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, resolve
-from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, VALIDATION, Run, file_digests, read_predictions
+from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, VALIDATION, file_digests, read_predictions
 from wagf_src.stats import metrics
 from wagf_src.train.trainer import FitResult, Trainer
 
@@ -137,29 +136,3 @@ def environment(profile: Profile) -> dict:
             "onednn": backend == "tensorflow" and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
         },
     }
-
-
-def finish(profile: Profile, run: str, notebook: bool = True) -> None:
-    """Check a staged run and move it into place.
-
-    Args:
-        notebook: whether it was trained by the training notebook, whose executed copy then belongs to the run.
-
-    Raises:
-        UserError: the folder is not complete, or the notebook failed.
-    """
-    work = work_dir(profile.name) / run
-    staging = work / "staging"
-    info = Run(staging).info
-    if notebook:
-        atomic.write_text(staging / "train.ipynb", cleaned(work / "train.ipynb"))
-        info["files"]["train.ipynb"] = atomic.file_digest(staging / "train.ipynb")
-        atomic.write_json(staging / "run.json", info)
-    staged = Run(staging)
-    staged.check()
-    if info["run"] != run or len(staged.predictions()) != info["data"]["n_test"]:
-        raise UserError(
-            f"{run}: the staged folder is not complete; delete results/{profile.name}/.work/{run} and run again"
-        )
-    atomic.move_into_place(staging, paths.RESULTS_DIR / profile.name / "runs" / run)
-    shutil.rmtree(work)

@@ -16,6 +16,7 @@ from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
 from wagf_src.profile import Profile
+from wagf_src.train.finish import finish_run
 
 
 def order(runs: list[str]) -> list[str]:
@@ -64,12 +65,14 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
         clock = time.perf_counter()
         try:
             staging.train(profile, run, trainer)
-            staging.finish(profile, run, notebook=False)
+            finish_run(profile, run, notebook=False)
         except UserError as error:
             print(f"error: {run}: {error}", file=sys.stderr, flush=True)
             continue
         left.remove(run)
-        print(f"finished {run} in {time.perf_counter() - clock:.0f} s", flush=True)
+        hours = (time.perf_counter() - started) / number * (len(todo) - number) / 3600
+        estimate = f", about {hours:.1f} h left" if number < len(todo) else ""
+        print(f"finished {run} in {time.perf_counter() - clock:.0f} s{estimate}", flush=True)
     if left:
         print(
             f"{len(todo) - len(left)} runs finished, {len(left)} left: {', '.join(left)}; the same command goes on",

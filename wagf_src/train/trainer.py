@@ -121,8 +121,7 @@ class Trainer:
     # --- networks ---
 
     def _network(self, arm: Arm, profile: Profile, seed: int, steps: int) -> _Network:
-        """The network of a run in its initial state: if it fits, the last one, set back to what a new one would
-        have."""
+        """The network of a run in its initial state: if it fits, the last one, set back to what a new one has."""
         shared = {**profile.settings(), "checkpoint": None, "steps": steps}
         if profile.train != "frozen":  # else another start means other features
             shared["weights"] = None
@@ -202,7 +201,8 @@ class Trainer:
         started = saved = time.perf_counter()
         for epoch in range(len(state.history) + 1, profile.epochs + 1):
             if _is_over(deadline, epoch):
-                state.save(time.perf_counter() - started)
+                if state.history:
+                    state.save(time.perf_counter() - started)
                 raise UserError(
                     f"the time budget is used up after epoch {epoch - 1} of {profile.epochs}; everything is saved, and "
                     "the same command goes on from there"

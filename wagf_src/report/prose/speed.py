@@ -22,14 +22,21 @@ SCALED = {"copies": "make all copies", "read": "read one epoch", "store": "decod
 AIMS = {"literal": 1.25, "input": 3, "decode": 20, "mobilenetv2": 1.0, "densenet121": 0.8}
 
 
-def _measured(sentences):
-    """Says so where a table that the sentences rest on has no rows."""
+def _where_measured(otherwise):
+    """Of a function of tables: ``otherwise`` where one of them has no rows."""
 
-    @functools.wraps(sentences)
-    def otherwise(*frames):
-        return sentences(*frames) if all(map(len, frames)) else NOT_MEASURED
+    def decorate(function):
+        @functools.wraps(function)
+        def checked(*arguments):
+            tables = (argument for argument in arguments if isinstance(argument, pd.DataFrame))
+            return function(*arguments) if all(map(len, tables)) else otherwise
 
-    return otherwise
+        return checked
+
+    return decorate
+
+
+_sentences, _table = _where_measured(NOT_MEASURED), _where_measured(pd.DataFrame())
 
 
 # --- numbers for people --------------------------------------------------------------------------------------
@@ -127,7 +134,7 @@ def _gpu(profiles) -> str:
     return next((name for name in published if name.startswith("A100")), published.iloc[0])
 
 
-@_measured
+@_sentences
 def answer(profiles: pd.DataFrame, arms: pd.DataFrame) -> str:
     """What was measured, the dearest profile on a CPU and on one GPU, and what derived times leave out."""
     gpu, measured = _gpu(profiles), profiles[profiles["basis"] == MEASURED]
@@ -146,6 +153,7 @@ def answer(profiles: pd.DataFrame, arms: pd.DataFrame) -> str:
     )
 
 
+@_table
 def hours(profiles: pd.DataFrame) -> pd.DataFrame:
     """Every profile in a line: all its runs together."""
     lines = []
@@ -190,7 +198,7 @@ def rests_on(*frames: pd.DataFrame) -> str:
 # --- PyTorch -------------------------------------------------------------------------------------------------
 
 
-@_measured
+@_sentences
 def peers(peers: pd.DataFrame) -> str:
     """Our training step against PyTorch's own, network by network."""
     steps = peers[peers["what"] == "train"]
@@ -213,6 +221,7 @@ def peers(peers: pd.DataFrame) -> str:
     return "**Answer:** training, against PyTorch's plain step. " + ". ".join(sentences) + "."
 
 
+@_table
 def peers_table(peers: pd.DataFrame) -> pd.DataFrame:
     return _comparison(peers, "network", lambda row: label(row["case"]))
 
@@ -220,7 +229,7 @@ def peers_table(peers: pd.DataFrame) -> pd.DataFrame:
 # --- data ----------------------------------------------------------------------------------------------------
 
 
-@_measured
+@_sentences
 def data(data: pd.DataFrame) -> str:
     """Copies and reading, ours against the released way, scaled to the paper's protocol."""
     cases = data.set_index("case")
@@ -239,6 +248,7 @@ def data(data: pd.DataFrame) -> str:
     )
 
 
+@_table
 def data_table(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -261,26 +271,29 @@ def _is_literal(arms):
     return arms["case"].str.contains(", literal") | arms["reference"].fillna("").str.endswith(", literal")
 
 
+@_table
 def ladder(arms: pd.DataFrame) -> pd.DataFrame:
     """Training steps of the arms, as ``figures.speed_of_arms`` takes them."""
-    return arms[~_is_literal(arms) & (arms["what"] == "train")] if len(arms) else arms
+    return arms[~_is_literal(arms) & (arms["what"] == "train")]
 
 
+@_table
 def arms_table(arms: pd.DataFrame, what: str) -> pd.DataFrame:
     """One row an arm, for each side images per second and ratio to the reference; ``what``: "train" or "predict"."""
     lines = {}
-    for row in _records(arms[~_is_literal(arms) & (arms["what"] == what)] if len(arms) else arms):
+    for row in _records(arms[~_is_literal(arms) & (arms["what"] == what)]):
         line = lines.setdefault(row["case"], {"arm": label(row["case"])})
         line[f"{row['pixels']} px, images/s"] = f"{1 / row['seconds_per_image']:,.4g}"
         line[f"{row['pixels']} px, times as fast"] = _ratio(row)
     return pd.DataFrame(lines.values())
 
 
+@_table
 def memory_table(arms: pd.DataFrame) -> pd.DataFrame:
     """Seconds to the network and of the first call, highest memory, by arm and side."""
-    steps = arms[arms["what"] == "train"].drop_duplicates(["case", "pixels"]) if len(arms) else arms
+    steps = arms[arms["what"] == "train"].drop_duplicates(["case", "pixels"])
     lines = {}
-    for row in _records(steps.sort_values("pixels", kind="stable") if len(steps) else steps):
+    for row in _records(steps.sort_values("pixels", kind="stable")):
         start = steps.loc[steps["case"] == row["case"], "start_seconds"].median()
         line = lines.setdefault(row["case"], {"arm": label(row["case"]), "to the network (s)": f"{start:.1f}"})
         line[f"{row['pixels']} px: first call (s)"] = f"{row['first_seconds']:.0f}"
@@ -288,7 +301,7 @@ def memory_table(arms: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines.values())
 
 
-@_measured
+@_sentences
 def literal(arms: pd.DataFrame) -> str:
     """The released model as we train it against its literal form, and what is left to gain."""
     steps = arms[_is_literal(arms) & (arms["what"] == "train") & arms["ratio"].notna()]
@@ -326,8 +339,9 @@ def literal(arms: pd.DataFrame) -> str:
     return text
 
 
+@_table
 def literal_table(arms: pd.DataFrame) -> pd.DataFrame:
-    pairs = arms[_is_literal(arms)].sort_values(["what", "pixels"], ascending=[False, True]) if len(arms) else arms
+    pairs = arms[_is_literal(arms)].sort_values(["what", "pixels"], ascending=[False, True])
     return _comparison(pairs, "model", lambda row: label(row["case"])).rename(
         columns={"times as fast": "times as fast as literal"}
     )
@@ -336,7 +350,7 @@ def literal_table(arms: pd.DataFrame) -> pd.DataFrame:
 # --- input, backends, ways that were tried -------------------------------------------------------------------
 
 
-@_measured
+@_sentences
 def epoch(epoch: pd.DataFrame) -> str:
     """The share of an epoch that the input takes, ours and the released loaders'."""
     ours, theirs = (epoch[epoch["case"].str.startswith(start)].iloc[0] for start in ("ours", "released"))
@@ -358,6 +372,7 @@ def _share(row):
     return 100 * (1 - value), 100 * (1 - high), 100 * (1 - low)
 
 
+@_table
 def epoch_table(epoch: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -371,7 +386,7 @@ def epoch_table(epoch: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@_measured
+@_sentences
 def backends(backends: pd.DataFrame, arms: pd.DataFrame) -> str:
     """Whether anything trains faster than TensorFlow in float32."""
     steps = backends[(backends["what"] == "train") & (backends["ratio_low"] > 1)].sort_values("ratio")
@@ -401,12 +416,13 @@ def _backend(row) -> str:
     return f"{BACKENDS[row['backend']]}, {row['precision'].removeprefix('mixed_')}"
 
 
+@_table
 def backends_table(backends: pd.DataFrame) -> pd.DataFrame:
-    backends = backends.sort_values("what", ascending=False, kind="stable") if len(backends) else backends
+    backends = backends.sort_values("what", ascending=False, kind="stable")
     return _comparison(backends, "arm and backend", lambda row: f"{label(row['case'])}: {_backend(row)}")
 
 
-@_measured
+@_sentences
 def tried(tried: pd.DataFrame) -> str:
     """What is faster and what is slower in every round."""
     faster = tried[tried["ratio_low"] > 1].sort_values("ratio", ascending=False)
@@ -418,10 +434,12 @@ def tried(tried: pd.DataFrame) -> str:
     )
 
 
+@_table
 def tried_table(tried: pd.DataFrame) -> pd.DataFrame:
     return _comparison(tried, "way", lambda row: row["case"])
 
 
+@_table
 def waits_table(waits: pd.DataFrame) -> pd.DataFrame:
     return waits.drop(columns="provenance").round({"expected by chance": 1})
 
@@ -429,7 +447,7 @@ def waits_table(waits: pd.DataFrame) -> pd.DataFrame:
 # --- cost ----------------------------------------------------------------------------------------------------
 
 
-@_measured
+@_sentences
 def cost(flops: pd.DataFrame) -> str:
     """How operations grow with the side, and what the paper's modules add."""
     arm = flops["arm"].iloc[0]
@@ -453,27 +471,28 @@ def middle_side(flops: pd.DataFrame) -> int:
     return sorted(set(flops["pixels"]))[flops["pixels"].nunique() // 2]
 
 
+@_where_measured((None, None))
 def shown(flops: pd.DataFrame, profiles: pd.DataFrame) -> tuple[int | None, str | None]:
     """Side and device that the figure of costs takes."""
-    return (middle_side(flops), _gpu(profiles)) if len(flops) and len(profiles) else (None, None)
+    return middle_side(flops), _gpu(profiles)
 
 
+@_table
 def flops_table(flops: pd.DataFrame) -> pd.DataFrame:
     """Billions of operations (GFLOP) for one image forward, one row an arm."""
-    flops = flops.assign(arm=flops.get("arm", pd.Series(dtype=str)).map(arm_label))
-    if flops.empty:
-        return flops
-    wide = flops.assign(g=flops["flops_forward"] / 1e9).pivot_table("g", "arm", "pixels", sort=False)
+    flops = flops.assign(arm=flops["arm"].map(arm_label), g=flops["flops_forward"] / 1e9)
+    wide = flops.pivot_table("g", "arm", "pixels", sort=False)
     wide = wide.map("{:.3g}".format).rename(columns="{} px".format)
     parameters = flops.groupby("arm", sort=False)["parameters"].max() / 1e6
     wide.insert(0, "parameters (million)", parameters.map("{:.2f}".format))
     return wide.reset_index()
 
 
+@_table
 def devices_table(profiles: pd.DataFrame) -> pd.DataFrame:
     """Every profile on every device, all its runs together."""
     lines = []
-    for name, rows in profiles.groupby("profile", sort=False) if len(profiles) else ():
+    for name, rows in profiles.groupby("profile", sort=False):
         first = rows.iloc[0]
         line = {
             "profile": name,
@@ -486,6 +505,7 @@ def devices_table(profiles: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+@_table
 def derived_table(derived: pd.DataFrame) -> pd.DataFrame:
     """The aims for one GPU: shares are to be reached, times not to be exceeded."""
     lines = []
@@ -501,7 +521,7 @@ def derived_table(derived: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-@_measured
+@_sentences
 def sources(profiles: pd.DataFrame, derived: pd.DataFrame) -> str:
     """Links to the published rates."""
     urls = {url for frame in (profiles, derived) for line in frame["source"].dropna() for url in line.split()}

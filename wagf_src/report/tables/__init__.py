@@ -4,9 +4,12 @@ A maker takes the :class:`~wagf_src.report.evidence.Evidence` and returns a Data
 says what the row rests on; or None where the data that it needs are not at hand.
 """
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from wagf_src import atomic, paths
 from wagf_src.errors import UserError
@@ -107,13 +110,31 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
 } | speed.TABLES
 
 
+# Their tables rest on others', so they come when those are made; and rooms that share Keras's answers.
+_LAST = (scorecard,)
+_SHARED = {released.__name__: equation1.__name__}
+
+
 def write(profile: str) -> None:
-    """Compute every table of a profile and write ``results/<profile>/tables/<name>.csv``."""
+    """Compute every table of a profile, as many rooms at a time as cores: ``results/<profile>/tables/<name>.csv``."""
     gathered = evidence.collect(profile, TABLES)
-    for name in TABLES:
+    rooms: dict[str, list[str]] = {}
+    for name, maker in TABLES.items():
+        room = getattr(maker, "func", maker).__module__
+        rooms.setdefault(_SHARED.get(room, room), []).append(name)
+    last = [name for room in _LAST for name in rooms.pop(room.__name__, [])]
+    with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
+        for frames in pool.map(_make, [profile] * len(rooms), rooms.values()):
+            gathered.know({TABLES[name]: frame for name, frame in frames.items()})
+    for name in [*(name for names in rooms.values() for name in names), *last]:
         frame = gathered.table(name)
         if frame is not None:
             atomic.write_csv(paths.RESULTS_DIR / profile / "tables" / f"{name}.csv", frame)
+
+
+def _make(profile: str, names: list[str]) -> dict[str, pd.DataFrame | None]:
+    gathered = evidence.collect(profile, TABLES)
+    return {name: gathered.table(name) for name in names}
 
 
 def read(profile: str, name: str) -> pd.DataFrame:

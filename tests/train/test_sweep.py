@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from test_training import FROZEN
+from tiny_profiles import FROZEN
 
 from wagf_src.__main__ import main
 from wagf_src.data import dataset
@@ -87,6 +87,16 @@ def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
     assert "error: mobilenetv2-base-seed0: out of luck" in capsys.readouterr().err
     with pytest.raises(UserError, match="no run x-seed0"):
         sweep.train_all(wild, ["x-seed0"])
+
+
+def test_a_sweep_says_where_it_is_and_how_long_it_takes(own_results, capsys, monkeypatch):
+    monkeypatch.setattr(staging, "train", lambda *_: None)
+    monkeypatch.setattr(staging, "finish", lambda *_, **__: None)
+    assert sweep.train_all(dataclasses.replace(GRID, name="spoken", arms=ARMS[:1], seeds=(0, 1, 2))) == []
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "run 1 of 3: mobilenetv2-base-seed0" and lines[3] == "run 2 of 3: mobilenetv2-base-seed1"
+    assert lines[2].startswith("finished mobilenetv2-base-seed0 in 0 s, about 0.0 h left")
+    assert lines[6] == "finished mobilenetv2-base-seed2 in 0 s"
 
 
 def test_a_wrong_profile_is_one_line_and_an_exit_code(capsys):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from tiny_profiles import END_TO_END, FROZEN
 
 from wagf_src import atomic
 from wagf_src.arms import parse_arm
@@ -19,44 +20,13 @@ from wagf_src.classes import CLASSES
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
 from wagf_src.paths import work_dir
-from wagf_src.profile import Profile, resolve
+from wagf_src.profile import resolve
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
 from wagf_src.train import checkpoint, staging, trainer
 from wagf_src.train import frozen_features as frozen_features_module
 from wagf_src.train.frozen_features import frozen_features
 
 pytestmark = pytest.mark.usefixtures("own_results")
-
-FROZEN = Profile(
-    name="tiny",
-    description="",
-    data="synthetic",
-    synthetic_lesions=140,
-    image_size=64,
-    arms=("mobilenetv2-probe", "mobilenetv2-base", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"),
-    weights="none",
-    train="frozen",
-    augmentation="none",
-    validation="lesions",
-    validation_fraction=0.2,
-    epochs=3,
-    batch_size=16,
-    learning_rate=0.001,
-)
-END_TO_END = dataclasses.replace(
-    FROZEN,
-    arms=("mobilenetv2-base",),
-    train="end_to_end",
-    augmentation="online",
-    image_size=32,
-    epochs=1,
-    images_per_epoch=48,
-    balance=0.0,
-    batch_norm_momentum=0.5,
-    schedule="cosine",
-    optimizer="adamw",
-    weight_decay=1e-4,
-)
 
 
 def predictions(folder):

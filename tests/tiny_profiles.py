@@ -1,0 +1,36 @@
+"""Profiles that train within seconds, on synthetic images."""
+
+import dataclasses
+
+from wagf_src.profile import Profile
+
+FROZEN = Profile(
+    name="tiny",
+    description="",
+    data="synthetic",
+    synthetic_lesions=140,
+    image_size=64,
+    arms=("mobilenetv2-probe", "mobilenetv2-base", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"),
+    weights="none",
+    train="frozen",
+    augmentation="none",
+    validation="lesions",
+    validation_fraction=0.2,
+    epochs=3,
+    batch_size=16,
+    learning_rate=0.001,
+)
+END_TO_END = dataclasses.replace(
+    FROZEN,
+    arms=("mobilenetv2-base",),
+    train="end_to_end",
+    augmentation="online",
+    image_size=32,
+    epochs=1,
+    images_per_epoch=48,
+    balance=0.0,
+    batch_norm_momentum=0.5,
+    schedule="cosine",
+    optimizer="adamw",
+    weight_decay=1e-4,
+)
