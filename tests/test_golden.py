@@ -36,6 +36,7 @@ from wagf_src.train import staging, trainer
 from wagf_src.train.frozen_features import frozen_features
 
 DATA = os.environ.get("HAM10000_DIR")
+WITH_DATA = {"attention", "attention_maps", "protocol_counts", "leakage"}  # tables that need the images or metadata
 GOLDEN = Path(__file__).parent / "golden"
 STATISTICS = {
     "frozen": ("mobilenetv2-base", "mobilenetv2-wagf-described"),
@@ -420,7 +421,8 @@ def test_tables(monkeypatch):
     for name in sorted((then.keys() & now.keys()) - {"soft_attention_builds", "soft_attention_sizes"}):
         pair = before_the_rule(name, now[name], then[name])
         assert list(pair[0]) == list(pair[1]), name
-        wrong += differences(*(plain(table.astype(object).to_dict("list")) for table in pair), 1e-9, name)
+        tolerance = 1e-9 if DATA or name not in WITH_DATA else 1e-5  # read from the committed six digits
+        wrong += differences(*(plain(table.astype(object).to_dict("list")) for table in pair), tolerance, name)
     assert not wrong
 
 

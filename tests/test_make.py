@@ -109,8 +109,9 @@ case "$*" in
   *"-m venv "*) exec "{python}" -c 'import pathlib, shutil, sys
 folder = pathlib.Path(sys.argv[1]); (folder / "bin").mkdir(parents=True); (folder / "pyvenv.cfg").touch()
 shutil.copy("{stub}", folder / "bin" / "python")' "${{3}}" ;;
-  *"-m pip "*install*) if mkdir "{log}.lock" 2>/dev/null; then sleep 0.5; rmdir "{log}.lock"; else echo TWO >> "{log}";
-     fi echo "pip $*" >> "{log}" ;;
+  *"-m pip "*install*) if mkdir "{log}.lock" 2>/dev/null; then sleep 0.5; rmdir "{log}.lock"
+     else echo TWO >> "{log}"; fi
+     echo "pip $*" >> "{log}" ;;
   *sys.version_info*) echo "{version}" ;;
 esac
 exit 0

@@ -136,4 +136,4 @@ def test_make_without_a_target_explains_itself():
     assert done.returncode == 0
     for target in ("reproduce", "data", "book", "test", "lab", "publish", "clean"):
         assert f"  {target} " in done.stdout
-    assert "demo frozen lite" in done.stdout
+    assert "demo frozen frozen-folds lite" in done.stdout

@@ -72,7 +72,7 @@ def test_folds_together_test_every_image_once(counter):
     work = costs.profile_work(counter, profile)
     n = len(dataset.load_metadata(profile))
     images = work["evaluation"].sum() / (3e8 * (profile.image_size / 224) ** 2 + 1e6 * len("mobilenetv2-base"))
-    assert len(work) == 2 * 5 and 2 * n < images < 2 * n * (1 + 5 * 0.2)  # with what validates
+    assert len(work) == 2 * 5 and 2 * n < images < 2 * n * (1 + 5 * profile.validation_fraction)  # with what validates
 
 
 def test_hours_are_missing_where_a_network_was_not_measured(counter):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from wagf_src.arms import Arm, arm_label, parse_arm
+from wagf_src.arms import MODULES, Arm, arm_label, parse_arm
 from wagf_src.paper import equation1
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.cells import cells
@@ -12,7 +12,6 @@ from wagf_src.runs import by_arm, provenance_line
 from wagf_src.stats import bootstrap
 
 EXCHANGES = ("tape − closed form, relative", "new g_w − old g_sa, three sizes", "the same, entry by entry")
-RUNGS = {"sa-gf": "(ii)", "wagf": "(iii)"}
 
 
 def _facts(evidence, name, *axes, column="value"):
@@ -105,7 +104,7 @@ def branches(evidence: Evidence) -> pd.DataFrame:
         have = {arm.branch: arm.name for arm in alike if arm.modules == modules}
         have |= {arm.branch: arm.name for arm in alike if (arm.modules, modules) == ("sa", "sa-gf")}  # None
         backbone, reading, weights, rate = key
-        notes = [RUNGS[modules], arm_label(f"{backbone}-base")] + ["as released"] * (reading == "released")
+        notes = [MODULES[modules].rung, arm_label(f"{backbone}-base")] + ["as released"] * (reading == "released")
         notes += ["random start"] * bool(weights) + [f"rate {rate}"] * bool(rate)
         for a, b in (("haar", None), ("conv", None), ("pool", None), ("haar", "conv"), ("haar", "pool")):
             if a in have and b in have:

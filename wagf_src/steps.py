@@ -1,0 +1,102 @@
+"""The steps that make asks for, each for one profile."""
+
+import importlib.util
+import os
+import time
+
+from wagf_src import paths
+from wagf_src.data import dataset
+from wagf_src.digests import stale_runs
+from wagf_src.errors import UserError
+from wagf_src.executed_notebook import execute
+from wagf_src.paths import short, work_dir
+from wagf_src.profile import Profile, load_profile
+from wagf_src.report import book, chapters, publish, staleness, tables
+from wagf_src.report.summary import summary
+from wagf_src.train.finish import finish_run
+
+
+def take(step: str, arguments) -> int | None:
+    """One step for one profile; returns an exit code, None for 0."""
+    profile = load_profile(arguments.profile)
+    name = profile.name
+    _check_backend()
+    if step == "prepare":
+        prepare(profile)
+    elif step == "run":
+        run(profile, arguments.profile, arguments.run)
+    elif step == "tables":
+        tables.write(name)
+    elif step == "sweep":
+        from wagf_src.train import sweep
+
+        return 1 if sweep.train_all(profile, arguments.runs or None, arguments.seconds) else 0
+    elif step == "chapters":
+        chapters.render_chapters(name)
+    elif step == "book":
+        if staleness.book_is_stale(name):
+            book.build_book(name)
+    elif step == "keep":
+        publish.keep_runs(name)
+    elif step == "publish":
+        publish.publish(name)
+    elif step == "summary":
+        print(summary(name))
+    return None
+
+
+def prepare(profile: Profile) -> None:
+    """Check the profile, get the data ready and say what there is to do; nothing is left half done."""
+    data = dataset.load(profile)
+    stale = stale_runs(profile, data)
+    work = work_dir(profile.name)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "stale_runs").write_text(" ".join(stale))
+    if not stale and not staleness.stale_chapters(profile.name) and not staleness.book_is_stale(profile.name):
+        (work / "todo").unlink(missing_ok=True)
+        print(f"Nothing to do: every run, chapter and the book of profile {profile.name} are up to date.")
+        print(f"Book: {book.page(profile.name)}")
+        return
+    (work / "todo").touch()
+    (work / "started").write_text(str(time.time()))
+    print(
+        f"profile {profile.name}: {data.name}, {len(data.metadata)} images at {profile.image_size} px; "
+        f"{len(stale)} of {len(profile.runs())} runs to do",
+        flush=True,
+    )
+    if profile.train == "frozen" and stale:
+        from wagf_src.train.frozen_features import frozen_features  # imports TensorFlow, hence only where it is needed
+
+        frozen_features(profile, data)
+
+
+def run(profile: Profile, name: str, run: str) -> None:
+    """Train one run by executing the training notebook, and put its folder in place.
+
+    Args:
+        profile: loaded. name: as given to make, for the notebook's parameter.
+    """
+    work = work_dir(profile.name) / run
+    work.mkdir(parents=True, exist_ok=True)
+    print(f"run {run}, log {short(work / 'log')}", flush=True)
+    terminal = os.fdopen(os.dup(1), "w", buffering=1)  # while the notebook's output goes to the log
+    parameters = {"profile": name, "run": run}
+    execute(
+        paths.NOTEBOOKS / "train.ipynb",
+        work / "train.ipynb",
+        parameters,
+        work / "log",
+        lambda line: print(f"  {run}: {line}", file=terminal),
+    )
+    finish_run(profile, run)
+
+
+def _check_backend() -> None:
+    """What computes is there, and no other project's keras.json says how."""
+    name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if name not in ("tensorflow", "jax", "torch") or importlib.util.find_spec(name) is None:
+        raise UserError(
+            f"KERAS_BACKEND is {name!r}, but must be tensorflow, jax or torch, and installed; unset it, or name one by "
+            "BACKEND= on make's command line"
+        )
+    os.environ["KERAS_HOME"] = str(paths.cache_dir() / "keras")
