@@ -4,7 +4,6 @@ import seaborn as sns
 
 from wagf_src.arms import arm_label, parse_arm
 from wagf_src.report.figures.style import SERIES, legend, new
-from wagf_src.report.tables.equation1 import RUNGS
 
 COLORS = [color for color, _ in SERIES]
 FUSIONS = {"eq1": "Equation 1", "released": "released constants", "saliency": "saliency", "learned": "learned"}
@@ -63,7 +62,7 @@ def _short(name, with_backbone):
     own = [arm.branch] * (arm.branch != "haar") + ["random start"] * (arm.weights == "none")
     own += [f"rate {arm.learning_rate}"] * bool(arm.learning_rate)
     own += [arm_label(f"{arm.backbone}-base")] * with_backbone
-    return " ".join([RUNGS[arm.modules], *own])
+    return " ".join([arm.module.rung, *own])
 
 
 def haar_kernel(frame):
