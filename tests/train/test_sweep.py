@@ -91,9 +91,10 @@ def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
 
 def test_a_sweep_says_where_it_is_and_how_long_it_takes(own_results, capsys, monkeypatch):
     monkeypatch.setattr(staging, "train", lambda *_: None)
-    monkeypatch.setattr(staging, "finish", lambda *_, **__: None)
+    monkeypatch.setattr(sweep, "finish_run", lambda *_, **__: None)
     assert sweep.train_all(dataclasses.replace(GRID, name="spoken", arms=ARMS[:1], seeds=(0, 1, 2))) == []
-    lines = capsys.readouterr().out.splitlines()
+    # The images may have to be decoded first.
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("decoding")]
     assert lines[1] == "run 1 of 3: mobilenetv2-base-seed0" and lines[3] == "run 2 of 3: mobilenetv2-base-seed1"
     assert lines[2].startswith("finished mobilenetv2-base-seed0 in 0 s, about 0.0 h left")
     assert lines[6] == "finished mobilenetv2-base-seed2 in 0 s"
