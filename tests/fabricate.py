@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wagf_src import atomic
+from wagf_src import atomic, paths
 from wagf_src.arms import parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.paper import published
@@ -263,3 +263,8 @@ def discs(rng, n, side):
     y, x = np.mgrid[:side, :side] + 0.5
     centres, radii = side * rng.uniform(0.35, 0.65, (n, 2)), side * rng.uniform(0.1, 0.35, n)
     return np.stack([np.hypot(y - c[0], x - c[1]) < r for c, r in zip(centres, radii)])
+
+
+def write_table(frame: pd.DataFrame, name: str, profile: str, provenance: str) -> None:
+    """A table where a profile's book has it, with what it rests on in a last column."""
+    atomic.write_csv(paths.RESULTS_DIR / profile / "tables" / f"{name}.csv", frame.assign(provenance=provenance))

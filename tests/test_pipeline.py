@@ -16,7 +16,7 @@ from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
-from wagf_src.report import chapters, output, publish, staleness
+from wagf_src.report import chapters, publish, staleness
 from wagf_src.runs import TEST, load_runs, provenance_line
 from wagf_src.train.finish import finish_run
 
@@ -176,7 +176,7 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
             {"row": "ResNet50", "arm": "", "accuracy_paper": 84.66},
         ]
     )
-    output.write_table(table, "table1", "frozen", "HAM10000; 160 px")
+    fabricate.write_table(table, "table1", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
     for name in ("table1", "heatmaps"):

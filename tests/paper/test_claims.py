@@ -7,13 +7,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import Y, write_ladder, write_run
+from fabricate import Y, write_ladder, write_run, write_table
 
 from wagf_src import paths
 from wagf_src.classes import CLASSES
 from wagf_src.paper import claim_tests, claims, conditions, equation1, published
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
-from wagf_src.report import output
 from wagf_src.report.evidence import collect
 from wagf_src.report.tables import TABLES
 from wagf_src.runs import load_runs
@@ -72,7 +71,7 @@ def write_counts(folder, profile="paper", provenance="HAM10000", **changes):
         lines += [(quantity, c, v) for c, v in zip(CLASSES, values)]
         lines.append((quantity, "total", changes.get(quantity.replace(" ", "_"), sum(values))))
     frame = pd.DataFrame(lines, columns=["quantity", "class", "count"])
-    output.write_table(frame, "protocol_counts", profile, provenance)
+    write_table(frame, "protocol_counts", profile, provenance)
 
 
 def write_attention(
@@ -95,7 +94,7 @@ def write_attention(
     columns += [f"diff_{control}{end}" for control in ("area", "gauss") for end in ("", "_low", "_high")]
     # Soft attention's map beside it, on the lesion in full: the claim is not about it.
     lines += [(arm, "soft_attention", c, seeds, 1, 0.2, 0.2, 1, 1, *[0.8] * 6) for c in (*CLASSES, "all")]
-    output.write_table(pd.DataFrame(lines, columns=columns), "attention_maps", "paper", provenance)
+    write_table(pd.DataFrame(lines, columns=columns), "attention_maps", "paper", provenance)
 
 
 # --- the ledger itself ---------------------------------------------------------------------------------------
@@ -486,7 +485,7 @@ def test_heatmaps_read_what_the_chapter_writes():
     for maps, on_lesion in ((masks + 0.01, True), (np.ones(masks.shape), False)):
         table = attention.summary([attention.shares(maps, masks)] * 2, dx)
         write_attention()  # its runs
-        output.write_table(table.assign(arm=DENSENET[3], map="safa"), "attention_maps", "paper", "HAM10000")
+        write_table(table.assign(arm=DENSENET[3], map="safa"), "attention_maps", "paper", "HAM10000")
         assert (judge("heatmaps-described").verdict == REPRODUCED) == on_lesion
 
 

@@ -1,18 +1,9 @@
-"""Tables and figures of a profile, written."""
+"""Figures of a profile, written."""
 
 import os
 from pathlib import Path
 
-import pandas as pd
-
-from wagf_src import atomic, paths
-
-
-def write_table(frame: pd.DataFrame, name: str, profile: str, provenance: str) -> pd.DataFrame:
-    """Write ``results/<profile>/tables/<name>.csv`` with what it rests on in a last column, ``provenance``."""
-    frame = frame.assign(provenance=provenance)
-    atomic.write_csv(paths.RESULTS_DIR / profile / "tables" / f"{name}.csv", frame)
-    return frame
+from wagf_src import paths
 
 
 def save_figure(figure, name: str, profile: str) -> Path:
