@@ -1,5 +1,6 @@
 """What run.json says of the machine."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -49,3 +50,15 @@ def test_the_commit_is_this_repositorys_or_none(tmp_path, monkeypatch):
     (tmp_path / "copy").mkdir()
     monkeypatch.setattr(paths, "ROOT", tmp_path / "copy")
     assert machine.git_state() == {"commit": None, "dirty": None}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="oneDNN is in TensorFlow's builds for Linux")
+@pytest.mark.parametrize("asked, state", [(None, "on"), ("0", "off")])
+def test_tensorflow_computes_with_onednn_whatever_the_processor(asked, state):
+    """TensorFlow itself says so when it starts; ``off`` is what a reader asks for."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL")}
+    environment |= {} if asked is None else {"TF_ENABLE_ONEDNN_OPTS": asked}
+    code = "from wagf_src.machine import has_onednn; import tensorflow; print(has_onednn())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ("oneDNN custom operations are on" in done.stderr) == (state == "on")
+    assert done.stdout.strip() == str(state == "on")

@@ -261,3 +261,17 @@ def test_errors_are_one_line_and_a_code(words, environment, expected):
     )
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert all(word in done.stderr for word in expected), done.stderr
+
+
+def test_the_librarys_start_message_is_no_output_of_a_chapter(tmp_path):
+    """TensorFlow's C++ writes it to the error stream, with time and process number, whatever level is set."""
+    start = [
+        "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n",
+        "I0000 00:00:1795526672.917107   11263 port.cc:153] oneDNN custom operations are on. You may see others.\n",
+    ]
+    kept = ["a warning of the chapter's\n"]
+    outputs = [nbformat.v4.new_output("stream", name="stderr", text=text) for text in (start, kept, start + kept)]
+    cell = nbformat.v4.new_code_cell("x = 1", outputs=outputs, execution_count=1)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "x.ipynb")
+    left = json.loads(cleaned(tmp_path / "x.ipynb"))["cells"][0]["outputs"]
+    assert ["".join(output["text"]) for output in left] == ["".join(kept), "".join(start + kept)]

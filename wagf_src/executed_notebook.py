@@ -118,9 +118,17 @@ def cleaned(path: Path) -> str:
             failed = any(output["output_type"] == "error" for output in cell["outputs"])
             if failed or cell["execution_count"] is None:
                 raise UserError(f"{path.name}: {'a cell failed' if failed else 'not run to its end'}")
+        if "outputs" in cell:
+            cell["outputs"] = [output for output in cell["outputs"] if not _is_start_message(output)]
         for output in cell.get("outputs", ()):
             _hide_private_paths(output)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _is_start_message(output: dict) -> bool:
+    """Whether TensorFlow's library only says, with time and process number, that it has started: no level hides it."""
+    lines = "".join(output["text"]).splitlines() if output.get("name") == "stderr" else []
+    return bool(lines) and all(re.match(r"WARNING: All log messages before absl|I\d{4} .* oneDNN ", li) for li in lines)
 
 
 def _hide_private_paths(output: dict) -> None:

@@ -1,6 +1,7 @@
-"""What a result was made by: the commit and the processor."""
+"""What a result was made by: the commit, the processor and its kernels."""
 
 import contextlib
+import os
 import platform
 import resource
 import subprocess
@@ -35,6 +36,11 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def has_onednn() -> bool:
+    """Whether TensorFlow computes with oneDNN in this process: the package asks for it, builds for Linux have it."""
+    return sys.platform == "linux" and os.environ["TF_ENABLE_ONEDNN_OPTS"] not in ("0", "false")
 
 
 class PeakMemory:

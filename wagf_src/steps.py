@@ -11,8 +11,7 @@ from wagf_src.errors import UserError
 from wagf_src.executed_notebook import execute
 from wagf_src.paths import short, work_dir
 from wagf_src.profile import Profile, load_profile
-from wagf_src.report import book, chapters, publish, staleness, tables
-from wagf_src.report.summary import summary
+from wagf_src.report import book, staleness
 from wagf_src.train.finish import finish_run
 
 
@@ -25,17 +24,28 @@ def take(step: str, arguments) -> int | None:
         prepare(profile)
     elif step == "run":
         run(profile, arguments.profile, arguments.run)
-    elif step == "tables":
-        tables.write(name)
-    elif step == "sweep":
-        from wagf_src.train import sweep
-
-        return 1 if sweep.train_all(profile, arguments.runs or None, arguments.seconds) else 0
-    elif step == "chapters":
-        chapters.render_chapters(name)
     elif step == "book":
         if staleness.book_is_stale(name):
             book.build_book(name)
+    else:
+        return _heavy(step, profile, arguments)
+    return None
+
+
+def _heavy(step: str, profile: Profile, arguments) -> int | None:
+    """Steps whose imports take seconds, which neither every run nor "nothing to do" shall pay for."""
+    name = profile.name
+    if step == "sweep":
+        from wagf_src.train import sweep
+
+        return 1 if sweep.train_all(profile, arguments.runs or None, arguments.seconds) else 0
+    from wagf_src.report import chapters, publish, tables
+    from wagf_src.report.summary import summary
+
+    if step == "tables":
+        tables.write(name)
+    elif step == "chapters":
+        chapters.render_chapters(name)
     elif step == "keep":
         publish.keep_runs(name)
     elif step == "publish":

@@ -26,9 +26,10 @@ def run_digests(folders) -> dict[str, str]:
 
 
 def book_digest(profile: str) -> str:
+    """What a book rests on: its prose, and the chapters that are there, by what they were rendered from."""
     prose = {name: atomic.file_digest(paths.BOOK / name) for name in book_sources()}
     prose["_config.yml"] = atomic.file_digest(paths.ROOT / "_config.yml")
-    return atomic.digest([prose, chapters_digest(profile)])
+    return atomic.digest([prose, _record(profile, "chapters")])
 
 
 def _pages() -> list[str]:
@@ -53,14 +54,18 @@ def book_sources() -> list[str]:
 
 def stale_chapters(profile: str) -> list[str]:
     """Names of the chapters to render again, in the order of the alphabet; all of them or none."""
-    record = paths.RESULTS_DIR / profile / "chapters" / "inputs_digest"
     names = [p.stem for p in chapter_sources()]
-    if record.is_file() and record.read_text() == chapters_digest(profile):
+    if _record(profile, "chapters") == chapters_digest(profile):
         if all((paths.RESULTS_DIR / profile / "chapters" / f"{n}.ipynb").is_file() for n in names):
             return []
     return names
 
 
 def book_is_stale(profile: str) -> bool:
-    record = paths.RESULTS_DIR / profile / "book" / "inputs_digest"
-    return not record.is_file() or record.read_text() != book_digest(profile)
+    return _record(profile, "book") != book_digest(profile)
+
+
+def _record(profile: str, part: str) -> str | None:
+    """The digest that a finished part was made from; None if there is none."""
+    file = paths.RESULTS_DIR / profile / part / "inputs_digest"
+    return file.read_text() if file.is_file() else None

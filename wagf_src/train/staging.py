@@ -15,7 +15,7 @@ from wagf_src.arms import split_run
 from wagf_src.data import dataset, protocol
 from wagf_src.digests import inputs_digest
 from wagf_src.errors import UserError
-from wagf_src.machine import PeakMemory, git_state, processor
+from wagf_src.machine import PeakMemory, git_state, has_onednn, processor
 from wagf_src.models.weights import weights_name
 from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, resolve
@@ -133,6 +133,6 @@ def environment(profile: Profile) -> dict:
         "precision": profile.precision,
         "kernels": {
             "batch_normalization": "fused" if fused else "keras",
-            "onednn": backend == "tensorflow" and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
+            "onednn": backend == "tensorflow" and has_onednn(),
         },
     }
