@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import fabricate, seal
+from fabricate import fabricate, seal, write_run
 
 from wagf_src import atomic, paths
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.runs import PROBABILITY_COLUMNS, TEST, Run
+from wagf_src.runs import PROBABILITY_COLUMNS, TEST, Run, complete, load_runs, real_profiles
 
 ARM = "mobilenetv2-wagf-described"
 COMMITTED = sorted(paths.REFERENCE_DIR.glob("*/runs/*/run.json"))
@@ -120,3 +120,21 @@ def test_every_committed_run_is_as_it_was_written(profile):
             run.check()
             assert run.name == run.path.name and run.info["profile"] == profile
             assert len(run.predictions()) == run.info["data"]["n_test"]
+
+
+def test_folds_count_when_all_of_them_are_there(tmp_path, monkeypatch):
+    """Five folds of one arm and seed test every image once; four would silently stand for another test set."""
+    monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path)
+    monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
+    parts = np.array_split(np.arange(70), 5)
+    y = np.arange(70) % len(CLASSES)
+    for seed, folds in ((0, range(5)), (1, range(4))):
+        for fold in folds:
+            write_run(
+                tmp_path, "mobilenetv2-base", seed, [], "lite-folds", y=y[parts[fold]], fold=fold, rows=parts[fold]
+            )
+    write_run(tmp_path, "mobilenetv2-base", 1, [], "lite", y=y)
+    runs = load_runs("lite-folds")
+    assert len(runs) == 9
+    assert [(r.seed, r.fold) for r in complete(runs)] == [(0, fold) for fold in range(5)]
+    assert {name: len(own) for name, own in real_profiles().items()} == {"lite": 1, "lite-folds": 5}

@@ -16,17 +16,20 @@ class Backbone:
     Args:
         title: its name for people.
         builder: ``"<module>:<function>"``, a function with the arguments of those of keras.applications. A string, so
-            that to read an arm's name needs no Keras.
+            that to read an arm's name needs no Keras. One of our own stands in a module of its own, which is part of
+            what makes the arm's runs stale.
         imagenet_mode: how its ImageNet weights expect the pixels: "torch" (RGB by ImageNet's mean and standard
             deviation), "caffe" (BGR minus mean), "tf" (RGB between -1 and 1), as keras.applications calls them, or
             "included" (the network does it itself, as its builder's ``include_preprocessing`` says).
         paper_row: its row in the paper's Table 1; None if it has none.
+        channels: of its input: 3, or 4 where the lesion's mask (0 or 255) comes after the colours.
     """
 
     title: str
     builder: str
     imagenet_mode: str
     paper_row: str | None = None
+    channels: int = 3
 
 
 BACKBONES = {
@@ -129,16 +132,38 @@ BRANCHES = {
     "pool": Variant("pooling", "pooling for the wavelet"),
 }
 
-VARIANTS = {"fusion": FUSIONS, "branch": BRANCHES}  # attributes of an arm, in the order of its name
+
+@dataclass(frozen=True)
+class Method(Variant):
+    """How an arm is trained, where that is not by the cross-entropy of the profile's copies.
+
+    Args:
+        builder: ``"<module>:<function>"`` with the arguments of ``models.classifier.with_inputs``, which it replaces:
+            it returns a ``Classifier`` that has a loss of its own, or more of the pixels changed in training.
+        code: further modules that the method rests on, as ``digests.TRAINING_CODE`` names them.
+    """
+
+    builder: str = ""
+    code: tuple[str, ...] = ()
+
+
+METHODS = {
+    "weighted": Method(
+        "inverse-frequency weights", "inverse-frequency weights", "wagf_src.train.methods.weighted:build"
+    )
+}
+
+# Attributes of an arm, in the order of its name.
+VARIANTS = {"fusion": FUSIONS, "branch": BRANCHES, "method": METHODS}
 
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm by its name: ``<backbone>-<modules>[-<reading>][-<fusion>][-<branch>][-random][-lr<rate>]``.
+    """An arm by its name: ``<backbone>-<modules>[-<reading>][-<fusion>][-<branch>][-<method>][-random][-lr<rate>]``.
 
     ``reading`` is None for modules that have one form only. Left out, the fusion is ``eq1`` in the described reading
-    and ``released`` in the released one, the wavelet branch is ``haar``, and weights and learning rate are the
-    profile's.
+    and ``released`` in the released one, the wavelet branch is ``haar``, the loss is cross-entropy (``method`` None),
+    and weights and learning rate are the profile's.
     """
 
     name: str
@@ -147,6 +172,7 @@ class Arm:
     reading: str | None
     fusion: str | None
     branch: str | None
+    method: str | None
     weights: str | None
     learning_rate: float | None
 
@@ -161,7 +187,7 @@ class Arm:
 
     @property
     def variants(self) -> list[Variant]:
-        """Where the arm departs from the paper's own fusion and branch."""
+        """Where the arm departs from the paper's own fusion, branch and loss."""
         chosen = [VARIANTS[part][name] for part in VARIANTS if (name := getattr(self, part))]
         return [variant for variant in chosen if variant.note]
 
@@ -185,6 +211,7 @@ class Arm:
             self.reading == "released",
             bool(self.branch and BRANCHES[self.branch].note),
             bool(self.fusion and FUSIONS[self.fusion].note),
+            list(METHODS).index(self.method) + 1 if self.method else 0,
             self.weights is not None,
             self.learning_rate is not None,
             self.name,
@@ -199,7 +226,18 @@ class Arm:
     def network_key(self) -> tuple:
         """Equal for arms that are compiled alike: everything but initial weights and learning rate."""
         backbone = BACKBONES[self.backbone]
-        return (backbone.builder, backbone.imagenet_mode, self.module.parts, self.reading, self.fusion, self.branch)
+        parts = backbone.builder, backbone.imagenet_mode, self.module.parts, self.reading, self.fusion, self.branch
+        return (*parts, self.method) if self.method else parts
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Modules of this package that only some arms rest on, by their path below it without ending."""
+        builders, further = [BACKBONES[self.backbone].builder], ()
+        if self.method:
+            builders.append(METHODS[self.method].builder)
+            further = METHODS[self.method].code
+        modules = [builder.partition(":")[0].split(".") for builder in builders]
+        return (*("/".join(parts[1:]) for parts in modules if parts[0] == "wagf_src"), *further)
 
 
 def table1_row(backbone: str, modules: str) -> str | None:

@@ -45,7 +45,7 @@ def inputs_digest(profile: Profile, run: str, data, shared: "SharedInputs | None
     name, fold, seed = split_run(run)
     arm = parse_arm(name)
     start = shared.weights(arm.backbone, profile.weights)
-    code = shared.code(not arm.is_network)
+    code = shared.code((*arm.code, *([] if arm.is_network else ["train/split_experiment"])))
     images = [data.name, data.metadata_digest, data.image_digest]
     means = [name, *map(str, arm.network_key)]
     return atomic.digest([profile.settings(), means, fold, seed, images, shared.split(fold), start, code])
@@ -57,9 +57,7 @@ class SharedInputs:
     def __init__(self, profile: Profile, data):
         self.weights = functools.cache(weights_name)
         self.split = functools.cache(lambda fold: _split_digest(protocol.split(data.metadata, profile, fold)))
-        self.code = functools.cache(
-            lambda probe: code_digest((*TRAINING_CODE, *(["train/split_experiment"] if probe else [])))
-        )
+        self.code = functools.cache(lambda further: code_digest((*TRAINING_CODE, *further)))
 
 
 def _split_digest(files: protocol.Split) -> str:

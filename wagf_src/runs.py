@@ -1,6 +1,7 @@
 """A run on disk: schema, reading, what it rests on. Needs no Keras."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from wagf_src.arms import BACKBONES, order_key, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
+from wagf_src.profile import FOLDS
 
 SCHEMA_VERSION = 2
 
@@ -210,10 +212,16 @@ def load_runs(profile: str, required: bool = True) -> list[Run]:
     return runs
 
 
+def complete(runs: list[Run]) -> list[Run]:
+    """The runs without folds of an arm and seed of which others lack: only together do they test every image."""
+    finished = Counter((run.arm, run.seed) for run in runs)
+    return [run for run in runs if run.fold is None or finished[run.arm, run.seed] == FOLDS]
+
+
 def real_profiles() -> dict[str, list[Run]]:
     """Finished runs on real images of every profile that has some, by profile name; own runs go before the reference's.
 
-    Trials and other handfuls of images are left out.
+    Trials and other handfuls of images are left out, and so are folds as long as others of the same arm and seed lack.
     """
     names = sorted(
         {f.parents[2].name for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR) for f in root.glob("*/runs/*/run.json")}
@@ -221,7 +229,9 @@ def real_profiles() -> dict[str, list[Run]]:
     found = {}
     for name in names:
         runs = [
-            r for r in load_runs(name) if not r.synthetic and r.info["settings"].get("max_images_per_class") is None
+            r
+            for r in complete(load_runs(name))
+            if not r.synthetic and r.info["settings"].get("max_images_per_class") is None
         ]
         if runs:
             found[name] = runs

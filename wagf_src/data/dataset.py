@@ -8,7 +8,8 @@ import pandas as pd
 
 from wagf_src import atomic
 from wagf_src.data import ham10000, protocol, store, synthetic
-from wagf_src.paths import cache_dir, data_dir
+from wagf_src.errors import UserError
+from wagf_src.paths import cache_dir, data_dir, short
 from wagf_src.profile import Profile
 
 
@@ -27,6 +28,21 @@ class Dataset:
     @property
     def labels(self) -> np.ndarray:
         return protocol.labels(self.metadata)
+
+    def channels(self, number: int) -> np.ndarray:
+        """What a network is given, (n, S, S, number) uint8: 3, the images; 4, their masks (0 or 255) behind them.
+
+        Raises:
+            UserError: the folder holds no masks.
+        """
+        if number == 3:
+            return self.images
+        masks = store.load_masks(self.folder, self.metadata["image_id"], self.images.shape[1])
+        if masks is None:
+            raise UserError(
+                f"{short(self.folder)}: no lesion masks, which this network is given; add them beside the images"
+            )
+        return np.concatenate([self.images, 255 * masks[..., None].astype(np.uint8)], axis=-1)
 
 
 def folder(profile: Profile) -> Path:

@@ -45,7 +45,8 @@ def build_backbone(
 ) -> keras.Model:
     """A backbone of keras.applications with its preprocessing: pixels (B, S, S, 3), 0 to 255 -> features (B, H, W, C).
 
-    H and W are about S / 32; odd sizes are rounded as the backbone does.
+    H and W are about S / 32; odd sizes are rounded as the backbone does. Where the registry's entry has four channels,
+    the fourth is the mask, which "rescale" alone can prepare.
 
     Args:
         backbone: one of ``arms.BACKBONES``.
@@ -64,11 +65,10 @@ def build_backbone(
         )
     entry = BACKBONES[backbone]
     mode = entry.imagenet_mode if preprocessing == "imagenet" else "rescale"
+    shape = (image_size, image_size, entry.channels)
     included = {"include_preprocessing": mode == "included"} if entry.imagenet_mode == "included" else {}
     # Under its own name: by it some builders choose preprocessing and file.
-    build = functools.partial(
-        pkgutil.resolve_name(entry.builder), include_top=False, input_shape=(image_size, image_size, 3), **included
-    )
+    build = functools.partial(pkgutil.resolve_name(entry.builder), include_top=False, input_shape=shape, **included)
     network = build(weights=None)
     if weights == "imagenet":
         load_imagenet(network, backbone, download=functools.partial(build, weights="imagenet"))
@@ -77,6 +77,6 @@ def build_backbone(
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = batch_norm_momentum
     network = with_fused_batch_normalization(network)
-    image = keras.Input((image_size, image_size, 3), name="image")
+    image = keras.Input(shape, name="image")
     x = image if mode == "included" else ImagePreprocessing(mode, name="preprocessing")(image)
     return keras.Model(image, network(x), name="backbone")

@@ -37,6 +37,15 @@ class Classifier(keras.Model):
         self.fusion = inner.fusion if inner else next(fusions, None)
         self.head = inner.head if inner else self.layers[-1]
 
+    def begin_epoch(self, epoch: int, epochs: int, counts, history: list[dict]) -> None:
+        """What a method changes between epochs; plain training changes nothing.
+
+        Args:
+            epoch: the one that begins, from 1. epochs: how many there will be.
+            counts: (classes,) training images of each class.
+            history: a row for each finished epoch, as ``train.trainer.FitResult`` has them.
+        """
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if training and self.fusion is not None and self.fusion.measured:
             f_w, f_sa = ops.stop_gradient(y_pred["wavelet"]), ops.stop_gradient(y_pred["soft"])
@@ -95,13 +104,14 @@ def build_model(
         num_classes: width of the softmax.
 
     Returns:
-        A :class:`Classifier` of ``image`` (B, S, S, 3), values 0 to 255. Its outputs by name: "probabilities"
-        (B, num_classes) float32; "features" (B, D), the pooled vector before the softmax layer; the map of each
-        attention layer, "safa" (B, h, w) and "soft_attention" (B, H, W); in fusion arms the branches "wavelet" and
-        "soft" (B, h, h, C). ``predict`` would collect the branches too: use :func:`explain` to predict.
+        A :class:`Classifier` of ``image`` (B, S, S, 3), values 0 to 255 (4 channels where the backbone has them). Its
+        outputs by name: "probabilities" (B, num_classes) float32; "features" (B, D), the pooled vector before the
+        softmax layer; the map of each attention layer, "safa" (B, h, w) and "soft_attention" (B, H, W); in fusion arms
+        the branches "wavelet" and "soft" (B, h, h, C). ``predict`` would collect the branches too: use :func:`explain`
+        to predict.
     """
     backbone = build_backbone(arm.backbone, image_size, arm.weights or weights, preprocessing, batch_norm_momentum)
-    image = keras.Input((image_size, image_size, 3), name="image")
+    image = keras.Input(backbone.input_shape[1:], name="image")
     return _classifier(arm, image, backbone(image), num_classes)
 
 

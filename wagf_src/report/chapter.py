@@ -7,7 +7,7 @@ from IPython.display import Markdown
 
 from wagf_src.profile import Profile
 from wagf_src.report import evidence, figures, output, tables
-from wagf_src.runs import Run, load_runs, provenance_line, real_profiles
+from wagf_src.runs import Run, complete, load_runs, provenance_line, real_profiles
 
 
 class Chapter:
@@ -23,7 +23,7 @@ class Chapter:
     @cached_property
     def runs(self) -> list[Run]:
         """The profile's own runs, else the committed ones; UserError if there are none."""
-        return load_runs(self.profile)
+        return complete(load_runs(self.profile))
 
     @cached_property
     def settings(self) -> Profile:

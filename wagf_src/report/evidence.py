@@ -10,7 +10,7 @@ import pandas as pd
 from wagf_src.data import dataset, ham10000
 from wagf_src.errors import UserError
 from wagf_src.profile import Profile, load_profile
-from wagf_src.runs import Run, load_runs, provenance_line, real_profiles
+from wagf_src.runs import Run, complete, load_runs, provenance_line, real_profiles
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ class Evidence:
 
 def collect(profile: str, makers: Mapping[str, Callable[[Evidence], pd.DataFrame | None]]) -> Evidence:
     """The evidence for a profile's book."""
-    return Evidence(profile, load_runs(profile, required=False), real_profiles(), makers)
+    return Evidence(profile, complete(load_runs(profile, required=False)), real_profiles(), makers)

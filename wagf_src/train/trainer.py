@@ -3,6 +3,7 @@
 Everything is ``keras.ops``, so the same code trains on TensorFlow, JAX and torch (KERAS_BACKEND).
 """
 
+import pkgutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src import atomic
-from wagf_src.arms import Arm, parse_arm, split_run
+from wagf_src.arms import BACKBONES, METHODS, Arm, parse_arm, split_run
 from wagf_src.classes import CLASSES
 from wagf_src.data import augmentation, protocol
 from wagf_src.data.dataset import Dataset
@@ -140,27 +141,29 @@ class Trainer:
                 optimizer.learning_rate = profile.learning_rate
             return self._last
         self._last = None  # before the next one takes memory
-        device_array = self._array(profile)
+        device_array = self._array(profile, arm)
         classifier = _classifier(arm, profile, device_array.array.shape[1:])
         number = keras.Input((), dtype="int32", name="number")
         inputs, pixels = {"number": number}, device_array(number)
         if profile.augmentation in ("offline", "online"):
             inputs["map"] = keras.Input((8,), name="map")
             pixels = AffineTransform(name="affine")([pixels, inputs["map"]])
-        trainer = with_inputs(classifier, inputs, pixels)
+        build_trainer = pkgutil.resolve_name(METHODS[arm.method].builder) if arm.method else with_inputs
+        trainer = build_trainer(classifier, inputs, pixels)
         reader = with_inputs(explain(classifier), inputs, pixels)
         trainer.compile(optimizer=_optimizer(profile, steps), loss=_loss(profile), metrics=["accuracy"])
         build_training_state(trainer)
         self._last = _Network(key, classifier, trainer, reader)
         return self._last
 
-    def _array(self, profile: Profile) -> DeviceArray:
-        """The images, or the frozen backbone's features, on the device: once for all networks."""
+    def _array(self, profile: Profile, arm: Arm) -> DeviceArray:
+        """The images (with their masks), or the frozen backbone's features, on the device: once for all networks."""
         frozen = profile.train == "frozen"
-        key = profile.weights if frozen else "images"
+        channels = BACKBONES[arm.backbone].channels
+        key = profile.weights if frozen else f"images, {channels} channels"
         if self._on_device is None or self._on_device[0] != key:
             self._on_device = None
-            array = frozen_features(profile, self.data) if frozen else self.data.images
+            array = frozen_features(profile, self.data) if frozen else self.data.channels(channels)
             self._on_device = key, DeviceArray(array, name="features_on_device" if frozen else "images_on_device")
         return self._on_device[1]
 
@@ -197,6 +200,7 @@ class Trainer:
             return predict(files.test, np.zeros_like(files.test), views)
 
         y_validation, y_test = y[files.validation["row"]], y[files.test]
+        counts = np.bincount(y[files.train["row"]], minlength=len(CLASSES))
         state.load(classifier, trainer.optimizer)
         started = saved = time.perf_counter()
         for epoch in range(len(state.history) + 1, profile.epochs + 1):
@@ -212,6 +216,7 @@ class Trainer:
             # Offline copies are one folder for all runs; online copies are new for every epoch and seed.
             copy_seed = profile.test_seed if profile.augmentation == "offline" else 1000 + seed
             x = self._inputs(profile, rows, copies, copy_seed)
+            trainer.begin_epoch(epoch, profile.epochs, counts, state.history)
             clock = time.perf_counter()
             log = trainer.fit(**batches(x, y[rows], profile.batch_size), shuffle=False, verbose=0).history
             seconds = time.perf_counter() - clock
