@@ -49,7 +49,7 @@ SUBMAKE = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 install = @$(or $(shell command -v python3 || command -v python),python3) requirements/install.py $(1) $(or $(2),$(VENV)) --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench lab keep publish clean lock env-book env-run env-dev env-peers
+.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
@@ -102,6 +102,9 @@ lint: env-dev  ## style and the floors of the house
 
 bench: env-dev env-peers  ## measure speed and cost on this machine (hours, best left alone): results/bench
 	@$(BIN)/python -m wagf_src.bench --peers $(VENV)-peers/bin/python
+
+torture: env-dev  ## kill `make reproduce` of a tiny profile 100 times and start it again (an hour): results/bench/torture.csv
+	@$(BIN)/python tests/torture.py $(ARGS)
 
 lab: env-run  ## JupyterLab on notebooks/; ARGS="--allow-root --no-browser" and the like are passed on
 	@$(BIN)/jupyter lab notebooks/ $(ARGS)

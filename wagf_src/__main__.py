@@ -1,10 +1,14 @@
 """The one command line: ``python -m wagf_src STEP ...``. What fails is one line and exit code 2."""
 
 import argparse
+import errno
 import os
 import sys
 
 from wagf_src.errors import UserError
+
+# No room, no permission, no device: nothing that a traceback would explain.
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def main(words=None) -> int:
@@ -32,6 +36,11 @@ def main(words=None) -> int:
         return steps.take(arguments.step, arguments) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in STORAGE:
+            raise
+        print(f"error: {error.filename or 'a file'}: {error.strerror}; make room or access", file=sys.stderr)
         return 2
 
 

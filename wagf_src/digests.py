@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from wagf_src import atomic, paths
@@ -64,10 +65,10 @@ def _split_digest(files: protocol.Split) -> str:
     return atomic.digest([files.train.to_numpy().tolist(), files.validation.to_numpy().tolist(), files.test.tolist()])
 
 
-def stale_runs(profile: Profile, data) -> list[str]:
-    """Names of the runs that are missing or whose inputs have changed."""
+def stale_runs(profile: Profile, data, runs: Iterable[str] | None = None) -> list[str]:
+    """Names of the runs (of these; None: of the profile's) that are missing or whose inputs have changed."""
     shared, stale = SharedInputs(profile, data), []
-    for run in profile.runs():
+    for run in profile.runs() if runs is None else runs:
         folder = paths.RESULTS_DIR / profile.name / "runs" / run
         finished = (folder / "run.json").is_file() and Run(folder).info["inputs_digest"]
         if not finished or finished != inputs_digest(resolve(profile, run), run, data, shared):

@@ -2,9 +2,10 @@
 
 import importlib.util
 import os
+import shutil
 import time
 
-from wagf_src import paths
+from wagf_src import lock, paths
 from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
@@ -14,19 +15,23 @@ from wagf_src.profile import Profile, load_profile
 from wagf_src.report import book, staleness
 from wagf_src.train.finish import finish_run
 
+WAIT_SECONDS = 20.0  # for a run that another process may just be finishing
+
 
 def take(step: str, arguments) -> int | None:
     """One step for one profile; returns an exit code, None for 0."""
     profile = load_profile(arguments.profile)
     name = profile.name
     _check_backend()
-    if step == "prepare":
-        prepare(profile)
-    elif step == "run":
+    if step == "run":
         run(profile, arguments.profile, arguments.run)
+    elif step == "prepare":
+        with lock.held(name, lock.REPORT):
+            prepare(profile)
     elif step == "book":
-        if staleness.book_is_stale(name):
-            book.build_book(name)
+        with lock.held(name, lock.REPORT):
+            if staleness.book_is_stale(name):
+                book.build_book(name)
     else:
         return _heavy(step, profile, arguments)
     return None
@@ -42,16 +47,15 @@ def _heavy(step: str, profile: Profile, arguments) -> int | None:
     from wagf_src.report import chapters, publish, tables
     from wagf_src.report.summary import summary
 
-    if step == "tables":
-        tables.write(name)
-    elif step == "chapters":
-        chapters.render_chapters(name)
-    elif step == "keep":
-        publish.keep_runs(name)
-    elif step == "publish":
-        publish.publish(name)
-    elif step == "summary":
-        print(summary(name))
+    work = {
+        "tables": tables.write,
+        "chapters": chapters.render_chapters,
+        "keep": publish.keep_runs,
+        "publish": publish.publish,
+        "summary": lambda name: print(summary(name)),
+    }[step]
+    with lock.held(name, lock.REPORT):
+        work(name)
     return None
 
 
@@ -60,6 +64,9 @@ def prepare(profile: Profile) -> None:
     data = dataset.load(profile)
     stale = stale_runs(profile, data)
     work = work_dir(profile.name)
+    # What a killed process left behind a run that it had put in place.
+    for leftover in [*(work / run for run in set(profile.runs()) - set(stale)), *work.parent.glob("runs/.*.old")]:
+        shutil.rmtree(leftover, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     (work / "stale_runs").write_text(" ".join(stale))
     if not stale and not staleness.stale_chapters(profile.name) and not staleness.book_is_stale(profile.name):
@@ -81,11 +88,22 @@ def prepare(profile: Profile) -> None:
 
 
 def run(profile: Profile, name: str, run: str) -> None:
-    """Train one run by executing the training notebook, and put its folder in place.
+    """Train one run by executing the training notebook, and put its folder in place; a finished one is left alone.
 
     Args:
         profile: loaded. name: as given to make, for the notebook's parameter.
+
+    Raises:
+        UserError: training fails, or another process has been at this run for a while.
     """
+    with lock.held(profile.name, run, WAIT_SECONDS):
+        if run not in profile.runs() or stale_runs(profile, dataset.load(profile), [run]):
+            _run(profile, name, run)
+        else:
+            print(f"run {run} is there and up to date", flush=True)
+
+
+def _run(profile, name, run) -> None:
     work = work_dir(profile.name) / run
     work.mkdir(parents=True, exist_ok=True)
     print(f"run {run}, log {short(work / 'log')}", flush=True)

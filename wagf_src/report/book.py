@@ -16,6 +16,7 @@ def build_book(profile: str) -> Path:
     """Build the profile's own book from the prose in book/ and its own chapters. Returns the path of its first page."""
     folder = paths.RESULTS_DIR / profile / "book"
     source = folder / "source"
+    (folder / "inputs_digest").unlink(missing_ok=True)
     shutil.rmtree(source, ignore_errors=True)
     for name in staleness.book_sources():
         (source / name).parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,9 @@ def render_chapters(profile: str) -> None:
     names = staleness.stale_chapters(profile)
     if not names:
         return
+    target = paths.RESULTS_DIR / profile / "chapters"
+    # Before the tables go: they are of other inputs from now on, whatever the inputs will be next time.
+    (target / "inputs_digest").unlink(missing_ok=True)
     work = work_dir(profile) / "executed"
     # No table or figure of an earlier time is left to be read.
     for folder in (work, paths.RESULTS_DIR / profile / "tables", paths.RESULTS_DIR / profile / "figures"):
@@ -44,7 +47,6 @@ def render_chapters(profile: str) -> None:
         raise UserError(f"a chapter's process was killed; out of memory? (logs: {short(work)})") from None
     finally:
         pool.shutdown(cancel_futures=True)
-    target = paths.RESULTS_DIR / profile / "chapters"
     aside = work_dir(profile) / "chapters"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -33,4 +33,4 @@ def finish_run(profile: Profile, run: str, notebook: bool = True) -> None:
             f"{run}: the staged folder is not complete; delete results/{profile.name}/.work/{run} and run again"
         )
     atomic.move_into_place(staging, paths.RESULTS_DIR / profile.name / "runs" / run)
-    shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)

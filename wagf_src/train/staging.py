@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from wagf_src import atomic
+from wagf_src import atomic, lock
 from wagf_src.arms import split_run
 from wagf_src.data import dataset, protocol
 from wagf_src.digests import inputs_digest
@@ -22,6 +22,8 @@ from wagf_src.profile import Profile, resolve
 from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, VALIDATION, file_digests, read_predictions
 from wagf_src.stats import metrics
 from wagf_src.train.trainer import FitResult, Trainer
+
+ORPHAN_SECONDS = 60.0  # a kernel whose parent was killed ends within a second, or after what it is computing
 
 
 def train(profile: Profile, run: str, trainer: Trainer | None = None) -> Path:
@@ -37,8 +39,14 @@ def train(profile: Profile, run: str, trainer: Trainer | None = None) -> Path:
         executed notebook.
 
     Raises:
-        UserError: see :meth:`Trainer.fit`.
+        UserError: see :meth:`Trainer.fit`; or another process trains this run.
     """
+    # The process that started this one may be gone, killed, and the next one be here already.
+    with lock.held(profile.name, f"{run}.training", ORPHAN_SECONDS):
+        return _train(profile, run, trainer)
+
+
+def _train(profile, run, trainer) -> Path:
     started = time.perf_counter()
     memory = PeakMemory()
     resolved = resolve(profile, run)

@@ -11,6 +11,7 @@ import dataclasses
 import sys
 import time
 
+from wagf_src import lock
 from wagf_src.arms import parse_arm, split_run
 from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
@@ -64,8 +65,10 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
         print(f"run {number} of {len(todo)}: {run}", flush=True)
         clock = time.perf_counter()
         try:
-            staging.train(profile, run, trainer)
-            finish_run(profile, run, notebook=False)
+            with lock.held(profile.name, run, 0):
+                if stale_runs(profile, data, [run]):  # unless another process has finished it by now
+                    staging.train(profile, run, trainer)
+                    finish_run(profile, run, notebook=False)
         except UserError as error:
             print(f"error: {run}: {error}", file=sys.stderr, flush=True)
             continue
