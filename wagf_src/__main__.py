@@ -3,7 +3,9 @@
 import argparse
 import errno
 import os
+import shutil
 import sys
+from collections.abc import Callable
 
 from wagf_src.errors import UserError
 
@@ -26,22 +28,34 @@ def main(words=None) -> int:
     for name in ("download", "check"):
         commands.add_parser(name, help=f"{name} HAM10000").add_argument("folder", nargs="?")
     arguments = parser.parse_args(words)
-    try:
+
+    def take():
         if arguments.step in ("download", "check"):
             from wagf_src.data import download
 
             return download.main(arguments.step, arguments.folder)
         from wagf_src import steps  # imports what draws and computes, which a download needs not
 
-        return steps.take(arguments.step, arguments) or 0
+        return steps.take(arguments.step, arguments)
+
+    return in_one_line(take)
+
+
+def in_one_line(work: Callable[[], int | None]) -> int:
+    """Do something; an exit code, 2 with one line where it fails in a way that a traceback would not explain."""
+    try:
+        return work() or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        line = str(error)
+    except shutil.Error as error:  # of a copied folder: every file that could not be, with the reason
+        _, file, reason = error.args[0][0]
+        line = f"{file}: {reason}; make room or access"
     except OSError as error:
         if error.errno not in STORAGE:
             raise
-        print(f"error: {error.filename or 'a file'}: {error.strerror}; make room or access", file=sys.stderr)
-        return 2
+        line = f"{error.filename or 'a file'}: {error.strerror}; make room or access"
+    print(f"error: {line}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
