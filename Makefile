@@ -19,6 +19,8 @@ DATA =
 WEIGHTS =
 BUDGET =
 ARGS =
+ADDRESS =
+AUDIT = $(addprefix requirements/,$(addsuffix .txt,book run gpu gpu-jax dev)) .binder/requirements.txt
 
 # What is passed on as it was typed, whatever characters a path has.
 ifneq ($(value DATA),)
@@ -49,7 +51,7 @@ SUBMAKE = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 install = @$(or $(shell command -v python3 || command -v python),python3) requirements/install.py $(1) $(or $(2),$(VENV)) --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench lab keep publish clean lock env-book env-run env-dev env-peers
+.PHONY: help reproduce sweep work report runs tables chapters book check links audit address release data test lint bench lab keep publish clean lock env-book env-run env-dev env-peers
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
@@ -91,6 +93,22 @@ book: env-book  ## the committed reference book, from book/; runs nothing
 	@$(BIN)/jupyter-book build book/ --path-output . -n -W --keep-going -q
 	@echo "Book: _build/html/index.html"
 
+check: env-dev  ## the book as it stands: links, alternative texts, formulas, small windows
+	@$(BIN)/python -m pytest tests/test_book.py
+
+links: env-book  ## whether every address that the book names still answers (needs the network)
+	@$(BIN)/jupyter-book build book/ --path-output . --builder linkcheck -q
+
+audit:  ## known weaknesses of the locked packages, as PyPI lists them (needs the network)
+	@python3 -m venv $(VENV)-audit && $(VENV)-audit/bin/pip install -q pip-audit
+	@$(VENV)-audit/bin/pip-audit --disable-pip --require-hashes $(AUDIT:%=-r %)
+
+address: env-book  ## say once where the repository lives, ADDRESS=https://github.com/owner/name; buttons follow
+	@$(WAGF) address "$(ADDRESS)"
+
+release: book  ## book and code as archives with checksums, manifest and metadata: _build/release
+	@$(WAGF) release
+
 data: env-run  ## HAM10000 from Kaggle into data/ham10000, checked; does nothing when it is there
 	@$(WAGF) download
 
@@ -120,9 +138,10 @@ clean:  ## remove built books, caches and your results of PROFILE (never what is
 lock:  ## resolve pyproject.toml again into requirements/ (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
 	  --custom-compile-command "make lock" --extra dev -o requirements/dev.txt pyproject.toml
-	for extra in book run gpu gpu-jax peers; do \
+	for extra in book run gpu gpu-jax peers notebooks; do \
+	  [ $$extra = notebooks ] && lock=.binder/requirements.txt || lock=requirements/$$extra.txt; \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
-	    --custom-compile-command "make lock" -c requirements/dev.txt --extra $$extra -o requirements/$$extra.txt pyproject.toml \
+	    --custom-compile-command "make lock" -c requirements/dev.txt --extra $$extra -o $$lock pyproject.toml \
 	  || exit 1; done
 
 # --- environments: book is the light one, run has it within, dev has run within ---

@@ -5,6 +5,7 @@ import os
 import sys
 
 from wagf_src.errors import UserError
+from wagf_src.paths import short
 
 
 def main(words=None) -> int:
@@ -21,8 +22,17 @@ def main(words=None) -> int:
     step.add_argument("--seconds", type=float, help="time budget for all runs together")
     for name in ("download", "check"):
         commands.add_parser(name, help=f"{name} HAM10000").add_argument("folder", nargs="?")
+    commands.add_parser("address", help="say where the repository lives; empty: nowhere yet").add_argument("url")
+    commands.add_parser("release", help="pack the built book and the code")
     arguments = parser.parse_args(words)
     try:
+        if arguments.step in ("address", "release"):  # with the book's few packages
+            from wagf_src.report import release, repository
+
+            if arguments.step == "address":
+                return repository.set_address(arguments.url) or 0
+            print(f"Release: {short(release.release())}")
+            return 0
         if arguments.step in ("download", "check"):
             from wagf_src.data import download
 
