@@ -43,6 +43,12 @@ def main(words=None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        if "MAKELEVEL" not in os.environ:  # else make says it
+            print(
+                "\nStopped. The same command goes on: what is finished stays, a run goes on from its last saved epoch."
+            )
+        return 130
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ def train(profile: Profile, run: str, trainer: Trainer | None = None) -> Path:
     memory = PeakMemory()
     resolved = resolve(profile, run)
     trainer = trainer or Trainer(profile, dataset.load(profile))
+    where = environment(resolved)
+    print(f"device {where['device']}, {where['backend']} {where['backend_version']}", flush=True)
     digest = inputs_digest(resolved, run, trainer.data)
     work = work_dir(profile.name) / run
     work.mkdir(parents=True, exist_ok=True)
