@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 
 from wagf_src.errors import UserError
@@ -44,14 +45,13 @@ def main(words=None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        if "MAKELEVEL" not in os.environ:  # else make says it
-            print(
-                "\nStopped. The same command goes on: what is finished stays, a run goes on from its last saved epoch."
-            )
+        print("\nStopped. The same command goes on: what is finished stays, a run goes on from its last saved epoch.")
         return 130
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stdout.reconfigure(line_buffering=True)
+    if "MAKELEVEL" in os.environ and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C: make has the last word, this and its children none
     sys.exit(main())

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -35,8 +34,7 @@ def render_chapters(profile: str) -> None:
     # Threads of its own within each chapter would only wait for those of the others.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     # Processes that stay: importing papermill anew for each would be a third of a chapter's time.
-    # Ctrl-C ends them without a word: this process says what there is to say.
-    pool = ProcessPoolExecutor(os.cpu_count(), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL))
+    pool = ProcessPoolExecutor(os.cpu_count())
     try:
         longest_first = sorted(names, key=lambda name: name not in LONGEST)
         tasks = [pool.submit(_execute, paths.NOTEBOOKS / f"{name}.ipynb", work, profile) for name in longest_first]

@@ -5,7 +5,6 @@ says what the row rests on; or None where the data that it needs are not at hand
 """
 
 import os
-import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
@@ -124,18 +123,13 @@ def write(profile: str) -> None:
         room = getattr(maker, "func", maker).__module__
         rooms.setdefault(_SHARED.get(room, room), []).append(name)
     last = [name for room in _LAST for name in rooms.pop(room.__name__, [])]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
         for frames in pool.map(_make, [profile] * len(rooms), rooms.values()):
             gathered.know({TABLES[name]: frame for name, frame in frames.items()})
     for name in [*(name for names in rooms.values() for name in names), *last]:
         frame = gathered.table(name)
         if frame is not None:
             atomic.write_csv(paths.RESULTS_DIR / profile / "tables" / f"{name}.csv", frame)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
-    threadpool_limits(1)
 
 
 def _make(profile: str, names: list[str]) -> dict[str, pd.DataFrame | None]:
