@@ -19,6 +19,8 @@ DATA =
 WEIGHTS =
 BUDGET =
 ARGS =
+ADDRESS =
+AUDIT = $(addprefix requirements/,$(addsuffix .txt,book run gpu gpu-jax dev)) .binder/requirements.txt
 
 # What is passed on as it was typed, whatever characters a path has.
 ifneq ($(value DATA),)
@@ -48,8 +50,12 @@ SUBMAKE = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 # Any Python starts the installer; it finds the one to build on.
 install = @$(or $(shell command -v python3 || command -v python),python3) requirements/install.py $(1) $(or $(2),$(VENV)) --python "$(PYTHON)"
 
+# On Ctrl-C every process of the recipe is told; what is left to say is one line, of the make that was typed.
+stopped = printf "\n%s\n" "Stopped. The same command goes on: what is finished stays, a run goes on from its last saved epoch." >&2;
+stop = trap '$(if $(filter 0,$(MAKELEVEL)),$(stopped)) exit 0' INT;
+
 .DEFAULT_GOAL := help
-.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers
+.PHONY: help reproduce sweep work report runs tables chapters book check links audit address release data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
@@ -59,40 +65,56 @@ help:  ## what there is (this list)
 	@echo "profiles: $(sort $(notdir $(basename $(wildcard notebooks/profiles/*.yaml)))) (each also with -trial: a few images)"
 
 reproduce: env-run  ## everything for one profile: data, runs, chapters, book; does nothing when nothing changed
-	@$(WAGF) prepare "$(PROFILE)"
-	@if [ -e "$(WORK)/todo" ]; then $(MAKE) work; fi
+	@$(stop) $(WAGF) prepare "$(PROFILE)"
+	@$(stop) if [ -e "$(WORK)/todo" ]; then $(MAKE) work; fi
 
 work:
-	@$(MAKE) runs
-	@$(MAKE) report
+	@$(stop) $(MAKE) runs
+	@$(stop) $(MAKE) report
 	@$(WAGF) summary "$(PROFILE)"
 
 sweep: env-run  ## train the missing runs of PROFILE in one process, for a GPU; BUDGET=seconds in all; then reproduce
-	@$(WAGF) sweep "$(PROFILE)" $(if $(BUDGET),--seconds $(BUDGET))
+	@$(stop) $(WAGF) sweep "$(PROFILE)" $(if $(BUDGET),--seconds $(BUDGET))
 
 report: chapters  ## tables, chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
-	@$(WAGF) book "$(PROFILE)"
+	@$(stop) $(WAGF) book "$(PROFILE)"
 
 runs:
-	@todo="$$(cat "$(WORK)/stale_runs")"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)
+	@$(stop) todo="$$(cat "$(WORK)/stale_runs")"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)
 
 # What fails says so in one line and ends with code 2; any other code is of what killed it.
 run.%:
-	@$(LAUNCH) $(WAGF) run "$(PROFILE)" $* || { code=$$?; [ $$code -eq 2 ] || \
+	@$(stop) $(LAUNCH) $(WAGF) run "$(PROFILE)" $* || { code=$$?; [ $$code -eq 2 ] || \
 	  echo "error: run $* ended with code $$code and no error of its own; killed, or out of memory? (log: $(WORK)/$*/log)" >&2; exit $$code; }
 
 chapters: env-run
-	@$(WAGF) chapters "$(PROFILE)"
+	@$(stop) $(WAGF) chapters "$(PROFILE)"
 
 tables: env-run  ## every table of PROFILE as CSV, from the runs that are there
-	@$(WAGF) tables "$(PROFILE)"
+	@$(stop) $(WAGF) tables "$(PROFILE)"
 
 book: env-book  ## the committed reference book, from book/; runs nothing
 	@$(BIN)/jupyter-book build book/ --path-output . -n -W --keep-going -q
 	@echo "Book: _build/html/index.html"
 
+check: env-dev  ## the book as it stands: links, alternative texts, formulas, small windows
+	@$(BIN)/python -m pytest tests/test_book.py
+
+links: env-book  ## whether every address that the book names still answers (needs the network)
+	@$(BIN)/jupyter-book build book/ --path-output . --builder linkcheck -q
+
+audit:  ## known weaknesses of the locked packages, as PyPI lists them (needs the network)
+	@python3 -m venv $(VENV)-audit && $(VENV)-audit/bin/pip install -q pip-audit
+	@$(VENV)-audit/bin/pip-audit --disable-pip --require-hashes $(AUDIT:%=-r %)
+
+address: env-book  ## say once where the repository lives, ADDRESS=https://github.com/owner/name; buttons follow
+	@$(WAGF) address "$(ADDRESS)"
+
+release: book  ## book and code as archives with checksums, manifest and metadata: _build/release
+	@$(WAGF) release
+
 data: env-run  ## HAM10000 from Kaggle into data/ham10000, checked; does nothing when it is there
-	@$(WAGF) download
+	@$(stop) $(WAGF) download
 
 test: env-dev  ## all tests
 	@$(BIN)/python -m pytest
@@ -123,9 +145,10 @@ clean:  ## remove built books, caches and your results of PROFILE (never what is
 lock:  ## resolve pyproject.toml again into requirements/ (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
 	  --custom-compile-command "make lock" --extra dev -o requirements/dev.txt pyproject.toml
-	for extra in book run gpu gpu-jax peers; do \
+	for extra in book run gpu gpu-jax peers notebooks; do \
+	  [ $$extra = notebooks ] && lock=.binder/requirements.txt || lock=requirements/$$extra.txt; \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
-	    --custom-compile-command "make lock" -c requirements/dev.txt --extra $$extra -o requirements/$$extra.txt pyproject.toml \
+	    --custom-compile-command "make lock" -c requirements/dev.txt --extra $$extra -o $$lock pyproject.toml \
 	  || exit 1; done
 
 # --- environments: book is the light one, run has it within, dev has run within ---

@@ -25,6 +25,8 @@ STORAGE = "http://storage.invalid/archive.zip"  # where the API sends the client
 class KaggleServer:
     """Serves one archive as Kaggle does: token check, redirect to storage, ranges, ETag.
 
+    ``public`` says whether somebody without a token gets it; without, the API answers ``asks`` (401 or 403).
+
     ``cuts`` holds, for the next answers of the storage, after how many bytes the connection is closed; ``stall`` makes
     the next one send that many bytes and then nothing more; ``status`` makes the API refuse. ``requests`` lists
     (method, URL, headers) of all requests.
@@ -33,7 +35,7 @@ class KaggleServer:
     def __init__(self, archive: Path, port: int = 0, token: str = "good-token", key=("somebody", "good-key")):
         self.archive, self.token = Path(archive), token
         self.basic = "Basic " + base64.b64encode(":".join(key).encode()).decode()
-        self.cuts, self.stall, self.status = [], None, None
+        self.cuts, self.stall, self.status, self.public, self.asks = [], None, None, False, 401
         self.stalled, self.closing = threading.Event(), threading.Event()
         self.requests = []
         self.http = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"kaggle": self}))
@@ -81,8 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
             good = body["token"] == self.kaggle.token
             self._json(200, {"active": good, "username": "somebody" if good else ""})
         elif service == "/api/v1/datasets.DatasetApiService/DownloadDataset":
-            if self.headers.get("Authorization") not in (f"Bearer {self.kaggle.token}", self.kaggle.basic):
-                self._json(401, {"code": 401, "message": "Unauthenticated"})
+            who = self.headers.get("Authorization")
+            known = (f"Bearer {self.kaggle.token}", self.kaggle.basic, *([None] if self.kaggle.public else []))
+            if who not in known:
+                code = 401 if who else self.kaggle.asks
+                self._json(code, {"code": code, "message": "Unauthenticated"})
             elif self.kaggle.status:
                 self._json(self.kaggle.status, {"code": self.kaggle.status, "message": "Refused"})
             elif (body["ownerSlug"], body["datasetSlug"]) != DATASET:

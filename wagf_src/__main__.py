@@ -4,10 +4,12 @@ import argparse
 import errno
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 
 from wagf_src.errors import UserError
+from wagf_src.paths import short
 
 # No room, no permission, no device: nothing that a traceback would explain.
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -27,9 +29,18 @@ def main(words=None) -> int:
     step.add_argument("--seconds", type=float, help="time budget for all runs together")
     for name in ("download", "check"):
         commands.add_parser(name, help=f"{name} HAM10000").add_argument("folder", nargs="?")
+    commands.add_parser("address", help="say where the repository lives; empty: nowhere yet").add_argument("url")
+    commands.add_parser("release", help="pack the built book and the code")
     arguments = parser.parse_args(words)
 
     def take():
+        if arguments.step in ("address", "release"):  # with the book's few packages
+            from wagf_src.report import release, repository
+
+            if arguments.step == "address":
+                return repository.set_address(arguments.url)
+            print(f"Release: {short(release.release())}")
+            return 0
         if arguments.step in ("download", "check"):
             from wagf_src.data import download
 
@@ -54,6 +65,9 @@ def in_one_line(work: Callable[[], int | None]) -> int:
         if error.errno not in STORAGE:
             raise
         line = f"{error.filename or 'a file'}: {error.strerror}; make room or access"
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on: what is finished stays, a run goes on from its last saved epoch.")
+        return 130
     print(f"error: {line}", file=sys.stderr)
     return 2
 
@@ -61,4 +75,6 @@ def in_one_line(work: Callable[[], int | None]) -> int:
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stdout.reconfigure(line_buffering=True)
+    if "MAKELEVEL" in os.environ and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C: make has the last word, this and its children none
     sys.exit(main())

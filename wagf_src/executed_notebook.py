@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -52,17 +53,16 @@ def _output_to(file):
             os.close(copy)
 
 
-class _Tee:
-    """A log that hands the lines with a given beginning to somebody who watches."""
+class Tee:
+    """A log that also hands every line to somebody who watches."""
 
-    def __init__(self, file, watch: Callable[[str], None] | None, beginnings: tuple[str, ...]):
-        self.file, self.watch, self.beginnings = file, watch, beginnings
+    def __init__(self, file, watch: Callable[[str], None] | None):
+        self.file, self.watch = file, watch
 
     def write(self, text: str) -> None:
         self.file.write(text)
-        for line in text.splitlines():
-            if self.watch and line.startswith(self.beginnings):
-                self.watch(line)
+        for line in text.splitlines() if self.watch else ():
+            self.watch(line)
 
     def flush(self) -> None:
         self.file.flush()
@@ -71,15 +71,18 @@ class _Tee:
 def execute(
     source: Path, target: Path, parameters: dict, log: Path, watch: Callable[[str], None] | None = None
 ) -> None:
-    """Execute a notebook; what it prints goes to ``log``, lines about epochs to ``watch`` as they come.
+    """Execute a notebook; what it prints goes to ``log``, and line by line to ``watch`` as it comes.
 
     Raises:
         UserError: a cell fails, in one line with the error and the log.
     """
-    import papermill  # a second of imports, for those who execute
+    # What checks IRIs for jsonschema, which nothing here asks for, builds a parser when imported: 2.6 seconds of a core
+    # for every process that reads a notebook. jsonschema does without it where it is not there.
+    sys.modules.setdefault("rfc3987_syntax", None)
+    import papermill  # half a second of imports, for those who execute
 
     with log.open("w") as file, neutral_environment(), _output_to(file):
-        output = _Tee(file, watch, ("epoch ", "resumed "))
+        output = Tee(file, watch)
         try:
             papermill.execute_notebook(
                 source,

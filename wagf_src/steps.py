@@ -10,8 +10,9 @@ from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import execute
-from wagf_src.paths import short, work_dir
+from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, load_profile
+from wagf_src.progress import Progress
 from wagf_src.report import book, staleness
 from wagf_src.train.finish import finish_run
 
@@ -106,17 +107,18 @@ def run(profile: Profile, name: str, run: str) -> None:
 def _run(profile, name, run) -> None:
     work = work_dir(profile.name) / run
     work.mkdir(parents=True, exist_ok=True)
-    print(f"run {run}, log {short(work / 'log')}", flush=True)
-    terminal = os.fdopen(os.dup(1), "w", buffering=1)  # while the notebook's output goes to the log
-    parameters = {"profile": name, "run": run}
-    execute(
-        paths.NOTEBOOKS / "train.ipynb",
-        work / "train.ipynb",
-        parameters,
-        work / "log",
-        lambda line: print(f"  {run}: {line}", file=terminal),
-    )
-    finish_run(profile, run)
+    out = os.fdopen(os.dup(1), "w", buffering=1)  # while the notebook's output goes to the log
+    todo, since = (_written(profile.name, name) for name in ("stale_runs", "started"))
+    with Progress(profile.name, run, todo.split() or [run], float(since or time.time()), out, work / "log") as progress:
+        parameters = {"profile": name, "run": run}
+        execute(paths.NOTEBOOKS / "train.ipynb", work / "train.ipynb", parameters, work / "log", progress.say)
+        finish_run(profile, run)
+
+
+def _written(profile: str, name: str) -> str:
+    """What ``prepare`` wrote for the runs that follow it; nothing where a run is asked for alone."""
+    file = work_dir(profile) / name
+    return file.read_text() if file.is_file() else ""
 
 
 def _check_backend() -> None:

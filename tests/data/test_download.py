@@ -109,8 +109,9 @@ def test_fresh_download_then_nothing_to_do(kaggle, server, tmp_path, capfd):
     assert "%|" in err  # the client's progress bar
     # The token goes to the API, and not on to the host that keeps the archive.
     assert len(server.ranges()) == 1
-    for _, url, headers in server.requests:
-        assert ("Authorization" in headers) == (url != STORAGE)
+    asked = [headers for _, url, headers in server.requests if url != STORAGE]
+    assert "Authorization" not in asked[0] and all("Authorization" in headers for headers in asked[1:])
+    assert not any("Authorization" in headers for _, url, headers in server.requests if url == STORAGE)
 
     before = len(server.requests)
     fetch(folder, metadata)
@@ -129,14 +130,31 @@ def test_complete_folder_from_elsewhere_needs_no_kaggle(kaggle, home, tmp_path, 
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_no_token_is_one_line_and_writes_nothing(home, tmp_path):
+def test_a_public_data_set_needs_no_account(kaggle, server, home, tmp_path, monkeypatch):
+    """Whatever the reader's token is: nobody asks for it, so it is neither sent nor looked at."""
+    server.public = True
+    (home / ".kaggle").mkdir()
+    (home / ".kaggle" / "kaggle.json").write_text("no token file at all")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "out-of-date")
+    fetch(tmp_path / "data", kaggle[2])
+    assert is_complete(tmp_path / "data", *kaggle[1:])
+    assert not any("Authorization" in headers for *_, headers in server.requests)
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_where_kaggle_asks_for_a_token_that_is_one_line_and_nothing_is_written(kaggle, server, home, tmp_path, code):
+    server.asks = code
     folder = tmp_path / "data"
     command = [sys.executable, "-m", "wagf_src", "download", str(folder)]
-    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, timeout=60, check=False)
+    environment = {name: value for name, value in os.environ.items() if name != "KAGGLE_API_TOKEN"}
+    done = subprocess.run(
+        command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("error: no Kaggle token") and done.stderr.count("\n") == 1
-    assert "KAGGLE_API_TOKEN=" in done.stderr and "~/.kaggle/kaggle.json" in done.stderr
+    address, line = done.stderr.splitlines()  # the client says where the data set is
+    assert line.startswith("error: Kaggle asks for a token, and none was found")
+    assert "KAGGLE_API_TOKEN=" in line and "~/.kaggle/kaggle.json" in line
     assert not folder.exists() and not any(home.iterdir())
 
 
@@ -199,7 +217,8 @@ def test_refusal(kaggle, server, tmp_path, monkeypatch, status, key, says):
 def test_unknown_token(kaggle, server, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("KAGGLE_API_TOKEN", "unknown-token")
     assert "does not accept the token" in refusal(tmp_path / "data", kaggle[2])
-    assert capfd.readouterr() == ("", "")  # not the client's page of help
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith("Dataset URL: ") and err.count("\n") == 1  # not the client's page of help
 
 
 def test_no_network(kaggle, server, tmp_path, monkeypatch):

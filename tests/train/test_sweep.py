@@ -91,12 +91,19 @@ def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
 
 def test_a_sweep_says_where_it_is_and_how_long_it_takes(own_results, capsys, monkeypatch):
     monkeypatch.setattr(staging, "train", lambda *_: None)
-    monkeypatch.setattr(sweep, "finish_run", lambda *_, **__: None)
+
+    def finish(profile, run, **_):
+        folder = own_results / profile.name / "runs" / run
+        folder.mkdir(parents=True)
+        (folder / "run.json").touch()
+
+    monkeypatch.setattr(sweep, "finish_run", finish)
     assert sweep.train_all(dataclasses.replace(GRID, name="spoken", arms=ARMS[:1], seeds=(0, 1, 2))) == []
     # The images may have to be decoded first.
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("decoding")]
-    assert lines[1] == "run 1 of 3: mobilenetv2-base-seed0" and lines[3] == "run 2 of 3: mobilenetv2-base-seed1"
-    assert lines[2].startswith("finished mobilenetv2-base-seed0 in 0 s, about 0.0 h left")
+    assert lines[1].startswith("run 1 of 3: mobilenetv2-base-seed0, log ")
+    assert lines[3].startswith("run 2 of 3: mobilenetv2-base-seed1, log ")
+    assert lines[2] == "finished mobilenetv2-base-seed0 in 0 s, about 0 min left for all"
     assert lines[6] == "finished mobilenetv2-base-seed2 in 0 s"
 
 

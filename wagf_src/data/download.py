@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 import zlib
@@ -15,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from wagf_src import atomic, paths
-from wagf_src.data import ham10000, kaggle_token, reading, store
+from wagf_src.data import ham10000, kaggle_fetch, kaggle_token, reading, store
 from wagf_src.data.reading import PROGRESS_STEP
 from wagf_src.errors import UserError
 from wagf_src.paths import data_dir
@@ -85,7 +86,7 @@ def download(
         metadata_md5, n_images: what the data must have; other values only for tests.
 
     Raises:
-        UserError: no Kaggle token, Kaggle out of reach or refusing, archive damaged or not as expected.
+        UserError: Kaggle asks for a token and has none, is out of reach or refuses, archive damaged or not as expected.
     """
     folder = Path(folder) if folder is not None else data_dir()
     checked = folder / ".checked"
@@ -141,13 +142,33 @@ def _quick_state(folder: Path, metadata_md5: str, n_images: int) -> str | None:
 
 
 def _fetch(archive: Path) -> None:
-    """Download the dataset's archive with the kaggle client, in a process of its own, which is ended if it stalls.
+    """Download the dataset's archive with the kaggle client: as nobody, and with the reader's token where Kaggle asks.
 
-    The client knows no time-out, and on import it already writes to the home folder.
+    In a process of its own, since on import the client already writes to the home folder.
     """
-    environment = {**os.environ, **kaggle_token.stripped()}
     archive.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "wagf_src.data.kaggle_fetch", KAGGLE_DATASET, str(archive.parent)]
+    private = (*kaggle_token.VARIABLES, "KAGGLE_CONFIG_DIR", "XDG_CONFIG_HOME")
+    nobody = {name: value for name, value in os.environ.items() if name not in private}
+    with tempfile.TemporaryDirectory(prefix="wagf-") as home:
+        if _ask(archive, {**nobody, "HOME": home}, "--anonymous"):
+            return
+    try:
+        token = kaggle_token.stripped()
+    except UserError:
+        with contextlib.suppress(OSError):  # nothing is left of an attempt that brought nothing
+            archive.parent.rmdir()
+            archive.parent.parent.rmdir()
+        raise
+    _ask(archive, {**os.environ, **token})
+
+
+def _ask(archive: Path, environment: dict[str, str], *words: str) -> bool:
+    """Start the client, end it if it stalls (it knows no time-out); returns whether the archive came.
+
+    Raises:
+        UserError: it did not, and not because Kaggle asks for a token.
+    """
+    command = [sys.executable, "-m", "wagf_src.data.kaggle_fetch", KAGGLE_DATASET, str(archive.parent), *words]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=paths.ROOT) as client:
         size, since = -1, time.monotonic()
         try:
@@ -165,10 +186,11 @@ def _fetch(archive: Path) -> None:
             if client.poll() is None:
                 client.kill()
         answer = kaggle_token.hidden(client.stdout.read().strip())
-    if client.returncode:
+    if client.returncode not in (0, kaggle_fetch.NEEDS_TOKEN):
         raise UserError(
             answer.splitlines()[-1] if answer else f"the kaggle client ended with code {client.returncode}; {_AGAIN}"
         )
+    return client.returncode == 0
 
 
 def _unpack(archive: Path, folder: Path, metadata_md5: str) -> None:

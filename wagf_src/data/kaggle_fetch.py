@@ -1,6 +1,7 @@
-"""The kaggle client in a process of its own: ``python -m wagf_src.data.kaggle_fetch DATASET FOLDER``.
+"""The kaggle client in a process of its own: ``python -m wagf_src.data.kaggle_fetch DATASET FOLDER [--anonymous]``.
 
-What goes wrong is one line on standard output and exit code 2; the client's own progress bar goes to standard error.
+Anonymous, it ends with code 4 where Kaggle asks who is there (HTTP 401 or 403). What else goes wrong is one line on
+standard output and exit code 2; the client's own progress bar goes to standard error.
 """
 
 import contextlib
@@ -14,11 +15,18 @@ from wagf_src.data import kaggle_token
 from wagf_src.data.kaggle_token import AGAIN, TWO_WAYS
 from wagf_src.errors import UserError
 
+NEEDS_TOKEN = 4
 
-def fetch(dataset: str, folder: str) -> None:
+
+class NeedsToken(Exception):
+    """Kaggle does not give this dataset to somebody unknown."""
+
+
+def fetch(dataset: str, folder: str, anonymous: bool = False) -> None:
     """Download a dataset's archive; a partial file is resumed.
 
     Raises:
+        NeedsToken: without an account Kaggle refuses.
         UserError: the token, the network or Kaggle refuses.
     """
     page = f"https://www.kaggle.com/datasets/{dataset}"
@@ -30,7 +38,7 @@ def fetch(dataset: str, folder: str) -> None:
         ):  # on import it logs in; where that fails it prints a page of help
             import kaggle
 
-            if "auth_method" not in kaggle.api.config_values:
+            if not anonymous and "auth_method" not in kaggle.api.config_values:
                 kaggle.api.authenticate()  # once more, for the reason: the import swallows it
         with contextlib.redirect_stdout(sys.stderr):
             kaggle.api.dataset_download_files(dataset, path=folder, quiet=False)
@@ -40,6 +48,8 @@ def fetch(dataset: str, folder: str) -> None:
         raise UserError(f"Kaggle does not accept the token that was given; {TWO_WAYS}") from None
     except requests.exceptions.HTTPError as error:
         code = error.response.status_code
+        if anonymous and code in (401, 403):
+            raise NeedsToken from None
         advice = {
             401: f"check the token: {TWO_WAYS}",
             403: f"open {page} once while logged in, then check the token: {TWO_WAYS}",
@@ -69,7 +79,9 @@ def _end_with(parent: int) -> None:
 if __name__ == "__main__":
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
-        fetch(*sys.argv[1:3])
+        fetch(*sys.argv[1:3], anonymous="--anonymous" in sys.argv)
+    except NeedsToken:
+        sys.exit(NEEDS_TOKEN)
     except UserError as error:
         print(kaggle_token.hidden(" ".join(str(error).split())))
         sys.exit(2)

@@ -12,7 +12,7 @@ TWO_WAYS = (
     "KAGGLE_API_TOKEN=<token> or save the legacy key file as ~/.kaggle/kaggle.json, "
     f"and {AGAIN} (or give a folder that already holds the images by DATA=<folder>)"
 )
-_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
+VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
 
 def _files() -> list[Path]:
@@ -30,7 +30,7 @@ def stripped() -> dict[str, str]:
     Raises:
         UserError: there is no token at all, or it cannot be one.
     """
-    variables = {name: os.environ[name].strip() for name in _VARIABLES if os.environ.get(name, "").strip()}
+    variables = {name: os.environ[name].strip() for name in VARIABLES if os.environ.get(name, "").strip()}
     for name, value in variables.items():
         if not (value.isascii() and value.isprintable() and " " not in value):
             raise UserError(f"{name} holds characters that no token has (copied with quotes?); {TWO_WAYS}")
@@ -38,7 +38,7 @@ def stripped() -> dict[str, str]:
         return variables
     files = _files()
     if not files:
-        raise UserError(f"no Kaggle token found; {TWO_WAYS}")
+        raise UserError(f"Kaggle asks for a token, and none was found; {TWO_WAYS}")
     for file in files:
         try:
             text = file.read_bytes().decode("ascii")

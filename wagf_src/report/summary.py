@@ -4,13 +4,14 @@ import time
 
 import pandas as pd
 
-from wagf_src.paths import work_dir
+from wagf_src import paths
+from wagf_src.paths import short, work_dir
 from wagf_src.report import book
 from wagf_src.runs import load_runs, provenance_line
 
 
 def summary(profile: str) -> str:
-    """The closing words of ``make reproduce``: the table, the seconds, the path of the book."""
+    """The closing words of ``make reproduce``: the table, the seconds, what was made and where."""
     runs = load_runs(profile)
     rows = [
         {
@@ -25,7 +26,11 @@ def summary(profile: str) -> str:
         for run in runs
     ]
     started = float((work_dir(profile) / "started").read_text())
+    folder = paths.RESULTS_DIR / profile
+    kinds = {"runs": "*/run.json", "tables": "*.csv", "figures": "*.png", "chapters": "*.ipynb"}
+    made = [f"{len(list((folder / kind).glob(files)))} {kind}" for kind, files in kinds.items()]
     return (
         f"\nTest results: {provenance_line(runs)}\n{pd.DataFrame(rows).to_string(index=False)}\n\n"
-        f"Done in {time.time() - started:.0f} s (installation not counted).\nBook: {book.page(profile)}"
+        f"Done in {time.time() - started:.0f} s (installation not counted).\n"
+        f"In {short(folder)}, each in the folder of its name: {', '.join(made)}.\nBook: {book.page(profile)}"
     )

@@ -51,6 +51,8 @@ def _train(profile, run, trainer) -> Path:
     memory = PeakMemory()
     resolved = resolve(profile, run)
     trainer = trainer or Trainer(profile, dataset.load(profile))
+    where = environment(resolved)
+    print(f"device {where['device']}, {where['backend']} {where['backend_version']}", flush=True)
     digest = inputs_digest(resolved, run, trainer.data)
     work = work_dir(profile.name) / run
     work.mkdir(parents=True, exist_ok=True)

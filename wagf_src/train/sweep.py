@@ -7,6 +7,7 @@ everything else is as ``make reproduce`` leaves it, and ``make reproduce`` takes
 Needs keras and one backend (KERAS_BACKEND), numpy, pandas, scikit-learn, statsmodels, pillow, PyWavelets and PyYAML.
 """
 
+import contextlib
 import dataclasses
 import sys
 import time
@@ -16,7 +17,10 @@ from wagf_src.arms import parse_arm, split_run
 from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
+from wagf_src.executed_notebook import Tee
+from wagf_src.paths import work_dir
 from wagf_src.profile import Profile
+from wagf_src.progress import Progress
 from wagf_src.train.finish import finish_run
 
 
@@ -46,7 +50,7 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
     Raises:
         UserError: a run that the profile does not have, or the data are wrong.
     """
-    started = time.perf_counter()
+    started, since = time.perf_counter(), time.time()
     unknown = sorted(set(runs or []) - set(profile.runs()))
     if unknown:
         raise UserError(f"profile {profile.name} has no run {unknown[0]}; it has: {', '.join(profile.runs())}")
@@ -56,26 +60,28 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
     from wagf_src.train import staging  # only now: nothing to do needs no backend
 
     trainer, left = staging.Trainer(profile, data), list(todo)
-    for number, run in enumerate(todo, 1):
+    for run in todo:
         if seconds is not None:
             rest = seconds - (time.perf_counter() - started)
             if rest <= 0:
                 break
             profile = dataclasses.replace(profile, time_budget_seconds=rest)
-        print(f"run {number} of {len(todo)}: {run}", flush=True)
-        clock = time.perf_counter()
+        log = work_dir(profile.name) / run / "log"
+        log.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with lock.held(profile.name, run, 0):
+            with (
+                lock.held(profile.name, run, 0),
+                log.open("w") as file,
+                Progress(profile.name, run, todo, since, sys.stdout, log) as progress,
+            ):
                 if stale_runs(profile, data, [run]):  # unless another process has finished it by now
-                    staging.train(profile, run, trainer)
+                    with contextlib.redirect_stdout(Tee(file, progress.say)):
+                        staging.train(profile, run, trainer)
                     finish_run(profile, run, notebook=False)
         except UserError as error:
             print(f"error: {run}: {error}", file=sys.stderr, flush=True)
             continue
         left.remove(run)
-        hours = (time.perf_counter() - started) / number * (len(todo) - number) / 3600
-        estimate = f", about {hours:.1f} h left" if number < len(todo) else ""
-        print(f"finished {run} in {time.perf_counter() - clock:.0f} s{estimate}", flush=True)
     if left:
         print(
             f"{len(todo) - len(left)} runs finished, {len(left)} left: {', '.join(left)}; the same command goes on",
