@@ -148,8 +148,16 @@ class Method(Variant):
 
 
 METHODS = {
-    "weighted": Method(
-        "inverse-frequency weights", "inverse-frequency weights", "wagf_src.train.methods.weighted:build"
+    key: Method(note, note, f"wagf_src.train.methods.{builder}", tuple(f"train/methods/{name}" for name in code))
+    for key, note, builder, code in (
+        ("weighted", "inverse-frequency weights", "weighted:build", ()),
+        ("smoothed", "our recipe's weights and smoothed targets", "weighted:build_smoothed", ()),
+        ("mwnl", "MWNL", "mwnl:build", ()),
+        ("mwnl-paper", "MWNL as printed", "mwnl:build_paper", ()),
+        ("mwl-focal", "MWL_focal", "mwnl:build_focal", ()),
+        ("mwnl-policy", "MWNL, modified RandAugment", "policy:build_mwnl", ("mwnl", "weighted")),
+        ("maaw", "MAAW loss", "maaw:build", ()),
+        ("shen", "Shen-style policy, inverse-frequency weights", "policy:build_shen", ("mwnl", "weighted")),
     )
 }
 
