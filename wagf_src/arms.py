@@ -23,6 +23,7 @@ class Backbone:
             "included" (the network does it itself, as its builder's ``include_preprocessing`` says).
         paper_row: its row in the paper's Table 1; None if it has none.
         channels: of its input: 3, or 4 where the lesion's mask (0 or 255) comes after the colours.
+        assumes: of a network that others describe, what their text leaves open or ours changes; shown beside its rows.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Backbone:
     imagenet_mode: str
     paper_row: str | None = None
     channels: int = 3
+    assumes: str = ""
 
 
 BACKBONES = {
@@ -37,6 +39,40 @@ BACKBONES = {
     "resnet50": Backbone("ResNet-50", "keras.applications:ResNet50", "caffe", "ResNet50"),
     "densenet121": Backbone("DenseNet-121", "keras.applications:DenseNet121", "torch", "DenseNet-121"),
     "efficientnetv2b0": Backbone("EfficientNetV2-B0", "keras.applications:EfficientNetV2B0", "included"),
+    # Networks of Table 2's other rows, where the text of their sources carries them.
+    "efficientnetb2": Backbone(
+        "EfficientNet-B2",
+        "keras.applications:EfficientNetB2",
+        "included",
+        assumes="stands for Shen's best network (named by Yao et al.) and for Yao's RegNetY-3.2GF, which Keras has not",
+    ),
+    "inceptionresnetv2": Backbone(
+        "Inception-ResNet-v2",
+        "keras.applications:InceptionResNetV2",
+        "tf",
+        assumes="with soft attention, Datta-style: the whole network, its map averaged and not flattened, no weight "
+        "on melanoma",
+    ),
+    "inceptionmaaw": Backbone(
+        "Inception-v3 with MAAW's head",
+        "wagf_src.models.inception_head:build",
+        "included",
+        assumes="one optimizer for all stages; the profile's copies, where the authors have none",
+    ),
+    "twopath": Backbone(
+        "two-path CNN, Sai Charan-style",
+        "wagf_src.models.two_path:build",
+        "included",
+        channels=4,
+        assumes="published masks times the image for the segmentation of their U-Net; the stretch's two points from "
+        "the released notebook; learning rate and epochs of the profile, where they trained 2 epochs on 16,000 copies",
+    ),
+    "mridha": Backbone(
+        "small CNN, Mridha-style",
+        "wagf_src.models.small_cnn:build",
+        "included",
+        assumes="all layers, second-hand from a student's rebuild; ReLU; no grid of activations and optimizers",
+    ),
 }
 
 PAPER_BACKBONE = "densenet121"  # the one that the paper's modules stand on (section 3.2)
@@ -141,23 +177,48 @@ class Method(Variant):
         builder: ``"<module>:<function>"`` with the arguments of ``models.classifier.with_inputs``, which it replaces:
             it returns a ``Classifier`` that has a loss of its own, or more of the pixels changed in training.
         code: further modules that the method rests on, as ``digests.TRAINING_CODE`` names them.
+        assumes: what its source's text leaves open or ours changes; shown beside its rows.
     """
 
     builder: str = ""
     code: tuple[str, ...] = ()
+    assumes: str = ""
 
+
+_SCHEDULE = "the class weights' schedule of 70 epochs scaled to the budget"
+_POLICY = "after the profile's own copies, in place of a random crop; pixel sizes scaled from 450; Brown's lens model"
 
 METHODS = {
-    key: Method(note, note, f"wagf_src.train.methods.{builder}", tuple(f"train/methods/{name}" for name in code))
-    for key, note, builder, code in (
-        ("weighted", "inverse-frequency weights", "weighted:build", ()),
-        ("smoothed", "our recipe's weights and smoothed targets", "weighted:build_smoothed", ()),
-        ("mwnl", "MWNL", "mwnl:build", ()),
-        ("mwnl-paper", "MWNL as printed", "mwnl:build_paper", ()),
-        ("mwl-focal", "MWL_focal", "mwnl:build_focal", ()),
-        ("mwnl-policy", "MWNL, modified RandAugment", "policy:build_mwnl", ("mwnl", "weighted")),
-        ("maaw", "MAAW loss", "maaw:build", ()),
-        ("shen", "Shen-style policy, inverse-frequency weights", "policy:build_shen", ("mwnl", "weighted")),
+    key: Method(
+        note, note, f"wagf_src.train.methods.{builder}", tuple(f"train/methods/{name}" for name in code), assumes
+    )
+    for key, note, builder, code, assumes in (
+        ("weighted", "inverse-frequency weights", "weighted:build", (), ""),
+        ("smoothed", "our recipe's weights and smoothed targets", "weighted:build_smoothed", (), ""),
+        ("mwnl", "MWNL", "mwnl:build", (), f"as in the released code; {_SCHEDULE}"),
+        ("mwnl-paper", "MWNL as printed", "mwnl:build_paper", (), f"weights normalised, C_y = 1; {_SCHEDULE}"),
+        ("mwl-focal", "MWL_focal", "mwnl:build_focal", (), "the exponent of the class weights is 1.1 throughout"),
+        (
+            "mwnl-policy",
+            "MWNL, modified RandAugment",
+            "policy:build_mwnl",
+            ("mwnl", "weighted"),
+            f"MWNL as in the released code; {_SCHEDULE}; policy {_POLICY}",
+        ),
+        (
+            "maaw",
+            "MAAW loss",
+            "maaw:build",
+            (),
+            "by the formula; stages are thirds of the budget, and the last goes on; one optimizer for all",
+        ),
+        (
+            "shen",
+            "Shen-style policy, inverse-frequency weights",
+            "policy:build_shen",
+            ("mwnl", "weighted"),
+            f"operations second-hand, each with probability 0.3, unsearched; the loss; policy {_POLICY}",
+        ),
     )
 }
 
@@ -209,6 +270,12 @@ class Arm:
             notes.append(f"learning rate {self.learning_rate:g}")
         notes = ", ".join(filter(None, notes))
         return self.module.label.format(BACKBONES[self.backbone].title) + (f" ({notes})" if notes else "")
+
+    @property
+    def assumes(self) -> str:
+        """What was assumed where the arm follows another paper; empty for what is the paper's or ours."""
+        parts = [BACKBONES[self.backbone].assumes, METHODS[self.method].assumes if self.method else ""]
+        return "; ".join(filter(None, parts))
 
     @property
     def order(self) -> tuple:
