@@ -23,7 +23,8 @@ class Backbone:
             "included" (the network does it itself, as its builder's ``include_preprocessing`` says).
         paper_row: its row in the paper's Table 1; None if it has none.
         channels: of its input: 3, or 4 where the lesion's mask (0 or 255) comes after the colours.
-        assumes: of a network that others describe, what their text leaves open or ours changes; shown beside its rows.
+        follows: the work of Table 2 whose network it is, if so.
+        assumes: what that work's text leaves open or ours changes; shown beside its rows.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Backbone:
     imagenet_mode: str
     paper_row: str | None = None
     channels: int = 3
+    follows: str = ""
     assumes: str = ""
 
 
@@ -50,6 +52,7 @@ BACKBONES = {
         "Inception-ResNet-v2",
         "keras.applications:InceptionResNetV2",
         "tf",
+        follows="Datta et al.",
         assumes="with soft attention, Datta-style: the whole network, its map averaged and not flattened, no weight "
         "on melanoma",
     ),
@@ -57,6 +60,7 @@ BACKBONES = {
         "Inception-v3 with MAAW's head",
         "wagf_src.models.inception_head:build",
         "included",
+        follows="Roy et al.",
         assumes="one optimizer for all stages; the profile's copies, where the authors have none",
     ),
     "twopath": Backbone(
@@ -64,6 +68,7 @@ BACKBONES = {
         "wagf_src.models.two_path:build",
         "included",
         channels=4,
+        follows="Sai Charan et al.",
         assumes="published masks times the image for the segmentation of their U-Net; the stretch's two points from "
         "the released notebook; learning rate and epochs of the profile, where they trained 2 epochs on 16,000 copies",
     ),
@@ -71,6 +76,7 @@ BACKBONES = {
         "small CNN, Mridha-style",
         "wagf_src.models.small_cnn:build",
         "included",
+        follows="Mridha et al.",
         assumes="all layers, second-hand from a student's rebuild; ReLU; no grid of activations and optimizers",
     ),
 }
@@ -177,11 +183,13 @@ class Method(Variant):
         builder: ``"<module>:<function>"`` with the arguments of ``models.classifier.with_inputs``, which it replaces:
             it returns a ``Classifier`` that has a loss of its own, or more of the pixels changed in training.
         code: further modules that the method rests on, as ``digests.TRAINING_CODE`` names them.
-        assumes: what its source's text leaves open or ours changes; shown beside its rows.
+        follows: the work of Table 2 whose method it is, if so.
+        assumes: what that work's text leaves open or ours changes; shown beside its rows.
     """
 
     builder: str = ""
     code: tuple[str, ...] = ()
+    follows: str = ""
     assumes: str = ""
 
 
@@ -190,19 +198,34 @@ _POLICY = "after the profile's own copies, in place of a random crop; pixel size
 
 METHODS = {
     key: Method(
-        note, note, f"wagf_src.train.methods.{builder}", tuple(f"train/methods/{name}" for name in code), assumes
+        note, note, f"wagf_src.train.methods.{builder}", tuple(f"train/methods/{name}" for name in code), work, assumes
     )
-    for key, note, builder, code, assumes in (
-        ("weighted", "inverse-frequency weights", "weighted:build", (), ""),
-        ("smoothed", "our recipe's weights and smoothed targets", "weighted:build_smoothed", (), ""),
-        ("mwnl", "MWNL", "mwnl:build", (), f"as in the released code; {_SCHEDULE}"),
-        ("mwnl-paper", "MWNL as printed", "mwnl:build_paper", (), f"weights normalised, C_y = 1; {_SCHEDULE}"),
-        ("mwl-focal", "MWL_focal", "mwnl:build_focal", (), "the exponent of the class weights is 1.1 throughout"),
+    for key, note, builder, code, work, assumes in (
+        ("weighted", "inverse-frequency weights", "weighted:build", (), "", ""),
+        ("smoothed", "our recipe's weights and smoothed targets", "weighted:build_smoothed", (), "", ""),
+        ("mwnl", "MWNL", "mwnl:build", (), "Yao et al.", f"as in the released code; {_SCHEDULE}"),
+        (
+            "mwnl-paper",
+            "MWNL as printed",
+            "mwnl:build_paper",
+            (),
+            "Yao et al.",
+            f"weights normalised, C_y = 1; {_SCHEDULE}",
+        ),
+        (
+            "mwl-focal",
+            "MWL_focal",
+            "mwnl:build_focal",
+            (),
+            "Yao et al.",
+            "the exponent of the class weights is 1.1 throughout",
+        ),
         (
             "mwnl-policy",
             "MWNL, modified RandAugment",
             "policy:build_mwnl",
             ("mwnl", "weighted"),
+            "Yao et al.",
             f"MWNL as in the released code; {_SCHEDULE}; policy {_POLICY}",
         ),
         (
@@ -210,6 +233,7 @@ METHODS = {
             "MAAW loss",
             "maaw:build",
             (),
+            "Roy et al.",
             "by the formula; stages are thirds of the budget, and the last goes on; one optimizer for all",
         ),
         (
@@ -217,6 +241,7 @@ METHODS = {
             "Shen-style policy, inverse-frequency weights",
             "policy:build_shen",
             ("mwnl", "weighted"),
+            "Shen et al.",
             f"operations second-hand, each with probability 0.3, unsearched; the loss; policy {_POLICY}",
         ),
     )
@@ -272,8 +297,13 @@ class Arm:
         return self.module.label.format(BACKBONES[self.backbone].title) + (f" ({notes})" if notes else "")
 
     @property
+    def follows(self) -> str:
+        """The work of Table 2 whose method or network this arm has; empty for the paper's own and controls of ours."""
+        return (METHODS[self.method].follows if self.method else "") or BACKBONES[self.backbone].follows
+
+    @property
     def assumes(self) -> str:
-        """What was assumed where the arm follows another paper; empty for what is the paper's or ours."""
+        """What was assumed to follow that work; empty where none is."""
         parts = [BACKBONES[self.backbone].assumes, METHODS[self.method].assumes if self.method else ""]
         return "; ".join(filter(None, parts))
 
