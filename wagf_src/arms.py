@@ -23,6 +23,8 @@ class Backbone:
             "included" (the network does it itself, as its builder's ``include_preprocessing`` says).
         paper_row: its row in the paper's Table 1; None if it has none.
         channels: of its input: 3, or 4 where the lesion's mask (0 or 255) comes after the colours.
+        follows: the work of Table 2 whose network it is, if so.
+        assumes: what that work's text leaves open or ours changes; shown beside its rows.
     """
 
     title: str
@@ -30,6 +32,8 @@ class Backbone:
     imagenet_mode: str
     paper_row: str | None = None
     channels: int = 3
+    follows: str = ""
+    assumes: str = ""
 
 
 BACKBONES = {
@@ -37,6 +41,44 @@ BACKBONES = {
     "resnet50": Backbone("ResNet-50", "keras.applications:ResNet50", "caffe", "ResNet50"),
     "densenet121": Backbone("DenseNet-121", "keras.applications:DenseNet121", "torch", "DenseNet-121"),
     "efficientnetv2b0": Backbone("EfficientNetV2-B0", "keras.applications:EfficientNetV2B0", "included"),
+    # Networks of Table 2's other rows, where the text of their sources carries them.
+    "efficientnetb2": Backbone(
+        "EfficientNet-B2",
+        "keras.applications:EfficientNetB2",
+        "included",
+        assumes="stands for Shen's best network (named by Yao et al.) and for Yao's RegNetY-3.2GF, which Keras has not",
+    ),
+    "inceptionresnetv2": Backbone(
+        "Inception-ResNet-v2",
+        "keras.applications:InceptionResNetV2",
+        "tf",
+        follows="Datta et al.",
+        assumes="with soft attention, Datta-style: the whole network, its map averaged and not flattened, no weight "
+        "on melanoma",
+    ),
+    "inceptionmaaw": Backbone(
+        "Inception-v3 with MAAW's head",
+        "wagf_src.models.inception_head:build",
+        "included",
+        follows="Roy et al.",
+        assumes="one optimizer for all stages; the profile's copies, where the authors have none",
+    ),
+    "twopath": Backbone(
+        "two-path CNN, Sai Charan-style",
+        "wagf_src.models.two_path:build",
+        "included",
+        channels=4,
+        follows="Sai Charan et al.",
+        assumes="published masks times the image for the segmentation of their U-Net; the stretch's two points from "
+        "the released notebook; learning rate and epochs of the profile, where they trained 2 epochs on 16,000 copies",
+    ),
+    "mridha": Backbone(
+        "small CNN, Mridha-style",
+        "wagf_src.models.small_cnn:build",
+        "included",
+        follows="Mridha et al.",
+        assumes="all layers, second-hand from a student's rebuild; ReLU; no grid of activations and optimizers",
+    ),
 }
 
 PAPER_BACKBONE = "densenet121"  # the one that the paper's modules stand on (section 3.2)
@@ -141,15 +183,67 @@ class Method(Variant):
         builder: ``"<module>:<function>"`` with the arguments of ``models.classifier.with_inputs``, which it replaces:
             it returns a ``Classifier`` that has a loss of its own, or more of the pixels changed in training.
         code: further modules that the method rests on, as ``digests.TRAINING_CODE`` names them.
+        follows: the work of Table 2 whose method it is, if so.
+        assumes: what that work's text leaves open or ours changes; shown beside its rows.
     """
 
     builder: str = ""
     code: tuple[str, ...] = ()
+    follows: str = ""
+    assumes: str = ""
 
+
+_SCHEDULE = "the class weights' schedule of 70 epochs scaled to the budget"
+_POLICY = "after the profile's own copies, in place of a random crop; pixel sizes scaled from 450; Brown's lens model"
 
 METHODS = {
-    "weighted": Method(
-        "inverse-frequency weights", "inverse-frequency weights", "wagf_src.train.methods.weighted:build"
+    key: Method(
+        note, note, f"wagf_src.train.methods.{builder}", tuple(f"train/methods/{name}" for name in code), work, assumes
+    )
+    for key, note, builder, code, work, assumes in (
+        ("weighted", "inverse-frequency weights", "weighted:build", (), "", ""),
+        ("smoothed", "our recipe's weights and smoothed targets", "weighted:build_smoothed", (), "", ""),
+        ("mwnl", "MWNL", "mwnl:build", (), "Yao et al.", f"as in the released code; {_SCHEDULE}"),
+        (
+            "mwnl-paper",
+            "MWNL as printed",
+            "mwnl:build_paper",
+            (),
+            "Yao et al.",
+            f"weights normalised, C_y = 1; {_SCHEDULE}",
+        ),
+        (
+            "mwl-focal",
+            "MWL_focal",
+            "mwnl:build_focal",
+            (),
+            "Yao et al.",
+            "the exponent of the class weights is 1.1 throughout",
+        ),
+        (
+            "mwnl-policy",
+            "MWNL, modified RandAugment",
+            "policy:build_mwnl",
+            ("mwnl", "weighted"),
+            "Yao et al.",
+            f"MWNL as in the released code; {_SCHEDULE}; policy {_POLICY}",
+        ),
+        (
+            "maaw",
+            "MAAW loss",
+            "maaw:build",
+            (),
+            "Roy et al.",
+            "by the formula; stages are thirds of the budget, and the last goes on; one optimizer for all",
+        ),
+        (
+            "shen",
+            "Shen-style policy, inverse-frequency weights",
+            "policy:build_shen",
+            ("mwnl", "weighted"),
+            "Shen et al.",
+            f"operations second-hand, each with probability 0.3, unsearched; the loss; policy {_POLICY}",
+        ),
     )
 }
 
@@ -201,6 +295,17 @@ class Arm:
             notes.append(f"learning rate {self.learning_rate:g}")
         notes = ", ".join(filter(None, notes))
         return self.module.label.format(BACKBONES[self.backbone].title) + (f" ({notes})" if notes else "")
+
+    @property
+    def follows(self) -> str:
+        """The work of Table 2 whose method or network this arm has; empty for the paper's own and controls of ours."""
+        return (METHODS[self.method].follows if self.method else "") or BACKBONES[self.backbone].follows
+
+    @property
+    def assumes(self) -> str:
+        """What was assumed to follow that work; empty where none is."""
+        parts = [BACKBONES[self.backbone].assumes, METHODS[self.method].assumes if self.method else ""]
+        return "; ".join(filter(None, parts))
 
     @property
     def order(self) -> tuple:

@@ -16,6 +16,8 @@ BACKBONE_FACTS = {
     "resnet50": (160, 5, 2048, 25_636_712 - 2_049_000, "resnet50"),
     "densenet121": (32, 1, 1024, 8_062_504 - 1_025_000, "densenet"),
     "efficientnetv2b0": (64, 2, 1280, 7_200_312 - 1_281_000, "efficientnet_v2"),
+    "efficientnetb2": (64, 2, 1408, 9_177_569 - 1_409_000, "efficientnet"),
+    "inceptionresnetv2": (75, 1, 1536, 55_873_736 - 1_537_000, "inception_resnet_v2"),
 }
 
 
@@ -23,7 +25,7 @@ def images(n, size, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, size, size, 3)).astype("uint8")
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", [key for key, b in BACKBONES.items() if b.builder.startswith("keras.")])
 def test_a_backbone_is_kerass_own_and_gives_a_map_that_every_module_takes(backbone):
     size, side, channels, parameters, module = BACKBONE_FACTS[backbone]
     network = build_backbone(backbone, size, "none")

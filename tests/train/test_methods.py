@@ -56,3 +56,17 @@ def test_plain_training_has_nothing_to_begin_an_epoch_with(head):
     before = [np.array(v) for v in model.variables]
     assert isinstance(model, Classifier) and model.begin_epoch(1, 4, COUNTS, []) is None
     assert all((np.array(v) == b).all() for v, b in zip(model.variables, before, strict=True))
+
+
+def test_our_recipes_loss_is_half_way_to_balance_with_smoothed_targets(head):
+    model, inputs, features = head
+    trainer = weighted.build_smoothed(model, inputs, features)
+    trainer.compile("sgd", "sparse_categorical_crossentropy")
+    trainer.begin_epoch(1, 4, COUNTS, [])
+    x = np.random.default_rng(0).normal(size=(14, 2, 2, 5)).astype("float32")
+    y = np.arange(14) % 7
+    p = model.predict(x, verbose=0)["probabilities"]
+    each = COUNTS**-0.5 / np.average(COUNTS**-0.5, weights=COUNTS)
+    wanted = np.mean(each[y] * (-0.9 * np.log(p[np.arange(14), y]) - 0.1 * np.log(p).mean(axis=1)))
+    got = trainer.compute_loss(None, y, {"probabilities": keras.ops.convert_to_tensor(p)}, training=True)
+    assert float(got) == pytest.approx(wanted, rel=1e-5)

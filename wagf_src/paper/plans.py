@@ -1,6 +1,6 @@
 """What was expected before the runs (book/plans.md, committed before them), and what came.
 
-An expectation limits differences between models, or the recorded fusion weights. It *held* if the estimates
+An expectation limits differences between models, a level, or the recorded fusion weights. It *held* if the estimates
 keep the limit; it is *certain* if the 95% intervals decide it too, by lying on one side of the limit, or, where the
 limit is zero, if the direction is shown (``paper.directions``).
 The expectations about other splits are judged in the chapter on leakage, the aims of profile ``ours`` in its own.
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.arms import arm_label, parse_arm
-from wagf_src.paper import directions, published
+from wagf_src.paper import directions, published, table2_measured
+from wagf_src.profile import load_profile
 from wagf_src.runs import Run, by_arm
 from wagf_src.stats import bootstrap, paired
 
@@ -53,6 +54,36 @@ _ALIKE = (
 _BETWEEN = (
     ("(ii) minus base lies between -0.5 and 1.5 points", _GF, _BASE, (-0.5, 1.5), ("frozen-folds", "lite-folds")),
     ("(ii) minus (i) lies above 0", _GF, _SA, (0, np.inf), ("frozen-folds", "lite-folds")),
+)
+
+# The same with the metric, for the methods of Table 2: (what it is, pairs of arms, limits, metric).
+_PLAIN, _MWNL, _MAAW, _WEIGHTED = (f"{_BASE}{name}" for name in ("", "-mwnl", "-maaw", "-weighted"))
+_METHODS = (
+    (
+        "no model lies above base in accuracy by one point or more",
+        [(arm, _PLAIN) for arm in load_profile("table2").arms if arm != _PLAIN],
+        (-np.inf, 1),
+        "accuracy",
+    ),
+    (
+        "MWNL, inverse-frequency weights and MAAW lie above base in balanced accuracy",
+        [(_MWNL, _PLAIN), (_WEIGHTED, _PLAIN), (_MAAW, _PLAIN)],
+        (0, np.inf),
+        "balanced_accuracy",
+    ),
+    (
+        "inverse-frequency weights and MWNL lie below base in accuracy",
+        [(_WEIGHTED, _PLAIN), (_MWNL, _PLAIN)],
+        (-np.inf, 0),
+        "accuracy",
+    ),
+    ("(iii) minus base lies between -1.5 and 1.5 points", [(_WAGF, _PLAIN)], (-1.5, 1.5), "accuracy"),
+    (
+        "the modified RandAugment moves MWNL's balanced accuracy by less than three points",
+        [(f"{_MWNL}-policy", _MWNL)],
+        (-3, 3),
+        "balanced_accuracy",
+    ),
 )
 
 # Points by which all lesions were expected to score lower than the paper's test set: (profile, the other one, limits).
@@ -100,6 +131,8 @@ def _of_profile(profile, arms, runs, shown):
         off = max(np.abs(of_run - 0.5).max() for of_run in weights)
         text = f"furthest from one half in any epoch of {len(weights)} runs: {off:.1g}"
         rows.append(("Equation 1's weights stay within 0.00001 of one half", text, off <= 1e-5, True))
+    if profile == table2_measured.PROFILES[0]:
+        rows += _of_methods(arms, runs)
     others = [arm for arm in arms if arm.endswith("-random")]
     if profile in _ABOVE and others and _BASE in arms:
         by = f"{_ABOVE[profile]} points or more above" if _ABOVE[profile] else "above"
@@ -109,14 +142,32 @@ def _of_profile(profile, arms, runs, shown):
     return rows
 
 
-def _judge(arms, expected, pairs, shown):
+def _of_methods(arms, runs):
+    """The expectations about the methods of Table 2, as far as their arms were run."""
+    rows, compared = [], table2_measured.compared(runs)
+    for what, pairs, limits, metric in _METHODS:
+        there = [(arm_label(a), a, b, *limits) for a, b in pairs if a in arms and b in arms]
+        family = compared[(compared["against"] == table2_measured.BASE) & (compared["metric"] == metric)]
+        shown = {(arm, _PLAIN): p for arm, p in zip(family["arm"], family["p_holm"])}
+        if there:
+            rows.append(_judge(arms, what, there, shown, metric))
+    if _MWNL in arms:
+        value, low, high = (100 * v for v in bootstrap.interval(arms[_MWNL], "balanced_accuracy"))
+        limit = published.row("Yao et al.").accuracy
+        text = f"MWNL's balanced accuracy lies below the {limit:.1f} that Table 2 prints as accuracy"
+        held = value < limit
+        rows.append((text, f"{value:.2f} [{low:.2f}, {high:.2f}]", held, high < limit if held else low >= limit))
+    return rows
+
+
+def _judge(arms, expected, pairs, shown, metric="accuracy"):
     """Whether every a - b lies between its limits, in points.
 
     Args:
         pairs: (name, arm a, arm b, lower limit, upper limit).
         shown: corrected p of planned directions; others are corrected over ``pairs``.
     """
-    found = [directions.tested(arms[a], arms[b]) for _, a, b, _, _ in pairs]
+    found = [directions.tested(arms[a], arms[b], metric) for _, a, b, _, _ in pairs]
     corrected = [shown.get(pair[1:3], p) for pair, p in zip(pairs, paired.holm([f.p for f in found]))]
     texts, held, decided = [], [], []
     for (name, _, _, lower, upper), difference, p in zip(pairs, found, corrected):
@@ -124,7 +175,7 @@ def _judge(arms, expected, pairs, shown):
         texts.append(f"{name} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
         held.append(lower < value < upper)
         decided.append(lower < low and high < upper if held[-1] else high <= lower or low >= upper)
-        if lower == 0:
+        if 0 in (lower, upper):
             texts[-1] += f", p = {p:.3f}"
             decided[-1] = p < directions.LEVEL
     # All must keep their limits, one clear miss is enough to miss.

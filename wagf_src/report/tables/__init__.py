@@ -31,6 +31,7 @@ from wagf_src.report.tables import (
     scorecard,
     speed,
     table2,
+    table2_measured,
     training,
 )
 from wagf_src.runs import load_runs
@@ -76,6 +77,9 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "power_needed": published.power_needed,
     "ways_out": published.ways_out,
     "table2": table2.table2,
+    "table2_measured": table2_measured.measured,
+    "table2_differences": table2_measured.measured_differences,
+    "table2_yardsticks": table2_measured.measured_yardsticks,
     "claims": scorecard.claims,
     "conditions_at_hand": scorecard.conditions_at_hand,
     # Figure 3, Equation 1 and the released code

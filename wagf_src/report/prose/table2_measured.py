@@ -1,0 +1,101 @@
+"""What the chapter on Table 2's methods says and shows, from its tables."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src.arms import arm_label
+from wagf_src.paper import directions, table2_measured
+from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points
+from wagf_src.report.tables.table2_measured import SHOWN
+
+LITE, FULL_SIZE = table2_measured.PROFILES
+NOT_RUN = "not run"
+
+
+def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """One sentence: what the methods are worth on one network, budget and test set, as far as they were run."""
+    rows = measured[measured["profile"] == LITE]
+    run, works = rows[rows["accuracy"].notna()], measured.dropna(subset=["printed_is"])["row"].unique()
+    left = measured[measured["profile"].isna()]["row"].tolist()
+    text = left_out(left, len(works))
+    shown = differences[(differences["profile"] == LITE) & (differences["against"] == table2_measured.BASE)]
+    if not len(shown):
+        return f"not known yet, since {len(run)} of {len(rows)} models have been run on our test set; {text}."
+    parts = [f"{_moved(shown[shown['metric'] == metric])} in {METRIC_TITLES[metric]}" for metric in SHOWN[:2]]
+    seeds = int(shown["n_seeds"].min())
+    return (
+        f"put on one network, one budget and one test set ({len(run)} of {len(rows)} models, {seeds} "
+        f"seed{'s' * (seeds != 1)}), {' and '.join(parts)} of the plain backbone; {text}."
+    )
+
+
+def left_out(rows: list[str], works: int) -> str:
+    """Which works of Table 2 no arm can follow."""
+    return f"{' and '.join(rows) or 'none'} of the {works} rows of Table 2 cannot be reproduced from public text"
+
+
+def _moved(shown):
+    """Which arms are shown to lie above and below."""
+    sides = []
+    for word, side in (("above", shown["difference"] > 0), ("below", shown["difference"] < 0)):
+        names = [arm_label(arm) for arm in shown[side & (shown["p_holm"] < directions.LEVEL)]["arm"]]
+        sides.append(f"{', '.join(names) or 'none'} {'is' if len(names) < 2 else 'are'} shown to lie {word}")
+    return ", ".join(sides)
+
+
+def rows(measured: pd.DataFrame, profile: str) -> pd.DataFrame:
+    """The printed number with what it is, beside ours; all of a profile, and the works that no arm can follow."""
+    shown = measured[(measured["profile"] == profile) | (measured["profile"].isna() if profile == LITE else False)]
+    ran = shown["accuracy"].notna()
+    left = pd.DataFrame(
+        {
+            "row of Table 2": shown["row"].fillna("–").replace("", "–"),
+            "printed": [percent(value / 100) for value in shown["printed"].astype(float)],
+            "what the printed number is": shown["printed_is"].fillna("–"),
+            "ours": shown["label"].fillna("not reproducible from public text"),
+            "seeds": [f"{n:.0f}" if known else NOT_RUN for n, known in zip(shown["n_seeds"], ran)],
+        }
+    )
+    return left.assign(**{title: values for title, values in percents(shown, SHOWN).items()})
+
+
+def assumptions(measured: pd.DataFrame) -> pd.DataFrame:
+    """What had to be assumed for each arm that follows a work of Table 2."""
+    shown = measured[measured["assumes"].fillna("").ne("") & measured["label"].notna()]
+    return shown[["row", "label", "assumes"]].set_axis(["follows", "ours", "assumed or changed"], axis=1)
+
+
+def differences(frame: pd.DataFrame, profile: str) -> pd.DataFrame:
+    """Each arm minus the base and minus (iii), in points with corrected p."""
+    frame = frame[frame["profile"] == profile]
+    if not len(frame):
+        return pd.DataFrame()
+    lines = {}
+    for line in frame.to_dict("records"):
+        column = f"{METRIC_TITLES[line['metric']]} minus {line['against']}"
+        text = points(*(line[name] for name in directions.DIFFERENCE))
+        lines.setdefault(line["arm"], {})[column] = f"{text}, {p_value(line['p_holm'], 'p = ')}"
+    shown = pd.DataFrame.from_dict(lines, orient="index").fillna("–")
+    return shown.set_axis([arm_label(arm) for arm in lines], axis=0).rename_axis("ours").reset_index()
+
+
+def yardsticks(frame: pd.DataFrame) -> pd.DataFrame:
+    """Levels that stand apart, for people."""
+    ends = frame[["accuracy", "ci_low", "ci_high"]].to_numpy(float) / 100
+    return pd.DataFrame(
+        {
+            "yardstick": frame["yardstick"],
+            "test images": [f"{n:,.0f}, {images}" for n, images in zip(frame["n"], frame["images"])],
+            "accuracy (%)": [percent(*line) if np.isfinite(line[1]) else percent(line[0]) for line in ends],
+            "balanced accuracy (%)": [percent(value / 100) for value in frame["balanced_accuracy"].astype(float)],
+            "note": frame["note"].fillna(""),
+            "source": frame["source"],
+        }
+    )
+
+
+def ladder(measured: pd.DataFrame, metric: str, profile: str = LITE) -> pd.DataFrame:
+    """A metric of the arms that were run, as ``figures.accuracy_ladder`` takes it; percent."""
+    shown = measured[(measured["profile"] == profile) & measured["accuracy"].notna()]
+    values = 100 * shown[[metric, f"{metric}_ci_low", f"{metric}_ci_high"]].astype(float)
+    return values.set_axis(["value", "low", "high"], axis=1).assign(label=shown["label"])
