@@ -7,6 +7,20 @@ import sys
 from wagf_src.errors import UserError
 
 
+def use(step: str, **arguments) -> int | None:
+    """Steps that ask a trained model, for no profile in particular."""
+    from wagf_src import steps
+
+    steps.check_backend()
+    if step == "predict":
+        from wagf_src.use import predict
+
+        return predict.main(**arguments)
+    from wagf_src.use import kept, ship
+
+    ship.ship(kept.find_run(arguments["run"]))
+
+
 def main(words=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="step", required=True)
@@ -21,12 +35,20 @@ def main(words=None) -> int:
     step.add_argument("--seconds", type=float, help="time budget for all runs together")
     for name in ("download", "check"):
         commands.add_parser(name, help=f"{name} HAM10000").add_argument("folder", nargs="?")
+    step = commands.add_parser("predict", help="what a model says of photographs")
+    step.add_argument("images", nargs="+", metavar="IMAGE", help="files or folders, in any format that Pillow reads")
+    step.add_argument("--run", help="<profile>/<run> or a run's folder; default: the shipped model")
+    step.add_argument("--out", metavar="CSV", help="a new file with one row an image")
+    step.add_argument("--maps", metavar="FOLDER", help="a new folder with the attention maps over the photographs")
+    commands.add_parser("ship", help="make a run the shipped model").add_argument("run")
     arguments = parser.parse_args(words)
     try:
         if arguments.step in ("download", "check"):
             from wagf_src.data import download
 
             return download.main(arguments.step, arguments.folder)
+        if arguments.step in ("predict", "ship"):
+            return use(**vars(arguments)) or 0
         from wagf_src import steps  # imports what draws and computes, which a download needs not
 
         return steps.take(arguments.step, arguments) or 0

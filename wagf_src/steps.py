@@ -19,7 +19,7 @@ def take(step: str, arguments) -> int | None:
     """One step for one profile; returns an exit code, None for 0."""
     profile = load_profile(arguments.profile)
     name = profile.name
-    _check_backend()
+    check_backend()
     if step == "prepare":
         prepare(profile)
     elif step == "run":
@@ -101,7 +101,7 @@ def run(profile: Profile, name: str, run: str) -> None:
     finish_run(profile, run)
 
 
-def _check_backend() -> None:
+def check_backend() -> None:
     """What computes is there, and no other project's keras.json says how."""
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if name not in ("tensorflow", "jax", "torch") or importlib.util.find_spec(name) is None:
