@@ -40,6 +40,9 @@ def main(words=None) -> int:
     step.add_argument("--run", help="<profile>/<run> or a run's folder; default: the shipped model")
     step.add_argument("--out", metavar="CSV", help="a new file with one row an image")
     step.add_argument("--maps", metavar="FOLDER", help="a new folder with the attention maps over the photographs")
+    step = commands.add_parser("external", help="test a profile's models on a labelled test set of elsewhere")
+    step.add_argument("profile")
+    step.add_argument("folder")
     commands.add_parser("ship", help="make a run the shipped model").add_argument("run")
     arguments = parser.parse_args(words)
     try:

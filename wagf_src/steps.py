@@ -39,6 +39,10 @@ def _heavy(step: str, profile: Profile, arguments) -> int | None:
         from wagf_src.train import sweep
 
         return 1 if sweep.train_all(profile, arguments.runs or None, arguments.seconds) else 0
+    if step == "external":
+        from wagf_src.use import external
+
+        return external.main(name, arguments.folder)
     from wagf_src.report import chapters, publish, tables
     from wagf_src.report.summary import summary
 

@@ -15,8 +15,9 @@ from wagf_src.use import companions
 from wagf_src.use.companions import Companions
 
 RESEARCH = (
-    "Research, not diagnosis: the model knows seven classes of one collection and answers with one of them whatever it is "
-    "shown. It was never tested in care. Have a changing or worrying lesion looked at by a doctor, whatever is said here."
+    "Research, not diagnosis: the model knows seven classes of one collection and answers with one of them whatever it "
+    "is shown. It was never tested in care. Have a changing or worrying lesion looked at by a doctor, whatever is said "
+    "here."
 )
 
 

@@ -58,7 +58,7 @@ def predict(kept: Kept, files: list[Path]) -> tuple[pd.DataFrame, list[str], dic
     Returns:
         One row a photograph that could be read: image, width, height; p_<class> and calibrated_<class>; the decision of
         each rule; nearest (ids and classes of training images, one a lesion, nearest first) and distance, empty without
-        companions; warning and note for people. Then a line for each that was refused. Then the maps by name, (n, h, w).
+        companions; warning and note for people. Then a line for each that was refused. Then maps by name, (n, h, w).
     """
     parts, refused, maps = [], [], []
     for start in range(0, len(files), BATCH):
