@@ -78,22 +78,33 @@ def test_the_shipped_model_is_the_run_in_half_the_bytes(run, shipped, pictures):
     assert (p.argmax(axis=1) == committed.argmax(axis=1)).mean() > 0.95
 
 
-def test_nearest_lesions_are_scipys(run, shipped):
-    """Training images are their own nearest; the small numbers keep the neighbours of the exact features."""
+def test_companions_are_the_images_that_trained(run, shipped):
     beside, (data, rows) = shipped.companions, companions.training_images(run)
     assert beside.image_ids.tolist() == data.metadata["image_id"].iloc[rows].tolist()
     test = set(run.predictions()["image_id"])
     assert not test & set(beside.image_ids) and len(rows) + len(test) == len(data.metadata)
-    asked = rows[:40]
-    features = np.asarray(shipped.model.predict(data.images[asked].astype(np.float32), verbose=0)["features"])
-    distances = beside.distances(features)
-    every = shipped.model.predict(data.images[rows].astype(np.float32), verbose=0)["features"]
-    exact = cdist(features, every)
+
+
+def test_nearest_lesions_are_scipys():
+    """The small numbers keep the neighbours of the exact features, and each image is its own nearest."""
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(400, 80)) * 0.9 ** np.arange(80) + 3).astype(np.float32)
+    pixels = rng.integers(256, size=(400, 4, 4, 3)).astype(np.uint8)
+    lesions = np.array([f"HAM_{i // 2}" for i in range(400)])
+    ids = np.array([f"ISIC_{i}" for i in range(400)])
+    beside = companions.built(features, pixels, ids, lesions, np.zeros(400, np.uint8))
+    distances, exact = beside.distances(features[:60]), cdist(features[:60], features)
     assert np.corrcoef(distances.ravel(), exact.ravel())[0, 1] > 0.99
-    for line, row in zip(distances, asked):
+    for row, line in enumerate(distances):
         near = beside.nearest(line, 5)
-        assert beside.image_ids[near[0]] == data.metadata["image_id"][row]
-        assert len(set(beside.lesion_ids[near])) == 5 and (np.diff(line[near]) >= 0).all()
+        assert near[0] == row and len(set(lesions[near])) == 5 and (np.diff(line[near]) >= 0).all()
+        other = np.flatnonzero(lesions != lesions[row])
+        assert exact[row, near[1]] < 1.15 * exact[row, other].min()
+    others = np.where(lesions[:, None] == lesions, np.inf, cdist(features, features)).min(axis=1)
+    assert beside.farthest == pytest.approx(np.quantile(others, companions.UNUSUAL), rel=0.1)
+    assert (beside.colour_distance(pixels) <= beside.colour_limit).mean() == pytest.approx(
+        companions.UNUSUAL, abs=0.003
+    )
 
 
 def test_colours_by_hand():

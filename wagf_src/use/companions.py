@@ -53,7 +53,7 @@ class Companions:
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Of images with pooled features (m, D) to every training image, (m, n)."""
-        points = (features - self.mean.astype(np.float32)) @ self.axes.astype(np.float32)
+        points = (features - self.mean) @ self.axes.astype(np.float32)
         return _distances(points, self.places.astype(np.float32) * self.step)
 
     def nearest(self, distances: np.ndarray, count: int) -> np.ndarray:
@@ -130,8 +130,8 @@ def make(run: Run, model: keras.Model) -> Companions:
 
 def built(features, pixels, image_ids, lesion_ids, classes) -> Companions:
     """From pooled features (n, D), images (n, S, S, 3) uint8, and their ids, lesions and classes, (n,) each."""
-    mean = features.mean(axis=0).astype(np.float16)
-    centred = features - mean.astype(np.float32)
+    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centred = features - mean
     axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :COMPONENTS].astype(np.float16)
     points = centred @ axes.astype(np.float32)
     step = np.float32(np.abs(points).max() / 127)
