@@ -20,6 +20,7 @@ from wagf_src.stats import decisions
 from wagf_src.train import staging
 from wagf_src.train.finish import finish_run
 from wagf_src.use import companions, kept, predict, ship
+from wagf_src.use.card import CARD, read_card, shipped_run
 
 RULES = ["as trained", "most often right", "fair to every class", "60% of melanomas found"]
 
@@ -68,9 +69,10 @@ def test_files_of_the_test_set_give_its_predictions(run, pictures):
 
 def test_the_shipped_model_is_the_run_in_half_the_bytes(run, shipped, pictures):
     files = list(paths.SHIPPED.iterdir())
-    assert {file.name for file in files} == {ship.CARD, ship.WEIGHTS, ship.BESIDE}
+    assert {file.name for file in files} == {CARD, ship.WEIGHTS, ship.BESIDE}
     assert sum(file.stat().st_size for file in files) < ship.LARGEST
-    card = ship.read_card()
+    card = read_card()
+    assert shipped_run() == run
     assert card["run"] == run.name and card["test_metrics"] == run.info["test_metrics"]
     frame, _, _ = predict.predict(shipped, pictures[0])
     p, committed = frame[PROBABILITY_COLUMNS].to_numpy(), run.predictions()[PROBABILITY_COLUMNS].to_numpy()

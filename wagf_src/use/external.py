@@ -12,9 +12,10 @@ from wagf_src.data import external
 from wagf_src.data.external import ExternalSet
 from wagf_src.errors import UserError
 from wagf_src.machine import git_state
-from wagf_src.runs import PROBABILITY_COLUMNS, Run, load_runs, truth_and_probabilities
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, truth_and_probabilities
 from wagf_src.stats import transfer
 from wagf_src.use import companions, ship
+from wagf_src.use.card import is_shipped, shipped_run
 from wagf_src.use.kept import Kept, of_run, runs_with_weights
 
 BATCH = 64
@@ -33,7 +34,7 @@ def main(profile: str, folder: str) -> None:
         UserError: no labels or images, or no model.
     """
     models: dict[str, Run | None] = {run.name: run for run in runs_with_weights(profile)}
-    if (paths.SHIPPED / ship.CARD).is_file():
+    if is_shipped():
         models[SHIPPED] = None
     if not models:
         raise UserError(
@@ -47,7 +48,7 @@ def main(profile: str, folder: str) -> None:
     frames, scores, problems = [], [], []
     for name, run in models.items():
         asked = ship.shipped() if run is None else of_run(run, neighbours=False)
-        own = _published(ship.read_card()) if run is None else run
+        own = run or shipped_run()
         seen, pixels = external.read(images, asked.size, asked.resize)
         frame = _predicted(name, asked, seen, pixels)
         frame["copy_of"], noted = _copies(own, pixels)
@@ -99,12 +100,6 @@ def _scores(frame: pd.DataFrame, own: Run | None) -> pd.DataFrame:
         test = truth_and_probabilities(own)
         parts += [transfer.scores(*test, transfer.OWN), transfer.comparison(y, p, *test)]
     return pd.concat(parts, ignore_index=True)
-
-
-def _published(card: dict) -> Run | None:
-    """The run that was shipped, where its predictions are at hand."""
-    found = [run for run in load_runs(card["profile"], required=False) if run.name == card["run"]]
-    return found[0] if found else None
 
 
 def _record(file: Path, images: ExternalSet, models: list[str]) -> None:

@@ -1,6 +1,5 @@
 """The one model that the repository carries: half-precision weights and what it takes to read them."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -15,11 +14,12 @@ from wagf_src.models.kept import load_model, with_views
 from wagf_src.runs import Run, provenance_line
 from wagf_src.stats.decisions import Decisions, choose
 from wagf_src.use import companions
+from wagf_src.use.card import CARD, read_card
 from wagf_src.use.companions import Companions
 from wagf_src.use.kept import Kept
 
 LARGEST = 5 * 2**20  # bytes, of the whole folder
-CARD, WEIGHTS, BESIDE = "model.json", "weights.npz", "companions.npz"
+WEIGHTS, BESIDE = "weights.npz", "companions.npz"
 
 
 def ship(run: Run, target: Path | None = None) -> Path:
@@ -55,6 +55,7 @@ def ship(run: Run, target: Path | None = None) -> Path:
         "profile": run.info["profile"],
         "arm": run.arm,
         "fold": run.fold,
+        "inputs_digest": run.info["inputs_digest"],
         "settings": settings,
         "decisions": vars(decisions),
         "parameters": run.info["parameters"],
@@ -107,18 +108,3 @@ def shipped(folder: Path | None = None) -> Kept:
     model = with_views(explain(network), settings["test_views"])
     decisions = Decisions(**card["decisions"])
     return Kept(card["run"], title, model, settings["image_size"], settings["resize"], decisions, beside)
-
-
-def read_card(folder: Path | None = None) -> dict:
-    """What is known of the shipped model.
-
-    Raises:
-        UserError: there is none.
-    """
-    file = (folder or paths.SHIPPED) / CARD
-    if not file.is_file():
-        raise UserError(
-            "no model is shipped with this copy; name one of your own by --run <profile>/<run> (make predict RUN=...), "
-            "or ship one by `python -m wagf_src ship <profile>/<run>`"
-        )
-    return json.loads(file.read_text(encoding="utf-8"))
