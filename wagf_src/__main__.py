@@ -15,6 +15,20 @@ from wagf_src.paths import short
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
+def use(step: str, **arguments) -> int | None:
+    """Steps that ask a trained model, for no profile in particular."""
+    from wagf_src import steps
+
+    steps.check_backend()
+    if step == "predict":
+        from wagf_src.use import predict
+
+        return predict.main(**arguments)
+    from wagf_src.use import kept, ship
+
+    ship.ship(kept.find_run(arguments["run"]))
+
+
 def main(words=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="step", required=True)
@@ -31,6 +45,15 @@ def main(words=None) -> int:
         commands.add_parser(name, help=f"{name} HAM10000").add_argument("folder", nargs="?")
     commands.add_parser("address", help="say where the repository lives; empty: nowhere yet").add_argument("url")
     commands.add_parser("release", help="pack the built book and the code")
+    step = commands.add_parser("predict", help="what a model says of photographs")
+    step.add_argument("images", nargs="+", metavar="IMAGE", help="files or folders, in any format that Pillow reads")
+    step.add_argument("--run", help="<profile>/<run> or a run's folder; default: the shipped model")
+    step.add_argument("--out", metavar="CSV", help="a new file with one row an image")
+    step.add_argument("--maps", metavar="FOLDER", help="a new folder with the attention maps over the photographs")
+    step = commands.add_parser("external", help="test a profile's models on a labelled test set of elsewhere")
+    step.add_argument("profile")
+    step.add_argument("folder")
+    commands.add_parser("ship", help="make a run the shipped model").add_argument("run")
     arguments = parser.parse_args(words)
 
     def take():
@@ -45,6 +68,8 @@ def main(words=None) -> int:
             from wagf_src.data import download
 
             return download.main(arguments.step, arguments.folder)
+        if arguments.step in ("predict", "ship"):
+            return use(**vars(arguments))
         from wagf_src import steps  # imports what draws and computes, which a download needs not
 
         return steps.take(arguments.step, arguments)

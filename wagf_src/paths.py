@@ -35,6 +35,9 @@ REFERENCE_DIR = RESULTS_DIR / "reference"
 BENCH_DIR = RESULTS_DIR / "bench"
 
 
+SHIPPED = ROOT / "wagf_src" / "shipped"  # the one model that is committed
+
+
 def data_dir() -> Path:
     """The folder with HAM10000: ``$HAM10000_DIR`` (``make DATA=``), else ``data/ham10000`` where ``make data`` puts
     it."""

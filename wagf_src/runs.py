@@ -1,6 +1,7 @@
 """A run on disk: schema, reading, what it rests on. Needs no Keras."""
 
 import json
+import pkgutil
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -158,6 +159,15 @@ class Run:
     def weights_file(self) -> Path | None:
         """The weights that made the predictions (for a probe, its coefficients); None where they were not kept."""
         return self.file("model.weights.h5") or self.file("probe.npz")
+
+    def model(self):
+        """The run as a Keras model from pixels (B, S, S, 3), 0 to 255, to probabilities (B, 7).
+
+        Raises:
+            UserError: see ``models.kept.load_model``, which also has features and attention maps.
+        """
+        # By name, as the registry names builders: whoever only reads a run needs no Keras.
+        return pkgutil.resolve_name("wagf_src.models.kept:probabilities")(self)
 
     def history(self) -> pd.DataFrame:
         return pd.read_csv(self.file("history.csv"))

@@ -23,7 +23,7 @@ def take(step: str, arguments) -> int | None:
     """One step for one profile; returns an exit code, None for 0."""
     profile = load_profile(arguments.profile)
     name = profile.name
-    _check_backend()
+    check_backend()
     if step == "run":
         run(profile, arguments.profile, arguments.run)
     elif step == "prepare":
@@ -45,6 +45,10 @@ def _heavy(step: str, profile: Profile, arguments) -> int | None:
         from wagf_src.train import sweep
 
         return 1 if sweep.train_all(profile, arguments.runs or None, arguments.seconds) else 0
+    if step == "external":
+        from wagf_src.use import external
+
+        return external.main(name, arguments.folder)
     from wagf_src.report import chapters, publish, tables
     from wagf_src.report.summary import summary
 
@@ -121,7 +125,7 @@ def _written(profile: str, name: str) -> str:
     return file.read_text() if file.is_file() else ""
 
 
-def _check_backend() -> None:
+def check_backend() -> None:
     """What computes is there, and no other project's keras.json says how."""
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if name not in ("tensorflow", "jax", "torch") or importlib.util.find_spec(name) is None:

@@ -18,18 +18,22 @@ DECODER = 1
 
 
 def _decode_square(path: Path, size: int, resize: str) -> tuple[tuple[int, int], np.ndarray]:
-    """One image's own size, and the whole frame squeezed into (size, size, 3) uint8, as the released loaders do."""
+    """One image's own size, and what :func:`squeezed` makes of it."""
     with Image.open(path) as image:
-        source_size = image.size
-        box = None
-        if resize == "antialias":
-            # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the time where the source is that
-            # much larger; the box keeps the frame's exact borders where the side is no multiple.
-            drafted = image.draft("RGB", (size, size))
-            box = drafted[1] if drafted else None
-        # Pillow's bilinear filter widens with the reduction, hence antialiases; its nearest filter does not.
-        method = Image.Resampling.BILINEAR if resize == "antialias" else Image.Resampling.NEAREST
-        return source_size, np.asarray(image.convert("RGB").resize((size, size), method, box=box))
+        return image.size, squeezed(image, size, resize)
+
+
+def squeezed(image: Image.Image, size: int, resize: str) -> np.ndarray:
+    """The whole frame squeezed into (size, size, 3) uint8, as the released loaders do."""
+    box = None
+    if resize == "antialias":
+        # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the time where the source is that
+        # much larger; the box keeps the frame's exact borders where the side is no multiple.
+        drafted = image.draft("RGB", (size, size))
+        box = drafted[1] if drafted else None
+    # Pillow's bilinear filter widens with the reduction, hence antialiases; its nearest filter does not.
+    method = Image.Resampling.BILINEAR if resize == "antialias" else Image.Resampling.NEAREST
+    return np.asarray(image.convert("RGB").resize((size, size), method, box=box))
 
 
 def image_store(

@@ -12,6 +12,7 @@ from wagf_src.report import tables
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables import own_model
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.stats import decisions
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,8 @@ def made_up(tmp_path_factory):
 def test_shares_of_the_training_draws_by_hand(made_up, monkeypatch):
     run = made_up.conditions["ours"][0]
     y = np.repeat(np.arange(7), [4, 1, 0, 0, 9, 16, 1])
-    monkeypatch.setattr(own_model, "validation_predictions", lambda run: (y, None))
-    np.testing.assert_allclose(own_model.class_shares(run), np.array([2, 1, 0, 0, 3, 4, 1]) / 11)
+    monkeypatch.setattr(decisions, "validation_predictions", lambda run: (y, None))
+    np.testing.assert_allclose(decisions.class_shares(run), np.array([2, 1, 0, 0, 3, 4, 1]) / 11)
 
 
 def test_as_trained_against_the_aims(made_up):
@@ -51,7 +52,7 @@ def test_curve_moves_from_accuracy_to_balance(made_up):
     assert len(table) == 2 * 26 and table["strength"].min() == -1 and table["strength"].max() == 1.5
     run = made_up.conditions["ours"][1]
     frame, validation = run.predictions(), Run(run.path)
-    shares = own_model.class_shares(validation)
+    shares = decisions.class_shares(validation)
     weighted = frame[PROBABILITY_COLUMNS].to_numpy() / shares**0.5
     predicted = np.array(CLASSES)[weighted.argmax(axis=1)]
     line = table[(table["seed"] == 1) & np.isclose(table["strength"], 0.5)].iloc[0]

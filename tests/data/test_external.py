@@ -1,0 +1,126 @@
+"""Test sets of elsewhere: every layout gives the same labels; what is wrong is counted or refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from wagf_src.classes import CLASS_NAMES, CLASSES
+from wagf_src.data import external, synthetic
+from wagf_src.errors import UserError
+
+LABELS = {f"EXT_{number:03d}": CLASSES[number % 7] for number in range(14)}
+ISIC = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]  # the official order of columns
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(5)
+    return {
+        name: Image.fromarray(synthetic.photograph(synthetic.make_lesion(dx, rng), rng)[0])
+        for name, dx in LABELS.items()
+    }
+
+
+def with_images(folder, pictures, where=lambda name: "images", ending="jpg"):
+    for name, picture in pictures.items():
+        place = folder / where(name)
+        place.mkdir(parents=True, exist_ok=True)
+        picture.save(place / f"{name}.{ending}")
+    return folder
+
+
+def ham_columns(folder, pictures):
+    frame = pd.DataFrame({"image_id": LABELS.keys(), "dx": LABELS.values()})
+    frame.insert(0, "lesion_id", "HAM_1")
+    with_images(folder, pictures).joinpath("labels.csv").write_text(frame.assign(age="45.0").to_csv(index=False))
+
+
+def dataverse(folder, pictures):
+    """As Dataverse exports it: tabs, text in quotes."""
+    lines = ["lesion_id\timage_id\tdx\tdx_type\tage\tsex\tlocalization\tdataset"]
+    lines += [f'"HAM_1"\t"{name}"\t"{dx}"\t"histo"\t45.0\t"male"\t"back"\t"rosendahl"' for name, dx in LABELS.items()]
+    with_images(folder, pictures).joinpath("ISIC2018_Task3_Test_GroundTruth.tab").write_text("\n".join(lines) + "\n")
+
+
+def one_hot(folder, pictures):
+    lines = ["image," + ",".join(ISIC)]
+    lines += [f"{name}," + ",".join("1.0" if c.lower() == dx else "0.0" for c in ISIC) for name, dx in LABELS.items()]
+    with_images(folder, pictures, ending="png").joinpath("GroundTruth.csv").write_text("\n".join(lines) + "\n")
+
+
+def sub_folders(folder, pictures):
+    spelling = {"mel": "Melanoma", "nv": "NV", "bkl": "pigmented benign keratosis", "df": CLASS_NAMES["df"]}
+    with_images(folder, pictures, lambda name: spelling.get(LABELS[name], LABELS[name]))
+
+
+@pytest.mark.parametrize("layout", [ham_columns, dataverse, one_hot, sub_folders])
+def test_every_layout_gives_the_same(layout, pictures, tmp_path):
+    layout(tmp_path, pictures)
+    found = external.load(tmp_path)
+    assert dict(zip(found.frame["image_id"], found.frame["dx"])) == LABELS
+    assert found.problems == {} and found.name == tmp_path.name
+    words = {ham_columns: "HAM10000", dataverse: ".tab", one_hot: "ISIC 2018", sub_folders: "sub-folder"}[layout]
+    assert words in found.layout
+    seen, pixels = external.read(found, 64, "antialias")
+    assert pixels.shape == (14, 64, 64, 3) and seen.problems == {}
+    first = np.asarray(pictures["EXT_000"].resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(pixels[0] - first).mean() < 5  # JPEG
+
+
+def test_what_is_wrong_is_counted(pictures, tmp_path):
+    ham_columns(tmp_path, pictures)
+    table = tmp_path / "labels.csv"
+    text = table.read_text() + "HAM_2,EXT_900.jpg,nv,45.0\nHAM_2,EXT_901,scc,\nHAM_2,EXT_902,scc,\n"
+    table.write_text(text + text.splitlines()[1] + "\n")  # a line that is there twice, alike
+    (tmp_path / "images" / "EXT_003.jpg").write_bytes(b"cut")
+    pictures["EXT_000"].save(tmp_path / "images" / "STRAY.jpg")
+    pictures["EXT_000"].convert("L").save(tmp_path / "images" / "EXT_000_segmentation.png")
+    found = external.load(tmp_path)
+    expected = {"of unknown class 'scc'": 2, "listed without an image file": 1, "image files without a label": 1}
+    assert found.problems == expected
+    seen, pixels = external.read(found, 32, "nearest")
+    assert seen.problems == expected | {"unreadable": 1} and len(pixels) == len(seen.frame) == 13
+    assert "EXT_003" not in set(seen.frame["image_id"])
+
+
+def test_what_cannot_be_right_is_refused(pictures, tmp_path):
+    one_hot(tmp_path / "hot", pictures)
+    table = tmp_path / "hot" / "GroundTruth.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines[:3], lines[3].replace("0.0", "1.0", 1), *lines[4:]]))
+    with pytest.raises(UserError, match="GroundTruth.csv, line 4: not exactly one class"):
+        external.load(tmp_path / "hot")
+    ham_columns(tmp_path / "two", pictures)
+    with (tmp_path / "two" / "labels.csv").open("a") as file:
+        file.write("HAM_1,EXT_000,mel,45.0\n")
+    with pytest.raises(UserError, match="EXT_000 has two labels"):
+        external.load(tmp_path / "two")
+    one_hot(tmp_path / "two", pictures)
+    with pytest.raises(UserError, match="several tables of labels"):
+        external.load(tmp_path / "two")
+    with_images(tmp_path / "none", pictures)
+    with pytest.raises(UserError, match="no labels"):
+        external.load(tmp_path / "none")
+    with pytest.raises(UserError, match="no folder"):
+        external.load(tmp_path / "absent")
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "labels.csv").write_text("image_id,dx\nA,nv\nB,scc\n")
+    with pytest.raises(UserError, match="no image of the seven classes.*1 of unknown class 'scc'; 1 listed without"):
+        external.load(tmp_path / "bare")
+
+
+def test_copies_are_found_and_others_are_not(pictures):
+    def squares(images):
+        return np.stack([np.asarray(x.resize((128, 128), Image.Resampling.BILINEAR)) for x in images])
+
+    originals, ids = squares(pictures.values()), np.array(list(pictures))
+    larger = squares([x.resize((600, 450), Image.Resampling.BICUBIC) for x in pictures.values()])
+    assert external.duplicates(larger, originals, ids) == list(ids)
+    brighter = squares([x.point(lambda v: min(255, v + 10)) for x in pictures.values()])
+    assert np.mean(np.array(external.duplicates(brighter, originals, ids)) == ids) > 0.9
+    rng = np.random.default_rng(77)
+    others = squares(
+        [Image.fromarray(synthetic.photograph(synthetic.make_lesion(dx, rng), rng)[0]) for dx in LABELS.values()]
+    )
+    assert external.duplicates(others, originals, ids) == [""] * 14

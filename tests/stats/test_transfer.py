@@ -1,0 +1,60 @@
+"""The official metric on worked examples, and the parts of a difference by hand."""
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+from fabricate import random_predictions
+
+from wagf_src.stats import transfer
+
+
+def test_official_metric_on_worked_examples():
+    """Two classes, four images: recalls 2/3 and 1; then a tie, which the official scorer leaves undecided."""
+    y = np.array([4, 4, 4, 5])
+    p = np.full((4, 7), 0.01)
+    p[[0, 1, 2, 3], [4, 4, 5, 5]] = 0.9
+    assert transfer.official_balanced_accuracy(y, p) == pytest.approx((2 / 3 + 1) / 2)
+    p[0, 5] = 0.9
+    assert transfer.official_balanced_accuracy(y, p) == pytest.approx((1 / 3 + 1) / 2)
+    uniform = np.full((7, 7), 1 / 7)
+    assert transfer.official_balanced_accuracy(np.arange(7), uniform) == 0
+    assert transfer.official_balanced_accuracy(np.arange(7), np.eye(7)) == 1
+
+
+def test_without_ties_it_is_scikit_learns():
+    y, p = random_predictions()
+    p = p + 1e-9 * np.random.default_rng(0).random(p.shape)
+    expected = sk.balanced_accuracy_score(y, p.argmax(axis=1))
+    assert transfer.official_balanced_accuracy(y, p) == pytest.approx(expected)
+    table = transfer.scores(y, p, "all").set_index("metric")
+    assert table.loc["balanced_accuracy", "value"] == pytest.approx(expected)
+    assert table.loc["accuracy", "value"] == pytest.approx(sk.accuracy_score(y, p.argmax(axis=1)))
+    recalls = sk.recall_score(y, p.argmax(axis=1), average=None)
+    np.testing.assert_allclose(table["value"].filter(like="recall_"), recalls)
+    assert (table["ci_low"] <= table["value"]).all() and (table["value"] <= table["ci_high"]).all()
+
+
+def test_a_difference_of_mix_alone():
+    """Nevi always right, melanomas never: 8 of 10 nevi here, 5 of 10 there."""
+    answer = np.eye(7)[np.full(10, 5)]
+    own, other = np.r_[np.full(8, 5), 4, 4], np.r_[np.full(5, 5), np.full(5, 4)]
+    table = transfer.comparison(other, answer, own, answer).set_index("subset")["value"]
+    assert table["difference"] == pytest.approx(-0.3) and table["class mix"] == pytest.approx(-0.3)
+    assert table["the rest"] == pytest.approx(0) and table[transfer.REWEIGHTED] == pytest.approx(0.8)
+
+
+def test_parts_add_up_over_shared_classes():
+    rng = np.random.default_rng(2)
+    (y, p), (y_own, p_own) = random_predictions(rng=rng), random_predictions(200, rng)
+    p, y = p[y != 6], y[y != 6]
+    table = transfer.comparison(y, p, y_own, p_own).set_index("subset")
+    assert table.loc["class mix", "value"] + table.loc["the rest", "value"] == pytest.approx(
+        table.loc["difference", "value"]
+    )
+    hits = transfer.decided(y, p)
+    kept = y_own != 6
+    recalls = np.array([hits[y == c].mean() for c in range(6)])
+    mixed = (recalls * np.bincount(y_own[kept], minlength=6)).sum() / kept.sum()
+    assert table.loc[transfer.REWEIGHTED, "value"] == pytest.approx(mixed)
+    assert (table["ci_low"] < table["value"]).all() and (table["value"] < table["ci_high"]).all()
+    assert transfer.comparison(np.array([0]), p[:1], np.array([1]), p[:1]).empty

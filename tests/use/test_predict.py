@@ -1,0 +1,191 @@
+"""Photographs in, a shipped model out: the whole way with a tiny network, and every message a person may get."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.spatial.distance import cdist
+from tiny_profiles import END_TO_END
+
+from wagf_src import __main__ as command_line
+from wagf_src import paths
+from wagf_src.classes import CLASSES
+from wagf_src.data import dataset, ham10000, protocol
+from wagf_src.errors import UserError
+from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.stats import decisions
+from wagf_src.train import staging
+from wagf_src.train.finish import finish_run
+from wagf_src.use import companions, kept, predict, ship
+from wagf_src.use.card import CARD, read_card, shipped_run
+
+RULES = ["as trained", "most often right", "fair to every class", "60% of melanomas found"]
+
+
+@pytest.fixture(scope="module")
+def run(own_results):
+    profile = dataclasses.replace(END_TO_END, synthetic_lesions=280, validation_fraction=0.4)
+    staging.train(profile, "mobilenetv2-base-seed0")
+    finish_run(profile, "mobilenetv2-base-seed0", notebook=False)
+    return Run(own_results / "tiny" / "runs" / "mobilenetv2-base-seed0")
+
+
+@pytest.fixture(scope="module")
+def shipped(run, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "SHIPPED", tmp_path_factory.mktemp("package") / "shipped")
+        assert command_line.main(["ship", f"tiny/{run.name}"]) == 0
+        yield ship.shipped()
+
+
+@pytest.fixture(scope="module")
+def pictures(run):
+    """Folder and metadata of the run's test images."""
+    settings = dataclasses.replace(END_TO_END, synthetic_lesions=280)
+    data = dataset.load(settings)
+    rows = protocol.test_rows(data.metadata, settings.test_seed)
+    frame = data.metadata.iloc[rows].reset_index(drop=True)
+    return ham10000.find_images(data.folder, frame["image_id"]), frame
+
+
+def test_files_of_the_test_set_give_its_predictions(run, pictures):
+    asked = kept.of_run(run)
+    frame, refused, maps = predict.predict(asked, pictures[0])
+    assert not refused and not maps
+    committed = run.predictions()
+    assert [path.stem for path in pictures[0]] == committed["image_id"].tolist()
+    p = committed[PROBABILITY_COLUMNS].to_numpy()
+    np.testing.assert_allclose(frame[PROBABILITY_COLUMNS], p, atol=2e-5)
+    chosen = decisions.choose(run)
+    np.testing.assert_allclose(
+        frame[[f"calibrated_{c}" for c in CLASSES]], decisions.tempered(p, chosen.temperature), atol=1e-4
+    )
+    for rule, values in chosen.rules(p).items():
+        assert (frame[rule] == np.array(CLASSES)[values.argmax(axis=1)]).mean() > 0.97
+
+
+def test_the_shipped_model_is_the_run_in_half_the_bytes(run, shipped, pictures):
+    files = list(paths.SHIPPED.iterdir())
+    assert {file.name for file in files} == {CARD, ship.WEIGHTS, ship.BESIDE}
+    assert sum(file.stat().st_size for file in files) < ship.LARGEST
+    card = read_card()
+    assert shipped_run() == run
+    assert card["run"] == run.name and card["test_metrics"] == run.info["test_metrics"]
+    frame, _, _ = predict.predict(shipped, pictures[0])
+    p, committed = frame[PROBABILITY_COLUMNS].to_numpy(), run.predictions()[PROBABILITY_COLUMNS].to_numpy()
+    np.testing.assert_allclose(p, committed, atol=0.02)
+    assert (p.argmax(axis=1) == committed.argmax(axis=1)).mean() > 0.95
+
+
+def test_companions_are_the_images_that_trained(run, shipped):
+    beside, (data, rows) = shipped.companions, companions.training_images(run)
+    assert beside.image_ids.tolist() == data.metadata["image_id"].iloc[rows].tolist()
+    test = set(run.predictions()["image_id"])
+    assert not test & set(beside.image_ids) and len(rows) + len(test) == len(data.metadata)
+
+
+def test_nearest_lesions_are_scipys():
+    """The small numbers keep the neighbours of the exact features, and each image is its own nearest."""
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(400, 80)) * 0.9 ** np.arange(80) + 3).astype(np.float32)
+    pixels = rng.integers(256, size=(400, 4, 4, 3)).astype(np.uint8)
+    lesions = np.array([f"HAM_{i // 2}" for i in range(400)])
+    ids = np.array([f"ISIC_{i}" for i in range(400)])
+    beside = companions.built(features, pixels, ids, lesions, np.zeros(400, np.uint8))
+    distances, exact = beside.distances(features[:60]), cdist(features[:60], features)
+    assert np.corrcoef(distances.ravel(), exact.ravel())[0, 1] > 0.99
+    for row, line in enumerate(distances):
+        near = beside.nearest(line, 5)
+        assert near[0] == row and len(set(lesions[near])) == 5 and (np.diff(line[near]) >= 0).all()
+        other = np.flatnonzero(lesions != lesions[row])
+        assert exact[row, near[1]] < 1.15 * exact[row, other].min()
+    others = np.where(lesions[:, None] == lesions, np.inf, cdist(features, features)).min(axis=1)
+    assert beside.farthest == pytest.approx(np.quantile(others, companions.UNUSUAL), rel=0.1)
+    assert (beside.colour_distance(pixels) <= beside.colour_limit).mean() == pytest.approx(
+        companions.UNUSUAL, abs=0.003
+    )
+
+
+def test_colours_by_hand():
+    picture = np.zeros((1, 4, 4, 3), np.uint8)
+    picture[0, :2, :, 0] = 255
+    np.testing.assert_allclose(companions.colours(picture), [[0.5, 0, 0, 0.5, 0, 0]])
+
+
+def test_what_is_no_dermoscopic_photograph_is_warned_of(shipped, pictures, tmp_path):
+    frame, _, _ = predict.predict(shipped, pictures[0])
+    assert (frame["warning"] == "").mean() > 0.8, "test images of the same kind pass"
+    rng = np.random.default_rng(0)
+    odd = {
+        "black": np.zeros((300, 400, 3)),
+        "noise": rng.integers(256, size=(300, 400, 3)),
+        "grass": np.broadcast_to([20, 180, 30], (300, 400, 3)),
+        "page": np.where(rng.random((300, 400, 1)) < 0.1, 0, 255) * np.ones(3),
+    }
+    for name, pixels in odd.items():
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{name}.png")
+    Image.open(pictures[0][0]).resize((400, 60)).save(tmp_path / "strip.png")
+    frame, _, _ = predict.predict(shipped, sorted(tmp_path.glob("*.png")))
+    said = dict(zip((path.split("/")[-1] for path in frame["image"]), frame["warning"]))
+    assert all("may be no dermoscopic" in said[f"{name}.png"] for name in odd), said
+    assert "400 x 60 pixels, far from the 4:3" in said["strip.png"]
+
+
+def test_the_command_line_says_it_all(run, shipped, pictures, tmp_path, capsys):
+    one = str(pictures[0][0])
+    assert command_line.main(["predict", one]) == 0
+    out = capsys.readouterr().out
+    for words in ("shipped, tiny/", "melanoma", "calibrated", *RULES, "nearest training lesions: ", kept.RESEARCH):
+        assert words in out
+    table = tmp_path / "new" / "out.csv"
+    many = tmp_path / "many"
+    many.mkdir()
+    for path in pictures[0][:6]:
+        shutil.copy(path, many)
+    (many / "letter.jpg").write_text("no picture")
+    (many / "notes.txt").write_text("words")
+    assert command_line.main(["predict", str(many), "--run", f"tiny/{run.name}", "--out", str(table)]) == 1
+    said = capsys.readouterr()
+    assert "refused: letter.jpg: no image" in said.err and "1 other files left alone" in said.out
+    assert len(pd.read_csv(table)) == 6 and list(pd.read_csv(table).columns)[17:21] == RULES
+    before = table.read_bytes()
+    assert command_line.main(["predict", one, "--out", str(table)]) == 2
+    assert "nothing is overwritten" in capsys.readouterr().err and table.read_bytes() == before
+    assert command_line.main(["predict", str(many / "letter.jpg")]) == 2
+    assert command_line.main(["predict", one, "--run", "tiny/none"]) == 2
+    assert f"tiny/{run.name}" in capsys.readouterr().err
+    assert command_line.main(["predict", one, "--maps", str(tmp_path / "maps")]) == 0
+    assert "no attention map" in capsys.readouterr().out
+
+
+def test_maps_are_printed_and_drawn(pictures, tmp_path, capsys):
+    line = {"image": "a.jpg", "width": 4, "height": 3, "note": "", "warning": "", "nearest": ""}
+    line |= {f"{kind}_{c}": 1 / 7 for kind in ("p", "calibrated") for c in CLASSES}
+    order = ["image", "width", "height", *PROBABILITY_COLUMNS, *(f"calibrated_{c}" for c in CLASSES)]
+    line = {name: line[name] for name in order} | {"as trained": "nv", "nearest": "", "note": "", "warning": ""}
+    text = predict.block(line, {"safa": np.array([[1.0, 3.0]])})
+    assert "0.50 1.50" in text and "as trained: nv" in text
+    frame = pd.DataFrame({"image": [str(pictures[0][0])]})
+    predict._write_maps(tmp_path / "maps", pictures[0][:1], frame, {"safa": np.array([[[0.0, 1.0]]])})
+    (picture,) = (tmp_path / "maps").iterdir()
+    assert Image.open(picture).size == (400, 300) and "1 pictures" in capsys.readouterr().out
+
+
+def test_shipping_refuses_what_it_cannot_ship(run, shipped, tmp_path, monkeypatch):
+    frozen = Run(shutil.copytree(run.path, tmp_path / "frozen"))
+    frozen.info["settings"]["train"] = "frozen"
+    with pytest.raises(UserError, match="ImageNet weights, not ours"):
+        ship.ship(frozen, tmp_path / "x")
+    monkeypatch.setattr(ship, "LARGEST", 1000)
+    with pytest.raises(UserError, match="ship a smaller network"):
+        ship.ship(run, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    with pytest.raises(UserError, match="no model is shipped"):
+        ship.shipped(tmp_path / "x")
+    cut = shutil.copytree(paths.SHIPPED, tmp_path / "cut")
+    (cut / ship.WEIGHTS).write_bytes(b"cut")
+    with pytest.raises(UserError, match="weights.npz: missing or changed"):
+        ship.shipped(cut)

@@ -1,0 +1,193 @@
+"""Test sets of elsewhere, in the layouts that circulate: which image shows what, and what is wrong with the folder.
+
+Four layouts are told apart by themselves: HAM10000's own columns (``image_id``, ``dx``; commas), the same as a ``.tab``
+of Harvard Dataverse, the one-hot ground truth of ISIC 2018 task 3 (``image``, ``MEL``, ``NV``, ...), and one sub-folder
+a class. Images may lie anywhere below the folder.
+"""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from wagf_src.classes import CLASS_NAMES, CLASSES
+from wagf_src.data import photograph, reading
+from wagf_src.errors import UserError
+
+# Other names of the seven classes, in lower case, that tables and folders use.
+_ALIASES = {name: code for code, name in CLASS_NAMES.items()} | {
+    **dict(zip(CLASSES, CLASSES)),
+    "ak": "akiec",
+    "actinic keratosis": "akiec",
+    "actinic keratoses": "akiec",
+    "benign keratosis": "bkl",
+    "pigmented benign keratosis": "bkl",
+    "melanoma": "mel",
+    "nevus": "nv",
+    "melanocytic nevi": "nv",
+    "vascular": "vasc",
+    "vascular lesions": "vasc",
+}
+HASH_SIDE = 16
+# Bits of 256. On HAM10000: 98% of copies of other size and 74% of those stored at JPEG quality 50 lie within; of 50
+# million pairs of other lesions, 2 do. Crops and turned copies are not found.
+ALIKE = 12
+
+
+@dataclass(frozen=True)
+class ExternalSet:
+    """A labelled test set of elsewhere.
+
+    Attributes:
+        name: of its folder. layout: in words.
+        frame: image_id, dx, path; one row an image with a file and one of the seven classes, by image_id.
+        problems: what was left out and why, in words, with its number.
+    """
+
+    name: str
+    layout: str
+    frame: pd.DataFrame
+    problems: dict[str, int] = field(default_factory=dict)
+
+
+def load(folder: Path) -> ExternalSet:
+    """Find labels and images of a folder.
+
+    Raises:
+        UserError: no labels, contradictory ones, or no image of the seven classes.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}; give one with images and their labels by EXTERNAL=<folder>")
+    images = _images(folder)
+    tables = [Path(path) for path in reading.files(folder) if Path(path).suffix.lower() in (".csv", ".tab", ".tsv", "")]
+    labelled = [(path, *found) for path in tables if (found := _labels(path)) is not None]
+    if len(labelled) > 1:
+        names = ", ".join(reading.short_path(path, folder) for path, *_ in labelled)
+        raise UserError(f"{folder.name}: several tables of labels ({names}); keep one")
+    if labelled:
+        path, layout, labels = labelled[0]
+        where = reading.short_path(path, folder)
+    else:
+        layout, where = "one sub-folder a class", "sub-folders"
+        labels = pd.DataFrame(
+            [(name, Path(path).parent.name) for name, path in images.items()], columns=["image_id", "dx"]
+        )
+        if not any(_code(dx) for dx in labels["dx"]):
+            raise UserError(
+                f"{folder.name}: no labels; a table with the columns image_id and dx, or image, MEL, NV, ... (ISIC "
+                "2018 task 3), or one sub-folder a class is needed"
+            )
+    return _checked(folder, layout, where, labels, images)
+
+
+def _images(folder: Path) -> dict[str, str]:
+    """Path of every image below a folder by its name without ending; masks are none."""
+    endings, found = set(Image.registered_extensions()), {}
+    for path in reading.files(folder):
+        stem, ending = os.path.splitext(os.path.basename(path))
+        if ending.lower() in endings and not stem.lower().endswith("_segmentation"):
+            found.setdefault(stem, path)
+    return found
+
+
+def _labels(path: Path) -> tuple[str, pd.DataFrame] | None:
+    """Layout and columns image_id, dx of a table; None for a file that is no table of labels."""
+    separator = "\t" if path.suffix.lower() in (".tab", ".tsv") else ","
+    try:
+        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+    except (OSError, ValueError):  # not text, no table
+        return None
+    frame.columns = [str(column).strip() for column in frame.columns]
+    if {"image_id", "dx"} <= set(frame.columns):
+        layout = "Dataverse's .tab" if separator == "\t" else "HAM10000's columns"
+        return layout, frame[["image_id", "dx"]].apply(lambda column: column.str.strip())
+    one_hot = [column for column in frame.columns if column != "image" and column.isupper()]
+    if "image" not in frame.columns or not {"MEL", "NV"} <= set(one_hot):
+        return None
+    values = frame[one_hot].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    wrong = ~(np.isin(values, (0, 1)).all(axis=1) & (values.sum(axis=1) == 1))
+    if wrong.any():
+        raise UserError(f"{path.name}, line {int(np.argmax(wrong)) + 2}: not exactly one class is 1; correct the file")
+    dx = np.array(one_hot)[values.argmax(axis=1)]
+    return "one-hot ground truth of ISIC 2018 task 3", pd.DataFrame({"image_id": frame["image"].str.strip(), "dx": dx})
+
+
+def _code(name: str) -> str | None:
+    return _ALIASES.get(name.strip().lower().replace("_", " "))
+
+
+def _checked(folder, layout, where, labels, images) -> ExternalSet:
+    labels = labels.assign(image_id=labels["image_id"].str.replace(r"\.(jpe?g|png)$", "", case=False, regex=True))
+    labels = labels[labels["image_id"] != ""].drop_duplicates()
+    twice = labels["image_id"].duplicated()
+    if twice.any():
+        raise UserError(f"{where}: image {labels['image_id'][twice].iloc[0]} has two labels; correct the file")
+    problems = {}
+    code = labels["dx"].map(_code)
+    for name, count in sorted(Counter(labels["dx"][code.isna()]).items()):
+        problems[f"of unknown class {name!r}"] = count
+    known = labels.assign(dx=code)[code.notna()]
+    path = known["image_id"].map(images)
+    if path.isna().any():
+        problems["listed without an image file"] = int(path.isna().sum())
+    unlisted = len(set(images) - set(labels["image_id"]))
+    if unlisted:
+        problems["image files without a label"] = unlisted
+    frame = known.assign(path=path)[path.notna()].sort_values("image_id").reset_index(drop=True)
+    if frame.empty:
+        said = "; ".join(f"{count:,} {what}" for what, count in problems.items())
+        raise UserError(f"{folder.name}: no image of the seven classes with a file ({said or 'nothing listed'})")
+    return ExternalSet(folder.resolve().name, layout, frame, problems)
+
+
+def read(images: ExternalSet, size: int, resize: str) -> tuple[ExternalSet, np.ndarray]:
+    """The images as a model takes them, (n, S, S, 3) uint8; unreadable ones leave the set and are counted.
+
+    Raises:
+        UserError: none can be read.
+    """
+    pixels, kept = [], []
+    for row, path in enumerate(images.frame["path"]):
+        try:
+            pixels.append(photograph.read(Path(path), size, resize).pixels)
+            kept.append(row)
+        except UserError:
+            continue
+        if len(kept) % reading.PROGRESS_STEP == 0:
+            print(f"  read {len(kept):,} of {len(images.frame):,} images", flush=True)
+    if not kept:
+        raise UserError(f"{images.name}: none of {len(images.frame):,} images can be read")
+    problems, lost = dict(images.problems), len(images.frame) - len(kept)
+    if lost:
+        problems["unreadable"] = lost
+    frame = images.frame.iloc[kept].reset_index(drop=True)
+    return ExternalSet(images.name, images.layout, frame, problems), np.stack(pixels)
+
+
+def hashes(pixels: np.ndarray) -> np.ndarray:
+    """Gradient hash: whether each cell of a 16 x 17 grey copy is lighter than its left neighbour; (n, 256) bool."""
+    side = (HASH_SIDE + 1, HASH_SIDE)
+    grey = [Image.fromarray(x).convert("L").resize(side, Image.Resampling.BOX) for x in pixels]
+    grey = np.array([np.asarray(x, int) for x in grey]).reshape(-1, HASH_SIDE, HASH_SIDE + 1)
+    return (grey[:, :, 1:] > grey[:, :, :-1]).reshape(len(grey), -1)
+
+
+def duplicates(pixels: np.ndarray, others: np.ndarray, other_ids: np.ndarray) -> list[str]:
+    """For each image the id of the one among the others that it is a copy of (``ALIKE``), or "".
+
+    Args:
+        pixels: (n, S, S, 3) uint8. others: (m, S, S, 3) uint8 of the same side. other_ids: (m,).
+    """
+    mine, theirs, found = hashes(pixels).astype(np.float32), hashes(others).astype(np.float32), []
+    for start in range(0, len(mine), 1024):
+        part = mine[start : start + 1024]
+        bits = part.sum(axis=1)[:, None] + theirs.sum(axis=1) - 2 * part @ theirs.T
+        nearest = bits.argmin(axis=1)
+        alike = bits[np.arange(len(part)), nearest] <= ALIKE
+        found += [str(other_ids[i]) if same else "" for i, same in zip(nearest, alike)]
+    return found

@@ -1,0 +1,109 @@
+"""Any photograph that Pillow reads, as a model takes it; what had to be done to it is said."""
+
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from wagf_src.data import reading
+from wagf_src.data.store import squeezed
+from wagf_src.errors import UserError
+
+SMALLEST = 32  # pixels a side; no backbone takes less
+_ORIENTATION = 0x0112  # EXIF's tag
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """``pixels`` (S, S, 3) uint8, the whole frame squeezed; ``size`` (width, height) upright; ``notes`` for people."""
+
+    path: Path
+    pixels: np.ndarray
+    size: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+
+def read(path: Path, size: int, resize: str = "antialias") -> Photograph:
+    """Read a photograph: upright, first frame, eight bits, RGB, squeezed into a square like the training images.
+
+    Args:
+        path: of a file. size: S, side of the square. resize: as ``store.image_store``.
+
+    Raises:
+        UserError: naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return _upright(path, image, size, resize)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        limit = f"{Image.MAX_IMAGE_PIXELS / 1e6:.0f} million"
+        raise UserError(f"{path.name}: has more than {limit} pixels; save a smaller copy") from None
+    except Image.UnidentifiedImageError:
+        raise UserError(f"{path.name}: no image of a kind that Pillow reads; save it as JPEG or PNG") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file") from None
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise UserError(f"{path.name}: cannot be read ({reason}); give an intact copy") from None
+
+
+def _upright(path, image, size, resize) -> Photograph:
+    notes = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        notes.append(f"the first of {frames} frames")
+        image.seek(0)
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        notes.append("turned upright as its EXIF says")
+        image = ImageOps.exif_transpose(image)
+    if min(image.size) < SMALLEST:
+        raise UserError(f"{path.name}: {image.size[0]} x {image.size[1]} pixels; at least {SMALLEST} a side are needed")
+    if image.mode == "F":
+        raise UserError(f"{path.name}: pixels are broken numbers, whose range is not known; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        notes.append("16 bits reduced to 8")
+        image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        with_alpha = image.convert("RGBA")
+        if with_alpha.getchannel("A").getextrema()[0] < 255:
+            notes.append("transparent parts shown on white")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)
+    elif image.mode not in ("RGB", "L"):
+        image.load()
+        image = image.convert("RGB")
+    source_size = image.size  # of a JPEG that is decoded at a part of its size, ``squeezed`` changes it
+    pixels = squeezed(image, size, resize)
+    if (pixels == pixels[..., :1]).all():
+        notes.append("without colour, which the model was trained on")
+    return Photograph(path, pixels, source_size, tuple(notes))
+
+
+def files(given: Iterable[str | Path]) -> tuple[list[Path], int]:
+    """The image files that are meant by files and folders, each once, and how many others the folders hold.
+
+    Raises:
+        UserError: a path that is neither, or no image at all.
+    """
+    endings, found, others = set(Image.registered_extensions()), {}, 0
+    given = [Path(one).expanduser() for one in given]
+    for one in given:
+        if one.is_dir():
+            inside = [Path(path) for path in reading.files(one)]
+            images = [path for path in inside if path.suffix.lower() in endings]
+            others += len(inside) - len(images)
+        elif one.exists():
+            images = [one]
+        else:
+            raise UserError(f"{one}: no such file or folder")
+        for path in images:
+            found.setdefault(os.path.realpath(path), path)
+    if not found:
+        raise UserError(f"{', '.join(map(str, given)) or 'nothing given'}: no image files there")
+    return list(found.values()), others

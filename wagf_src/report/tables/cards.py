@@ -1,0 +1,178 @@
+"""The shipped model and its data, in numbers: subgroups with intervals, calibration, who is in the images."""
+
+import numpy as np
+import pandas as pd
+
+from wagf_src import paths
+from wagf_src.classes import CLASS_NAMES, CLASSES, MEL
+from wagf_src.data import dataset
+from wagf_src.errors import UserError
+from wagf_src.profile import Profile
+from wagf_src.report.evidence import Evidence
+from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.stats import bootstrap, proportions
+from wagf_src.stats.decisions import Decisions, tempered
+from wagf_src.stats.metrics import METRICS
+from wagf_src.use.card import is_shipped, read_card, shipped_run
+
+FEWEST = 20  # images of a localisation that has a row of its own
+_METRICS = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
+SUBGROUP_COLUMNS = ["kind", "group", "n", "n_melanoma"]
+SUBGROUP_COLUMNS += [f"{metric}{end}" for metric in _METRICS for end in ("", "_low", "_high")] + ["run", "provenance"]
+CALIBRATION_COLUMNS = ["probabilities", "metric", "temperature", "value", "ci_low", "ci_high", "run", "provenance"]
+AGES = {"under 40": (0, 40), "40 to 59": (40, 60), "60 and over": (60, 200)}
+
+
+def _shipped(evidence: Evidence) -> Run | None:
+    return shipped_run() if is_shipped() else None
+
+
+def _metadata(run: Run) -> pd.DataFrame | None:
+    """Metadata of a run's images by image_id; None where the data are not at hand."""
+    try:
+        profile = Profile(run.info["profile"], "", arms=(run.arm,), **run.info["settings"])
+        return dataset.load_metadata(profile).set_index("image_id")
+    except UserError:
+        return None
+
+
+def _committed(name: str, columns: list[str]) -> pd.DataFrame:
+    """The table of the shipped model that is committed with any profile; empty if none is."""
+    for file in sorted(paths.REFERENCE_DIR.glob(f"*/tables/{name}.csv")):
+        frame = pd.read_csv(file)
+        if is_shipped() and "run" in frame and set(frame["run"]) == {_shipped_name()}:
+            return frame
+    return pd.DataFrame(columns=columns)
+
+
+def _shipped_name() -> str:
+    card = read_card()
+    return f"{card['profile']}/{card['run']}"
+
+
+def groups(metadata: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
+    """(Kind, name) of each subgroup to which rows are in it, (n,) bool: sex, age, localisation; unknowns named."""
+    found = {("all", "all images"): np.ones(len(metadata), bool)}
+    for name in ("female", "male"):
+        found["sex", name] = (metadata["sex"] == name).to_numpy()
+    found["sex", "not known"] = ~metadata["sex"].isin(["female", "male"]).to_numpy()
+    age = metadata["age"].to_numpy(float)
+    found |= {("age", name): (age >= low) & (age < high) for name, (low, high) in AGES.items()}
+    found["age", "not known"] = np.isnan(age)
+    place = metadata["localization"]
+    counts = place.value_counts()
+    common = [name for name in counts.index if counts[name] >= FEWEST]
+    found |= {("localisation", name): (place == name).to_numpy() for name in common}
+    found["localisation", "others"] = ~place.isin(common).to_numpy()
+    return {key: rows for key, rows in found.items() if rows.any()}
+
+
+def shipped_subgroups(evidence: Evidence) -> pd.DataFrame:
+    """Accuracy, balanced accuracy (over the classes there are) and melanoma sensitivity with 95% intervals.
+
+    Of the shipped model's run on its test images; fractions; columns kind, group, n, n_melanoma, then each metric with
+    _low and _high.
+    """
+    run = evidence.once(_shipped)
+    metadata = None if run is None else _metadata(run)
+    if metadata is None:
+        return _committed("shipped_subgroups", SUBGROUP_COLUMNS)
+    frame = run.predictions()
+    p, y = frame[PROBABILITY_COLUMNS].to_numpy(), frame["dx"].map(CLASSES.index).to_numpy()
+    hits, lines = (p.argmax(axis=1) == y).astype(float), []
+    for (kind, name), rows in groups(metadata.loc[frame["image_id"]]).items():
+        found, truth = hits[rows], y[rows]
+        melanomas = found[truth == MEL]
+        sensitivity = (np.nan,) * 3
+        if len(melanomas):
+            sensitivity = (melanomas.mean(), *proportions.wilson(melanomas.sum(), len(melanomas)))
+        lines.append(
+            (kind, name, len(found), len(melanomas), found.mean(), *proportions.wilson(found.sum(), len(found)))
+            + bootstrap.resampled_mean(found, truth, balanced=True)
+            + sensitivity
+        )
+    frame = pd.DataFrame(lines, columns=SUBGROUP_COLUMNS[:-2])
+    return frame.assign(run=_shipped_name(), provenance=_rests())
+
+
+def shipped_calibration(evidence: Evidence) -> pd.DataFrame:
+    """Calibration error, Brier score and log loss on the test images, as they come and divided by the temperature."""
+    run = evidence.once(_shipped)
+    if run is None:
+        return _committed("shipped_calibration", CALIBRATION_COLUMNS)
+    frame, chosen = run.predictions(), Decisions(**read_card()["decisions"])
+    p, y = frame[PROBABILITY_COLUMNS].to_numpy(), frame["dx"].map(CLASSES.index).to_numpy()
+    draws, lines = bootstrap.image_draws(y, bootstrap.RESAMPLES, 0), []
+    for name, values in (("as they come", p), ("calibrated", tempered(p, chosen.temperature))):
+        for metric in ("ece", "brier", "log_loss"):
+            point = METRICS[metric].point(y, values)
+            interval = bootstrap.percentiles(METRICS[metric].resampled(y, values, draws), point)
+            lines.append((name, metric, chosen.temperature, point, *interval))
+    frame = pd.DataFrame(lines, columns=CALIBRATION_COLUMNS[:-2])
+    return frame.assign(run=_shipped_name(), provenance=_rests())
+
+
+def shipped_facts(evidence: Evidence) -> pd.DataFrame:
+    """What the model is: fact, value (text)."""
+    if not is_shipped():
+        return pd.DataFrame(columns=["fact", "value", "provenance"])
+    card = read_card()
+    decisions, settings = card["decisions"], card["settings"]
+    facts = {
+        "run": f"{card['profile']}/{card['run']}",
+        "network": card["arm"],
+        "parameters": f"{card['parameters']['total']:,}",
+        "image side (pixels)": settings["image_size"],
+        "views averaged": settings["test_views"],
+        "trained on": f"{card['data']['name']}, {card['data']['n_train']:,} images",
+        "rules and temperature chosen on": f"{card['data']['n_validation']:,} validation images",
+        "tested on": f"{card['data']['n_test']:,} images",
+        "temperature": f"{decisions['temperature']:.3f}",
+        "keras": card["environment"]["keras"],
+        "licence": card["licence"],
+        "commit": card["git"]["commit"],
+    }
+    lines = [(fact, str(value)) for fact, value in facts.items()]
+    return pd.DataFrame(lines, columns=["fact", "value"]).assign(provenance=_rests())
+
+
+def _rests() -> str:
+    return read_card()["rests_on"]
+
+
+def data_card(evidence: Evidence) -> pd.DataFrame | None:
+    """Who is in the images, by class and in all: images and lesions, women and men, ages, how diagnosed."""
+    metadata = evidence.metadata
+    if metadata is None:
+        return None
+    lines = []
+    for name in (*CLASSES, "all"):
+        rows = metadata if name == "all" else metadata[metadata["dx"] == name]
+        sizes = rows.groupby("lesion_id").size()
+        lines.append(
+            {
+                "class": name,
+                "name": CLASS_NAMES.get(name, "all classes"),
+                "images": len(rows),
+                "lesions": len(sizes),
+                "photographed_once": int((sizes == 1).sum()),
+                "female": int((rows["sex"] == "female").sum()),
+                "male": int((rows["sex"] == "male").sum()),
+                "sex_unknown": int((~rows["sex"].isin(["female", "male"])).sum()),
+                "age_median": rows["age"].median(),
+                "age_unknown": int(rows["age"].isna().sum()),
+                "histology": int((rows["dx_type"] == "histo").sum()),
+            }
+        )
+    return pd.DataFrame(lines).assign(provenance="SYNTHETIC" if evidence.settings.synthetic else "HAM10000's metadata")
+
+
+def data_localisations(evidence: Evidence) -> pd.DataFrame | None:
+    """Images by localisation and class: localisation, one column a class, images."""
+    metadata = evidence.metadata
+    if metadata is None:
+        return None
+    counts = pd.crosstab(metadata["localization"], metadata["dx"]).reindex(columns=list(CLASSES), fill_value=0)
+    counts = counts.assign(images=counts.sum(axis=1)).sort_values("images", ascending=False).reset_index()
+    counts = counts.rename(columns={"localization": "localisation"}).rename_axis(columns=None)
+    return counts.assign(provenance="SYNTHETIC" if evidence.settings.synthetic else "HAM10000's metadata")

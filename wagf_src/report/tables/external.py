@@ -1,0 +1,31 @@
+"""Test sets of elsewhere, as ``python -m wagf_src external`` left them."""
+
+import pandas as pd
+
+from wagf_src import paths
+from wagf_src.report.evidence import Evidence
+
+
+def _read(evidence: Evidence, pattern: str, columns: list[str]) -> pd.DataFrame:
+    """All files of a name, the reader's own if there are any, else the committed ones."""
+    for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR):
+        files = sorted((root / evidence.profile / "external").glob(pattern))
+        if files:
+            frame = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+            return frame.assign(provenance=f"test sets of elsewhere, models of profile {evidence.profile}")
+    return pd.DataFrame(columns=[*columns, "provenance"])
+
+
+def external(evidence: Evidence) -> pd.DataFrame:
+    """Scores (fractions) of every model on every set, beside its own test set (``stats.transfer``)."""
+    return _read(evidence, "*/external.csv", ["set", "model", "subset", "metric", "n", "value", "ci_low", "ci_high"])
+
+
+def external_problems(evidence: Evidence) -> pd.DataFrame:
+    """What was left out of each set, or noted."""
+    return _read(evidence, "*/problems.csv", ["model", "problem", "images", "set", "layout"])
+
+
+def external_opened(evidence: Evidence) -> pd.DataFrame:
+    """When each set was opened, and with which models."""
+    return _read(evidence, "opened.csv", ["opened", "set", "layout", "images", "labels_digest", "models", "commit"])

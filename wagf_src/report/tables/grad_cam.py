@@ -1,0 +1,109 @@
+"""Grad-CAM of plain and full models against the lesions, measured as the attention maps are (figure 3)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wagf_src import paths
+from wagf_src.classes import CLASSES
+from wagf_src.report import photographs
+from wagf_src.report.evidence import Evidence
+from wagf_src.report.tables.cells import cells
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, provenance_line
+from wagf_src.stats import attention
+
+COLUMNS = ["profile", "arm", "map", "class", "n", "n_seeds", "share_inside", "ci_low", "ci_high", "provenance"]
+
+
+def _file(run: Run) -> Path:
+    return run.path.parent.parent / "gradcam" / f"{run.path.name}.npz"
+
+
+def maps_of(run: Run) -> dict[str, np.ndarray]:
+    """``grad_cam``, and ``safa`` where the arm has it, (n_test, h, w), in the row order of the predictions."""
+    with np.load(_file(run), allow_pickle=False) as arrays:
+        maps = {"grad_cam": arrays["grad_cam"]}
+    return maps | {name: values for name, values in run.attention().items() if name == "safa"}
+
+
+def explained(evidence: Evidence) -> dict[str, dict[str, list[Run]]]:
+    """Profile to arm to runs whose Grad-CAM was computed for all folds and seeds."""
+    found = {}
+    for profile, runs in (evidence.conditions | {evidence.profile: evidence.runs}).items():
+        arms = {arm: of for arm, of in by_arm(runs).items() if all(_file(run).is_file() for run in of)}
+        found |= {profile: arms} if arms else {}
+    return found
+
+
+def grad_cam(evidence: Evidence) -> pd.DataFrame:
+    """Every Grad-CAM, and SaFA's map of the same runs beside it: profile, arm, map and ``attention.summary``.
+
+    Folds are joined, seed by seed. Without masks the committed table stands in, if there is one.
+    """
+    parts = []
+    for profile, arms in evidence.once(explained).items():
+        for arm, runs in arms.items():
+            per_map = _shares(profile, runs)
+            if per_map is None:
+                file = paths.REFERENCE_DIR / evidence.profile / "tables" / "grad_cam.csv"
+                return pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+            for name, (frames, dx) in per_map.items():
+                summary = attention.summary(frames, dx)
+                summary.insert(0, "profile", profile)
+                summary.insert(1, "arm", arm)
+                summary.insert(2, "map", name)
+                parts.append(summary.assign(provenance=provenance_line(runs)))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def _shares(profile, runs):
+    """Map to (``attention.shares`` of each seed, class of each image); None without masks."""
+    parts = {}
+    for run in sorted(runs, key=lambda run: (run.seed, run.fold or 0)):
+        frame = run.predictions()
+        masks, _ = photographs.lesion_masks(profile, run, frame["image_id"])
+        if masks is None:
+            return None
+        for name, maps in maps_of(run).items():
+            shares = attention.shares(maps, masks).assign(image_id=frame["image_id"], dx=frame["dx"])
+            parts.setdefault(name, {}).setdefault(run.seed, []).append(shares)
+    joined = {
+        name: [
+            pd.concat(folds, ignore_index=True).sort_values("image_id", ignore_index=True) for folds in seeds.values()
+        ]
+        for name, seeds in parts.items()
+    }
+    return {name: (frames, frames[0]["dx"].to_numpy()) for name, frames in joined.items()}
+
+
+def examples(evidence: Evidence) -> pd.DataFrame:
+    """One image of each class with the Grad-CAM of the plain and of the full model and SaFA's map, cell by cell.
+
+    Of the first profile that has both, its first seed and fold; the images are those that the plain model is surest of
+    (``attention.examples``). Columns: profile, map, class, image_id, predicted, row, column, value.
+    """
+    for profile, arms in evidence.once(explained).items():
+        first = {arm: sorted(runs, key=lambda run: (run.seed, run.fold or 0))[0] for arm, runs in arms.items()}
+        plain = next((run for arm, run in first.items() if arm.endswith("-base")), None)
+        full = next((run for run in first.values() if run.attention().get("safa") is not None), None)
+        if plain is None or full is None or plain.info["data"]["test_id_digest"] != full.info["data"]["test_id_digest"]:
+            continue
+        frame, grids = plain.predictions(), {}
+        chosen = attention.examples(frame["dx"].to_numpy(), frame[PROBABILITY_COLUMNS].to_numpy())
+        of_full = maps_of(full)
+        shown = {
+            "Grad-CAM, plain backbone": (plain, maps_of(plain)["grad_cam"]),
+            "Grad-CAM, full model": (full, of_full["grad_cam"]),
+            "SaFA, full model": (full, of_full["safa"]),
+        }
+        for name, (run, maps) in shown.items():
+            p = run.predictions()[PROBABILITY_COLUMNS].to_numpy()
+            for dx, image in zip(CLASSES, chosen):
+                if image is not None:
+                    grids[profile, name, dx, frame["image_id"][image], CLASSES[p[image].argmax()]] = maps[image]
+        rests = provenance_line([plain, full])
+        return cells(grids, "profile", "map", "class", "image_id", "predicted").assign(provenance=rests)
+    return pd.DataFrame(
+        columns=["profile", "map", "class", "image_id", "predicted", "row", "column", "value", "provenance"]
+    )

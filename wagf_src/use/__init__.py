@@ -1,0 +1,1 @@
+"""What was trained, used: photographs in, probabilities out; other test sets; one model shipped."""

@@ -1,0 +1,160 @@
+"""What stands beside a model's weights: the training images that a photograph is compared with, small enough to ship.
+
+Nothing here holds a photograph: of each training image there is its id, its class and a few dozen small numbers.
+"""
+
+from dataclasses import dataclass, fields
+
+import keras
+import numpy as np
+
+from wagf_src import atomic
+from wagf_src.classes import CLASSES
+from wagf_src.data import dataset, protocol
+from wagf_src.errors import UserError
+from wagf_src.paths import cache_dir
+from wagf_src.profile import Profile
+from wagf_src.runs import Run
+
+COMPONENTS = 32  # of the principal components of the pooled features
+UNUSUAL = 0.995  # share of the training images that lies within what counts as usual
+_BATCH = 64
+
+
+def colours(pixels: np.ndarray) -> np.ndarray:
+    """Mean and standard deviation of red, green and blue, each 0 to 1: (n, S, S, 3) uint8 to (n, 6)."""
+    return np.array([np.r_[x.mean(axis=(0, 1)), x.std(axis=(0, 1))] for x in pixels.astype(np.float32) / 255])
+
+
+@dataclass(frozen=True)
+class Companions:
+    """Training images (n, those of validation among them) in a model's feature space, and their colours.
+
+    Attributes:
+        image_ids, lesion_ids: (n,) text. classes: (n,) uint8.
+        mean: of the pooled features, (D,). axes: principal axes, (D, k). step: of the whole numbers below.
+        places: (n, k) int8; ``step * places`` are the images' principal components.
+        farthest: to no nearer another lesion than this has one in UNUSUAL of the training images.
+        colour_mean, colour_inverse: of the six numbers of :func:`colours`, and their inverse covariance, (6, 6).
+        colour_limit: Mahalanobis distance within which UNUSUAL of the training images lie.
+    """
+
+    image_ids: np.ndarray
+    lesion_ids: np.ndarray
+    classes: np.ndarray
+    mean: np.ndarray
+    axes: np.ndarray
+    step: np.ndarray
+    places: np.ndarray
+    farthest: np.ndarray
+    colour_mean: np.ndarray
+    colour_inverse: np.ndarray
+    colour_limit: np.ndarray
+
+    def distances(self, features: np.ndarray) -> np.ndarray:
+        """Of images with pooled features (m, D) to every training image, (m, n)."""
+        points = (features - self.mean) @ self.axes.astype(np.float32)
+        return _distances(points, self.places.astype(np.float32) * self.step)
+
+    def nearest(self, distances: np.ndarray, count: int) -> np.ndarray:
+        """Numbers of the nearest images of one photograph, one a lesion; ``distances`` (n,)."""
+        order = np.argsort(distances, kind="stable")
+        first = np.unique(self.lesion_ids[order], return_index=True)[1]
+        return order[np.sort(first)[:count]]
+
+    def colour_distance(self, pixels: np.ndarray) -> np.ndarray:
+        """Mahalanobis distance of images' colours from those of training: (m, S, S, 3) uint8 to (m,)."""
+        off = colours(pixels) - self.colour_mean
+        return np.sqrt(np.einsum("ij,jk,ik->i", off, self.colour_inverse, off))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As a file keeps them; ``Companions(**arrays)`` is the same again."""
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+
+
+def _distances(points, others):
+    squares = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * points @ others.T
+    return np.sqrt(np.maximum(squares, 0))
+
+
+def of_run(run: Run, model: keras.Model) -> Companions:
+    """Made from the images that trained or validated a run (minutes on a CPU), and kept in the cache folder.
+
+    Args:
+        model: of the run (``models.kept.load_model``).
+
+    Raises:
+        UserError: the images are not at hand, or not those of the run.
+    """
+    file = cache_dir() / f"companions-{atomic.digest([run.info['inputs_digest'], run.name])[:16]}.npz"
+    if not file.is_file():
+        made = make(run, model)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_suffix(".part.npz")
+        np.savez_compressed(aside, **made.arrays())
+        aside.replace(file)
+    with np.load(file, allow_pickle=False) as arrays:
+        return Companions(**arrays)
+
+
+def training_images(run: Run) -> tuple[dataset.Dataset, np.ndarray]:
+    """A run's data, and the row numbers of the images that it trained on or validated with, ascending."""
+    profile = Profile(run.info["profile"], "", arms=(run.arm,), **run.info["settings"])
+    data = dataset.load(profile)
+    if data.image_digest != run.info["data"]["image_digest"]:
+        raise UserError(
+            f"{run.name}: trained on other images than {data.name} in {data.folder.name}; give them by DATA="
+        )
+    files = protocol.split(data.metadata, profile, run.fold)
+    return data, np.unique(np.r_[files.train["row"], files.validation["row"]])
+
+
+def make(run: Run, model: keras.Model) -> Companions:
+    """:func:`of_run` without a cache."""
+    data, rows = training_images(run)
+    single_view = keras.Model(model.input, model.output["features"])
+    features = []
+    for start in range(0, len(rows), 32 * _BATCH):
+        pixels = data.images[rows[start : start + 32 * _BATCH]].astype(np.float32)
+        features.append(single_view.predict(pixels, batch_size=_BATCH, verbose=0))
+        print(f"  features of {start + len(pixels):,} of {len(rows):,} training images", flush=True)
+    frame = data.metadata.iloc[rows]
+    return built(
+        np.concatenate(features),
+        data.images[rows],
+        frame["image_id"].to_numpy(str),
+        frame["lesion_id"].to_numpy(str),
+        frame["dx"].map(CLASSES.index).to_numpy(np.uint8),
+    )
+
+
+def built(features, pixels, image_ids, lesion_ids, classes) -> Companions:
+    """From pooled features (n, D), images (n, S, S, 3) uint8, and their ids, lesions and classes, (n,) each."""
+    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centred = features - mean
+    axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :COMPONENTS].astype(np.float16)
+    points = centred @ axes.astype(np.float32)
+    step = np.float32(np.abs(points).max() / 127)
+    places = np.round(points / step).astype(np.int8)
+    back, nearest = places.astype(np.float32) * step, []
+    for start in range(0, len(back), 1024):
+        distances = _distances(back[start : start + 1024], back)
+        distances[lesion_ids[start : start + 1024, None] == lesion_ids] = np.inf
+        nearest.append(distances.min(axis=1))
+    seen = colours(pixels)
+    colour_mean, spread = seen.mean(axis=0), np.cov(seen.T) + 1e-6 * np.eye(6)
+    made = Companions(
+        image_ids=image_ids,
+        lesion_ids=lesion_ids,
+        classes=classes,
+        mean=mean,
+        axes=axes,
+        step=step,
+        places=places,
+        farthest=np.float32(np.quantile(np.concatenate(nearest), UNUSUAL)),
+        colour_mean=colour_mean.astype(np.float32),
+        colour_inverse=np.linalg.inv(spread).astype(np.float32),
+        colour_limit=np.float32(0),
+    )
+    limit = np.float32(np.quantile(made.colour_distance(pixels), UNUSUAL))
+    return Companions(**made.arrays() | {"colour_limit": limit})

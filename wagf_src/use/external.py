@@ -1,0 +1,119 @@
+"""A test set of elsewhere, opened: every model of a profile that kept its weights, and the shipped one."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wagf_src import atomic, paths
+from wagf_src.classes import CLASSES
+from wagf_src.data import external
+from wagf_src.data.external import ExternalSet
+from wagf_src.errors import UserError
+from wagf_src.machine import git_state
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, truth_and_probabilities
+from wagf_src.stats import transfer
+from wagf_src.use import companions, ship
+from wagf_src.use.card import is_shipped, shipped_run
+from wagf_src.use.kept import Kept, of_run, runs_with_weights
+
+BATCH = 64
+CLEAN = "without copies of training images"
+SHIPPED = "shipped"
+
+
+def main(profile: str, folder: str) -> None:
+    """Open a test set with all models at hand and write what came: ``results/<profile>/external/<name of the folder>``.
+
+    ``external.csv`` (``stats.transfer.COLUMNS`` by model), ``external_predictions.csv.gz`` (model, image_id, dx, p_*,
+    copy_of) and ``problems.csv`` (what was left out or noted); and a line in ``opened.csv`` beside the folder, which is
+    only ever added to. Nothing is chosen by any of it.
+
+    Raises:
+        UserError: no labels or images, or no model.
+    """
+    models: dict[str, Run | None] = {run.name: run for run in runs_with_weights(profile)}
+    if is_shipped():
+        models[SHIPPED] = None
+    if not models:
+        raise UserError(
+            f"no model: results/{profile}/runs has no run with weights, and none is shipped; train by "
+            f"`make reproduce PROFILE={profile}`"
+        )
+    images = external.load(Path(folder))
+    place = paths.RESULTS_DIR / profile / "external"
+    _record(place / "opened.csv", images, list(models))
+    print(f"{images.name}: {images.layout}; {len(images.frame):,} images; {len(models)} models", flush=True)
+    frames, scores, problems = [], [], []
+    for name, run in models.items():
+        asked = ship.shipped() if run is None else of_run(run, neighbours=False)
+        own = run or shipped_run()
+        seen, pixels = external.read(images, asked.size, asked.resize)
+        frame = _predicted(name, asked, seen, pixels)
+        frame["copy_of"], noted = _copies(own, pixels)
+        frames.append(frame)
+        scores.append(_scores(frame, own).assign(set=images.name, model=name))
+        problems += [("", seen.problems)] if not problems else []
+        problems.append((name, noted))
+        print(f"  {name}: accuracy {scores[-1]['value'].iloc[0]:.1%} on {len(frame):,} images", flush=True)
+    lines = [(name, what, count) for name, counted in problems for what, count in counted.items()]
+    target = place / images.name
+    written = pd.concat(scores, ignore_index=True)[["set", "model", *transfer.COLUMNS]]
+    atomic.write_csv(target / "external.csv", written)
+    atomic.write_csv(target / "external_predictions.csv.gz", pd.concat(frames, ignore_index=True), "%.5g")
+    table = pd.DataFrame(lines, columns=["model", "problem", "images"])
+    atomic.write_csv(target / "problems.csv", table.assign(set=images.name, layout=images.layout))
+    for name, what, count in lines:
+        print(f"  {count:,} {what}" + (f" ({name})" if name else ""))
+    print(f"written: {paths.short(target)}")
+
+
+def _predicted(name: str, asked: Kept, seen: ExternalSet, pixels: np.ndarray) -> pd.DataFrame:
+    p = asked.model.predict(pixels.astype(np.float32), batch_size=BATCH, verbose=0)["probabilities"]
+    frame = pd.DataFrame({"model": name, "image_id": seen.frame["image_id"], "dx": seen.frame["dx"]})
+    frame[PROBABILITY_COLUMNS] = p
+    return frame
+
+
+def _copies(run: Run | None, pixels: np.ndarray) -> tuple[list[str], dict[str, int]]:
+    """For each image the training image that it is a copy of, or ""; and their number, in words."""
+    try:
+        if run is None:
+            raise UserError("the run that was shipped is not here")
+        data, rows = companions.training_images(run)
+    except UserError:
+        return [""] * len(pixels), {"not compared with the training images, which are not at hand": len(pixels)}
+    ids = data.metadata["image_id"].to_numpy(str)[rows]
+    found = external.duplicates(pixels, data.images[rows], ids)
+    return found, {"copies of training images": sum(map(bool, found))}
+
+
+def _scores(frame: pd.DataFrame, own: Run | None) -> pd.DataFrame:
+    """``stats.transfer`` of one model's predictions, beside its own test set where that is at hand."""
+    y, p = frame["dx"].map(CLASSES.index).to_numpy(), frame[PROBABILITY_COLUMNS].to_numpy(float)
+    new = (frame["copy_of"] == "").to_numpy()
+    parts = [transfer.scores(y, p, "all images")]
+    if new.any() and not new.all():
+        parts.append(transfer.scores(y[new], p[new], CLEAN))
+    if own is not None:
+        test = truth_and_probabilities(own)
+        parts += [transfer.scores(*test, transfer.OWN), transfer.comparison(y, p, *test)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _record(file: Path, images: ExternalSet, models: list[str]) -> None:
+    """When, what and with which models, before anything is predicted."""
+    line = pd.DataFrame(
+        {
+            "opened": [time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())],
+            "set": [images.name],
+            "layout": [images.layout],
+            "images": [len(images.frame)],
+            "labels_digest": [atomic.digest(images.frame[["image_id", "dx"]].to_numpy().tolist())[:16]],
+            "models": [" ".join(models)],
+            "commit": [git_state()["commit"]],
+        }
+    )
+    before = [pd.read_csv(file)] if file.is_file() else []
+    atomic.write_csv(file, pd.concat([*before, line], ignore_index=True))

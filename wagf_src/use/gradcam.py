@@ -1,0 +1,68 @@
+"""Grad-CAM of a profile's runs on their test images, kept beside the runs: ``results/<profile>/gradcam/<run>.npz``."""
+
+import keras
+import numpy as np
+
+from wagf_src import atomic, paths
+from wagf_src.arms import parse_arm
+from wagf_src.data import dataset, protocol
+from wagf_src.errors import UserError
+from wagf_src.models.gradcam import grad_cam, split_off_head
+from wagf_src.profile import Profile, resolve
+from wagf_src.runs import Run
+from wagf_src.train.frozen_features import frozen_features
+from wagf_src.use.kept import runs_with_weights
+
+_BATCH = 64
+
+
+def main(profile: Profile) -> None:
+    """Maps of the plain backbones and of the arms with a SaFA map, for those of their runs that kept their weights.
+
+    Each file has ``grad_cam`` (n_test, H, W) float16, each map scaled to a largest value of 1, in the row order of the
+    predictions, and ``weights``, the digest of the weights; one that is there and of these weights stays.
+
+    Raises:
+        UserError: there are no such runs, or the images are not at hand.
+    """
+    runs = [run for run in runs_with_weights(profile.name) if wanted(run.arm)]
+    if not runs:
+        raise UserError(
+            f"results/{profile.name}/runs: no run of a plain backbone or with SaFA has its weights; train one by "
+            f"`make reproduce PROFILE={profile.name}`"
+        )
+    data = dataset.load(profile)
+    for run in runs:
+        target = paths.RESULTS_DIR / profile.name / "gradcam" / f"{run.name}.npz"
+        digest = atomic.file_digest(run.weights_file)
+        if target.is_file() and str(np.load(target)["weights"]) == digest:
+            continue
+        maps = of_run(profile, run, data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        largest = maps.max(axis=(1, 2), keepdims=True)
+        scaled = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+        aside = target.with_name(f".{target.name}")
+        np.savez_compressed(aside, grad_cam=scaled.astype(np.float16), weights=np.array(digest))
+        aside.replace(target)
+        print(f"  Grad-CAM of {run.name}, {len(maps):,} images", flush=True)
+
+
+def wanted(arm: str) -> bool:
+    arm = parse_arm(arm)
+    return arm.modules == "base" or any(part.startswith("safa:") for part in arm.module.parts)
+
+
+def of_run(profile: Profile, run: Run, data: dataset.Dataset) -> np.ndarray:
+    """Grad-CAM of the predicted class of each test image as it is (no views): (n_test, H, W)."""
+    resolved = resolve(profile, run.name)
+    rows = protocol.split(data.metadata, resolved, run.fold).test
+    if protocol.id_digest(data.metadata["image_id"].to_numpy()[rows]) != run.info["data"]["test_id_digest"]:
+        raise UserError(f"{run.name}: was tested on other images than those at hand; give them by DATA=")
+    network = keras.models.model_from_json(run.file("model.json").read_text(encoding="utf-8"))
+    network.load_weights(run.weights_file)
+    arm = parse_arm(run.arm)
+    if resolved.train == "frozen":
+        return grad_cam(network, frozen_features(resolved, data)[rows])
+    backbone, head = split_off_head(network, arm)
+    images = data.channels(backbone.input_shape[-1])[rows].astype(np.float32)
+    return grad_cam(head, backbone.predict(images, batch_size=_BATCH, verbose=0))

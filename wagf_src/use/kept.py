@@ -1,0 +1,84 @@
+"""A model that can be asked: one of the reader's runs with its weights, or the one that is shipped."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from wagf_src import paths
+from wagf_src.arms import BACKBONES, arm_label, parse_arm
+from wagf_src.errors import UserError
+from wagf_src.models.kept import load_model
+from wagf_src.runs import Run, provenance_line
+from wagf_src.stats.decisions import Decisions, choose
+from wagf_src.use import companions
+from wagf_src.use.companions import Companions
+
+RESEARCH = (
+    "Research, not diagnosis: the model knows seven classes of one collection and answers with one of them whatever it "
+    "is shown. It was never tested in care. Have a changing or worrying lesion looked at by a doctor, whatever is said "
+    "here."
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """``model`` as ``models.kept.load_model`` gives it; ``size`` and ``resize`` as its images were made.
+
+    ``companions`` is None where the training images are not at hand, and ``missing`` says why.
+    """
+
+    name: str
+    title: str
+    model: keras.Model
+    size: int
+    resize: str
+    decisions: Decisions
+    companions: Companions | None
+    missing: str = ""
+
+
+def find_run(name: str) -> Run:
+    """A run by its folder, or by ``<profile>/<run>``.
+
+    Raises:
+        UserError: there is none, with those whose weights are here.
+    """
+    for folder in (Path(name).expanduser(), *(root / p / "runs" / r for root, p, r in _places(name))):
+        if (folder / "run.json").is_file():
+            return Run(folder)
+    known = [f"{run.info['profile']}/{run.name}" for run in runs_with_weights()]
+    raise UserError(f"no run {name!r}; name one as <profile>/<run>; with weights here: {', '.join(known) or 'none'}")
+
+
+def _places(name):
+    profile, _, run = name.partition("/")
+    return [(root, profile, run) for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR) if run]
+
+
+def runs_with_weights(profile: str = "*") -> list[Run]:
+    """The reader's own finished runs that kept their weights, sorted by profile and name."""
+    found = sorted(paths.RESULTS_DIR.glob(f"{profile}/runs/*/run.json"))
+    runs = [Run(file.parent) for file in found if file.parent.name[0] != "."]
+    return [run for run in runs if run.weights_file is not None]
+
+
+def of_run(run: Run, neighbours: bool = True) -> Kept:
+    """A run's model with what its validation images chose, and its training images where they are at hand.
+
+    Raises:
+        UserError: see ``load_model`` and ``choose``; or its images need masks.
+    """
+    if BACKBONES[parse_arm(run.arm).backbone].channels != 3:
+        raise UserError(
+            f"{run.name}: is given the lesion's mask too, which a photograph does not have; name another run"
+        )
+    model, decisions, beside, missing = load_model(run), choose(run), None, ""
+    if neighbours:
+        try:
+            beside = companions.of_run(run, model)
+        except UserError as error:
+            missing = str(error)
+    settings = run.info["settings"]
+    title = f"{arm_label(run.arm)}, {run.name}: {provenance_line([run])}"
+    return Kept(run.name, title, model, settings["image_size"], settings["resize"], decisions, beside, missing)
