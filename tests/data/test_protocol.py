@@ -158,7 +158,10 @@ def test_keras_own_loader_takes_the_same_files(tmp_path):
     generator = pytest.importorskip("keras").src.legacy.preprocessing.image.ImageDataGenerator
     rng = np.random.default_rng(0)
     sizes = {name: 130 if name == "nv" else 13 + 5 * k for k, name in enumerate(CLASSES)}
-    rows = [(f"L{n}", f"ISIC_{n:07}", dx) for n, dx in enumerate(rng.permutation(np.repeat(list(sizes), list(sizes.values()))))]
+    rows = [
+        (f"L{n}", f"ISIC_{n:07}", dx)
+        for n, dx in enumerate(rng.permutation(np.repeat(list(sizes), list(sizes.values()))))
+    ]
     frame = pd.DataFrame(rows, columns=["lesion_id", "image_id", "dx"])
     split = protocol.split(frame, settings := profile(validation="names", target_per_class=90, generator_batch=8))
     rest = frame.drop(index=split.test)

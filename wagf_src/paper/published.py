@@ -153,7 +153,7 @@ RELEASED_PARAMETERS = 11_987_929  # of the released model of row (iii), counted 
 RELEASED = (
     StoredResult("MobileNetV2", 82.86, 0.62, 0.54, "MobileNet-v2"),
     StoredResult("ResNet-50", 85.68, 0.65, 0.46, "ResNet50"),
-    StoredResult("DenseNet-121", 86.31, 0.63, 0.28, "DenseNet-121"),
+    StoredResult("DenseNet-121 + CBAM", 86.31, 0.63, 0.28, "DenseNet-121"),
     StoredResult("DenseNet-121 + SA", 88.30, 0.64, 0.30, "(i)"),
     StoredResult("NASNetMobile", 69.08, 0.42, 0.30, None),
     StoredResult("Xception", 84.41, 0.45, 0.22, None),
