@@ -37,9 +37,9 @@ def label(results: pd.DataFrame) -> str:
         "with channel and spatial attention (CBAM), where the plain network has "
         f"{stored_notebooks.PLAIN_PARAMETERS:,}, and its training saves `{stored_notebooks.CBAM_CHECKPOINT}`. So its "
         f"{line['accuracy']:.2f}% belong to {CBAM.model}, and no stored output exists for row {CBAM.row} of Table "
-        f"1 ({line['printed']:.2f}%). An innocent explanation is easy: a notebook was reused for an experiment that "
-        "the paper does not report, and its cells were set back afterwards without being run. This book calls the stored "
-        f"result {CBAM.model} throughout."
+        f"1 ({line['printed']:.2f}%). An innocent explanation is easy: a notebook was reused for an "
+        "experiment that the paper does not report, and its cells were set back afterwards without being run. "
+        f"This book calls the stored result {CBAM.model} throughout."
     )
 
 
