@@ -38,7 +38,7 @@ class Profile:
     # Split
     test: Literal["paper", "paper-folds", "lesion-folds"] = "paper"  # one test set, or every image tested in a fold
     test_seed: int = 12
-    validation: Literal["copies", "lesions", "training"] = "lesions"
+    validation: Literal["copies", "names", "lesions", "training"] = "lesions"
     validation_fraction: float = 0.15
 
     # Virtual copies (wagf_src.data.augmentation)
@@ -153,10 +153,10 @@ def _check_values(profile: Profile) -> None:
         raise UserError(f"profile {profile.name}: arms: {error}") from None
     if profile.synthetic != (profile.synthetic_lesions is not None):
         wrong("synthetic_lesions", "given if, and only if, data is synthetic")
-    if profile.validation == "copies" and profile.augmentation != "offline":
+    if profile.validation in ("copies", "names") and profile.augmentation != "offline":
         wrong("validation", "lesions or training, unless augmentation is offline (only then are there copies to split)")
     if profile.validation == "lesions" and profile.augmentation == "offline":
-        wrong("validation", "copies or training when augmentation is offline (as in the paper)")
+        wrong("validation", "copies, names or training when augmentation is offline (as in the paper)")
     if profile.train == "frozen" and profile.augmentation not in ("dihedral", "none"):
         wrong("augmentation", "dihedral or none when train is frozen (features are computed once)")
     if profile.train != "frozen" and profile.augmentation == "dihedral":

@@ -2,10 +2,12 @@
 notebooks."""
 
 import os
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy import stats
 
 from wagf_src import paths
@@ -120,6 +122,81 @@ def test_lesion_validation_has_no_sibling_in_training(metadata):
 def test_validating_on_the_training_folder(metadata):
     split = protocol.split(metadata, profile(validation="training"))
     assert split.train.equals(split.validation) and len(split.train) == 52012
+
+
+def test_the_first_files_by_name_validate(metadata):
+    """The counts of FINDINGS 8, and where each kind of file goes, looked at file by file."""
+    split = protocol.split(metadata, profile(validation="names"))
+    assert (len(split.train), len(split.validation), len(split.test)) == (36411, 15601, 1103)
+    files = pd.concat([split.train, split.validation])
+    assert sorted(map(tuple, files.to_numpy())) == sorted(
+        map(tuple, pd.concat([(c := protocol.split(metadata, profile())).train, c.validation]).to_numpy())
+    )
+    ids, dx = metadata["image_id"], metadata["dx"]
+    for name in CLASSES:
+        held, trained = (f[dx.iloc[f["row"]].to_numpy() == name] for f in (split.validation, split.train))
+        assert len(held) == int(0.3 * FILES[name])
+        photographs = sorted(ids.iloc[files["row"]][dx.iloc[files["row"]].to_numpy() == name].unique())
+        if name == "nv":  # photographs only, the first 2,406 by name
+            assert held["copy"].max() == 0 and len(held) == 2406
+            assert sorted(ids.iloc[held["row"]]) == photographs[:2406]
+            continue
+        assert (trained["copy"] > 0).all()  # every photograph validates
+        places = {image: str(k) for k, image in enumerate(photographs)}
+        indices = [{places[ids.iloc[row]] for row in f.loc[f["copy"] > 0, "row"]} for f in (held, trained)]
+        assert len(indices[0] & indices[1]) <= 1  # one photograph at the cut
+        ordered = sorted(f"{k}_" for k in range(len(photographs)))
+        assert {f"{k}_" for k in indices[0]} == set(ordered[: len(indices[0])])
+        assert ordered[0] == "0_" and "1000_" not in ordered or ordered.index("1000_") < ordered.index("1_")
+
+
+def test_keras_own_loader_takes_the_same_files(tmp_path):
+    """Copies made by Keras's own generator, the 30% by its own loader: numbers of files and names, not our arithmetic.
+
+    The hashes are Keras's, so of one photograph a class other copies may be on either side.
+    """
+    generator = pytest.importorskip("keras").src.legacy.preprocessing.image.ImageDataGenerator
+    rng = np.random.default_rng(0)
+    sizes = {name: 130 if name == "nv" else 13 + 5 * k for k, name in enumerate(CLASSES)}
+    rows = [
+        (f"L{n}", f"ISIC_{n:07}", dx)
+        for n, dx in enumerate(rng.permutation(np.repeat(list(sizes), list(sizes.values()))))
+    ]
+    frame = pd.DataFrame(rows, columns=["lesion_id", "image_id", "dx"])
+    split = protocol.split(frame, settings := profile(validation="names", target_per_class=90, generator_batch=8))
+    rest = frame.drop(index=split.test)
+    blank = Image.new("RGB", (2, 2))
+    for name, of_class in rest.groupby("dx"):
+        originals, folder = tmp_path / "originals" / name / "x", tmp_path / "files" / name
+        originals.mkdir(parents=True), folder.mkdir(parents=True)
+        for image in of_class["image_id"]:
+            blank.save(originals / f"{image}.jpg"), blank.save(folder / f"{image}.jpg")
+        flow = generator().flow_from_directory(
+            originals.parent, target_size=(2, 2), batch_size=8, save_to_dir=folder, save_format="jpg"
+        )
+        for _ in range(max(0, -(-(settings.target_per_class - len(of_class)) // 8))):
+            next(flow)
+    loader = generator(validation_split=0.3)
+    places = {c: sorted(of_class["image_id"]) for c, of_class in rest.groupby("dx")}
+
+    def by_image(files):
+        dx, image = frame["dx"].iloc[files["row"]], frame["image_id"].iloc[files["row"]]
+        return Counter(zip(dx, image, files["copy"].to_numpy() > 0))
+
+    for subset, ours in (("validation", split.validation), ("training", split.train)):
+        names = loader.flow_from_directory(tmp_path / "files", target_size=(2, 2), subset=subset).filenames
+        kerass = Counter()
+        for name in names:
+            c, stem = name.removesuffix(".jpg").split("/")
+            copied = stem.startswith("_")
+            kerass[c, places[c][int(stem.split("_")[1])] if copied else stem, copied] += 1
+        # The generator shuffles anew, so how many copies a photograph has may differ by one.
+        for c in CLASSES:
+            mine = {k: n for k, n in by_image(ours).items() if k[0] == c}
+            its = {k: n for k, n in kerass.items() if k[0] == c}
+            assert sum(mine.values()) == sum(its.values()), (subset, c)
+            assert {k for k in mine if not k[2]} == {k for k in its if not k[2]}, (subset, c)
+            assert len(set(mine) ^ set(its)) <= 3, (subset, c)
 
 
 def test_near_duplicates_are_one_group():

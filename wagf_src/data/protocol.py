@@ -126,8 +126,9 @@ def split(metadata: pd.DataFrame, profile: Profile, fold: int | None = None) -> 
     ``validation: copies`` is the paper's: the files of every class (photographs and copies) are divided at random,
     after augmentation, so that copies of one photograph stand on both sides. ``training`` validates on the training
     files themselves, as the released notebook of the proposed model does. ``lesions`` draws lesions, stratified by
-    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. Which 30% the authors' loader
-    took is not known; here it is a seeded draw.
+    diagnosis, and keeps all images of a lesion (near-duplicates included) on one side. ``names`` takes the first files
+    of every class by name, as Keras's ``flow_from_directory`` with ``validation_split`` does (:func:`by_name`).
+    Which 30% the authors' loader took is not recorded; page Plans says how the two are told apart.
 
     Args:
         metadata: one row an image.
@@ -169,12 +170,15 @@ def split(metadata: pd.DataFrame, profile: Profile, fold: int | None = None) -> 
     files = virtual_files(metadata, rest, profile) if profile.augmentation == "offline" else _originals(rest)
     if profile.validation == "training":
         return Split(files, files, test)
+    order = by_name(metadata, files) if profile.validation == "names" else np.arange(len(files))
     rng = np.random.default_rng([profile.test_seed, 1])
     dx = metadata["dx"].to_numpy()[files["row"]]
     chosen = np.zeros(len(files), bool)
     for name in CLASSES:
-        members = np.flatnonzero(dx == name)
-        chosen[rng.permutation(members)[: math.floor(profile.validation_fraction * len(members))]] = True
+        members = order[dx[order] == name]
+        if profile.validation == "copies":
+            members = rng.permutation(members)
+        chosen[members[: math.floor(profile.validation_fraction * len(members))]] = True
     return Split(files[~chosen].reset_index(drop=True), files[chosen].reset_index(drop=True), test)
 
 
@@ -198,6 +202,25 @@ def virtual_files(metadata: pd.DataFrame, rows: np.ndarray, profile: Profile) ->
         copy = np.concatenate([np.full(len(p), k) for k, p in enumerate(passes)])[:wanted]
         parts.append(pd.DataFrame({"row": order, "copy": copy}))
     return pd.concat(parts, ignore_index=True)
+
+
+def by_name(metadata: pd.DataFrame, files: pd.DataFrame) -> np.ndarray:
+    """Positions of the augmented files (n,) in the order of their names, class by class.
+
+    Keras's generator saves a copy as ``_<index>_<hash>``: the index is the photograph's place among the sorted file
+    names of its class, the hash a random number below ten million. ``_`` sorts after the ``ISIC_`` of photographs, and
+    indices sort as texts: 0, 1000, 1001, ..., 100, ..., 10, ..., 1. That the authors' copies kept these names is an
+    assumption. The hashes are lost; the number of the copy stands for them, which changes nothing but which copies of
+    one photograph a class, the one at the cut, are on either side.
+
+    Args:
+        files: columns ``row`` and ``copy``, as :func:`virtual_files` gives them.
+    """
+    image, dx = metadata["image_id"].to_numpy()[files["row"]], metadata["dx"].to_numpy()[files["row"]]
+    names = pd.DataFrame({"dx": dx, "image": image, "copy": files["copy"].to_numpy()})
+    index = names.groupby("dx")["image"].transform(lambda ids: pd.factorize(ids, sort=True)[0])
+    names["name"] = names["image"].where(names["copy"] == 0, "_" + index.astype(str) + "_")
+    return names.sort_values(["dx", "name", "copy"], kind="stable").index.to_numpy()
 
 
 def _originals(rows: np.ndarray) -> pd.DataFrame:

@@ -247,9 +247,9 @@ COMPARISONS = (
     *(
         (f"melanoma recall, {a} to {b}", _MELANOMA[a], _MELANOMA[b], published.TEST_SUPPORTS["mel"])
         for a, b in [
-            ("DenseNet-121", "DenseNet-121 + SA"),
-            ("DenseNet-121", "ResNet-50"),
-            ("DenseNet-121", "MobileNetV2"),
+            ("DenseNet-121 + CBAM", "DenseNet-121 + SA"),
+            ("DenseNet-121 + CBAM", "ResNet-50"),
+            ("DenseNet-121 + CBAM", "MobileNetV2"),
         ]
     ),
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from wagf_src.arms import PAPER_BACKBONE, parse_arm, table1_row
 from wagf_src.errors import UserError
-from wagf_src.stats.proportions import wilson_percent
+from wagf_src.stats.proportions import difference_percent
 
 PROVENANCE = "published numbers; no data used"
 
@@ -90,41 +90,6 @@ TABLE2 = (
 )
 
 
-def _cited(data, split, metric, source):
-    return {"data": data, "split": split, "metric": metric, "source": source}
-
-
-# What the sources of Table 2 say of data, split and metric; "not stated" means: not in what was read. Where that was an
-# abstract only, the full text may say more.
-CITED = {
-    "Yao et al.": _cited(
-        "several dermoscopic sets, ISIC 2018 (HAM10000) among them",
-        "not stated",
-        "not stated",
-        "abstract and code, arXiv:2102.01284",
-    ),
-    "Iqbal et al.": _cited("not checked", "not checked", "not checked", "full text not available to us"),
-    "Shen et al.": _cited(
-        "HAM10000, ISIC 2018 Task 3",
-        "that of the challenge",
-        "balanced accuracy (0.853), not accuracy",
-        "abstract, doi:10.34133/2022/9765307",
-    ),
-    "Sai Charan et al.": _cited(
-        "not stated", "10-fold cross-validation", "accuracy (0.886)", "abstract, arXiv:2008.09418"
-    ),
-    "Mridha et al.": _cited("HAM10000", "not stated", "accuracy (82%)", "abstract, IEEE Access 2023"),
-    "Roy et al.": _cited(
-        "HAM10000, as an additional experiment", "not stated", "not stated", "abstract, doi:10.1109/TAI.2023.3275133"
-    ),
-    "Proposed": _cited(
-        "HAM10000",
-        "20% of the lesions photographed once, by class",
-        "not stated which average",
-        "paper, section 3.1, and the released notebooks",
-    ),
-}
-
 # ISIC-2018 Task 3: balanced multiclass accuracy (percent) on the official test set, and its images.
 OFFICIAL_TEST = 1_512
 OFFICIAL = {
@@ -153,7 +118,7 @@ RELEASED_PARAMETERS = 11_987_929  # of the released model of row (iii), counted 
 RELEASED = (
     StoredResult("MobileNetV2", 82.86, 0.62, 0.54, "MobileNet-v2"),
     StoredResult("ResNet-50", 85.68, 0.65, 0.46, "ResNet50"),
-    StoredResult("DenseNet-121", 86.31, 0.63, 0.28, "DenseNet-121"),
+    StoredResult("DenseNet-121 + CBAM", 86.31, 0.63, 0.28, "DenseNet-121"),
     StoredResult("DenseNet-121 + SA", 88.30, 0.64, 0.30, "(i)"),
     StoredResult("NASNetMobile", 69.08, 0.42, 0.30, None),
     StoredResult("Xception", 84.41, 0.45, 0.22, None),
@@ -183,16 +148,13 @@ def step(kind: str, a: str, b: str) -> float:
 def gain(kind: str, a: str, b: str) -> tuple[float, float, float]:
     """``step`` with the 95% interval that two accuracies on 1,103 images each have: (points, low, high).
 
-    Two Wilson intervals, their margins joined as the root of the sum of squares (Newcombe, Statistics in Medicine
-    17:873, 1998, method 10): the paper gives no predictions, so that the two rows share images cannot be used.
+    Newcombe's (``proportions.difference_percent``): the paper gives no predictions, so that the two rows share images
+    cannot be used.
     """
-    value = step(kind, a, b)
-    if math.isnan(value):
+    if math.isnan(step(kind, a, b)):
         return (math.nan,) * 3
     upper, lower = (row(name).accuracy for name in _step_rows(kind, a, b))
-    (upper_low, upper_high), (lower_low, lower_high) = (wilson_percent(v, N_TEST) for v in (upper, lower))
-    margins = math.hypot(upper - upper_low, lower_high - lower), math.hypot(upper_high - upper, lower - lower_low)
-    return value, value - margins[0], value + margins[1]
+    return difference_percent(upper, lower, N_TEST, N_TEST)
 
 
 def _step_rows(kind, a, b):

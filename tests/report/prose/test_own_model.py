@@ -55,7 +55,7 @@ def test_size_beside_the_released_model(tmp_path):
     assert (
         "all 8 views" in text
         and "prints 90.75%" in text
-        and text.endswith("28% for DenseNet-121, 30% for DenseNet-121 + SA.")
+        and text.endswith("28% for DenseNet-121 + CBAM, 30% for DenseNet-121 + SA.")
     )
     assert prose.size([]) == "No runs yet." and "make reproduce PROFILE=ours" in prose.rests_on([])
     assert prose.rests_on([run]).startswith("**This page rests on:** HAM10000; 64 px; MobileNetV2")

@@ -29,19 +29,35 @@ SEEDS = pd.DataFrame(
         "id_digest": "3be35fb992caab61",
     }
 )
+
+
+def compared(*fits):
+    """Table which30 of our two runs and of logs that fit them; without logs, of no run."""
+    ours = [("which30-names", False, 0.3, ""), ("which30-random", False, 0.0, "")] if fits else []
+    lines = ours + [("m", True, 0.4, fit) for fit in fits or ("",)]
+    return pd.DataFrame(lines, columns=["name", "stored", "gap", "fits"])
+
+
 SYNTHETIC = COUNTS.assign(provenance="SYNTHETIC: metadata of 382 images; test seed 12")
 
 
 def test_answer_counts_what_comes_out_to_the_image():
-    text = prose.answer(COUNTS, LEAKAGE)
+    text = prose.answer(COUNTS, LEAKAGE, compared())
     assert text.startswith("10 of the 10 counts that the released notebooks print and 3 of the paper's 3 exact counts")
     assert (
         "the paper's 52,000 augmented files are 52,012, rounded. 80.1% of the test images are nv, against 66.9%" in text
     )
-    assert "0.2% of the test images" in text and "90.4% of the validation files" in text and "or 21.8%" in text
+    assert "0.2% of the test images" in text and "90.4% of the validation files" in text and "21.8% of" in text
+    assert text.endswith("Which it was, is not run.")
+    assert prose.answer(COUNTS, LEAKAGE, compared("which30-names")).endswith(
+        "but 21.8% of the validation files, taken by name, show a photograph that trains too, 61.4% a lesion: the rule "
+        "that the stored logs fit."
+    )
+    assert "but 90.4% of the" in prose.answer(COUNTS, LEAKAGE, compared("which30-random"))
+    assert prose.answer(COUNTS, LEAKAGE, compared("which30-random", "which30-names")).endswith("is open.")
     off = COUNTS.assign(count=COUNTS["count"] + (COUNTS["quantity"] == "training files"))
-    assert prose.answer(off, LEAKAGE).startswith("9 of the 10")
-    assert prose.answer(SYNTHETIC, LEAKAGE).startswith("synthetic metadata say nothing")
+    assert prose.answer(off, LEAKAGE, compared()).startswith("9 of the 10")
+    assert prose.answer(SYNTHETIC, LEAKAGE, compared()).startswith("synthetic metadata say nothing")
 
 
 def test_the_page_says_what_it_rests_on():

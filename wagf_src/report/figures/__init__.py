@@ -35,6 +35,7 @@ from wagf_src.report.figures.released import (
     validation_choice,
 )
 from wagf_src.report.figures.speed import cost_growth, speed_of_arms
+from wagf_src.report.figures.stored_notebooks import stored_confusion, stored_logs, which_30
 from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, SERIES, WIDTH, legend, new, stamp
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points, table
 from wagf_src.report.figures.training import selection, training_curves

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from wagf_src.classes import CLASSES
-from wagf_src.paper import published
+from wagf_src.paper import published, which30
 from wagf_src.report.figures.text import percent
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME, GROUPED, IMAGES, NAMED, REPEATS, SEEDS, TEST
 
@@ -32,8 +32,8 @@ def rests_on(counts: pd.DataFrame, siblings: pd.DataFrame) -> str:
     return f"**This page rests on:** {counts['provenance'].iloc[0]}." + ("" if len(siblings) else missing)
 
 
-def answer(counts: pd.DataFrame, leakage: pd.DataFrame) -> str:
-    """The chapter's answer: the counts, the population tested, and leakage."""
+def answer(counts: pd.DataFrame, leakage: pd.DataFrame, compared: pd.DataFrame) -> str:
+    """The chapter's answer: the counts, the population tested, and leakage under the rule that the logs fit."""
     share, common = _shares(counts), wide(counts).loc["test images", list(CLASSES)].idxmax()
     if _synthetic(counts):
         counted = "synthetic metadata say nothing about the paper's counts; they only go through the same lines of code"
@@ -47,11 +47,21 @@ def answer(counts: pd.DataFrame, leakage: pd.DataFrame) -> str:
             f"exact counts come out to the image; the paper's {close['paper']:,.0f} augmented files are "
             f"{close['count']:,}, rounded"
         )
+    random = f"{_share(leakage, AT_RANDOM, 'image')} of the validation files, drawn at random, show a photograph"
+    named = (
+        f"{_share(leakage, BY_NAME, 'image')} of the validation files, taken by name, show a photograph that trains "
+        f"too, {_share(leakage, BY_NAME)} a lesion"
+    )
+    verdict = which30.verdict(compared)
+    leaks = f"{random} that trains too; {named}. Which it was, is {verdict}"
+    if verdict in which30.RULES:
+        leaks = (
+            f"{named if verdict == which30.NAMES else random + ' that trains too'}: the rule that the stored logs fit"
+        )
     return (
         f"{counted}. {share.loc[common, 'test images']:.1f}% of the test images are {common}, against "
         f"{share.loc[common, 'images']:.1f}% of the data set. {_share(leakage, TEST)} of the test images have a "
-        f"near-duplicate in training, but {_share(leakage, AT_RANDOM, 'image')} of the validation files (drawn at "
-        f"random) or {_share(leakage, BY_NAME, 'image')} (taken by file name) show a photograph that trains too."
+        f"near-duplicate in training, but {leaks}."
     )
 
 

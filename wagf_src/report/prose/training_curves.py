@@ -14,6 +14,7 @@ KEPT_BY = {
 }
 VALIDATION = {
     "copies": "validation holds copies of training photographs, as in the paper",
+    "names": "validation holds the files whose names sort first, photographs before copies",
     "lesions": "validation shares no lesion with training",
     "training": "validation is the training data itself",
 }

@@ -34,6 +34,7 @@ from wagf_src.report.tables import (
     released,
     scorecard,
     speed,
+    stored_notebooks,
     table2,
     table2_measured,
     training,
@@ -86,6 +87,14 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "table2_yardsticks": table2_measured.measured_yardsticks,
     "claims": scorecard.claims,
     "conditions_at_hand": scorecard.conditions_at_hand,
+    # What the authors' notebooks store
+    "stored_results": stored_notebooks.stored_results,
+    "stored_confusion": stored_notebooks.stored_confusion,
+    "stored_recalls": stored_notebooks.stored_recalls,
+    "stored_pairs": stored_notebooks.stored_pairs,
+    "stored_logs": stored_notebooks.stored_logs,
+    "stored_training": stored_notebooks.stored_training,
+    "which30": stored_notebooks.which_30,
     # Figure 3, Equation 1 and the released code
     "attention": attention.main_map,
     "attention_examples": attention.examples,

@@ -67,13 +67,12 @@ def leakage(evidence: Evidence) -> pd.DataFrame | None:
     metadata = evidence.metadata
     if metadata is None:
         return _committed(evidence, "leakage")
-    split = protocol.split(metadata, _as_the_paper(evidence))
-    files, first = _files(evidence)
-    rest, row = np.setdiff1d(np.arange(len(metadata)), split.test), files["row"].to_numpy()
+    drawn, named = _split(evidence, "copies"), _split(evidence, "names")
+    rest = np.setdiff1d(np.arange(len(metadata)), drawn.test)
     pairs = {
-        AT_RANDOM: [(split.train["row"], split.validation["row"])],
-        BY_NAME: [(row[~first], row[first])],
-        TEST: [(rest, split.test)],
+        AT_RANDOM: [(drawn.train["row"], drawn.validation["row"])],
+        BY_NAME: [(named.train["row"], named.validation["row"])],
+        TEST: [(rest, drawn.test)],
         IMAGES: _image_level(metadata),
     }
     for case, groups in ((GROUPED, metadata["lesion_id"]), (MERGED, protocol.lesion_groups(metadata))):
@@ -109,8 +108,8 @@ def siblings(evidence: Evidence) -> pd.DataFrame:
     expected = 1 - size.map(lambda m: math.prod((k - j) / (n - j) for j in range(1, m)))
     drawn = pd.concat([protocol.leakage(metadata, *draw).set_index("class")["share"] for draw in draws], axis=1)
     most = metadata["lesion_id"].map(metadata["lesion_id"].value_counts())
-    files, first = _files(evidence)
-    trained = dx.iloc[files.loc[~first & (files["copy"] == 0), "row"]]
+    train = _split(evidence, "names").train
+    trained = dx.iloc[train.loc[train["copy"] == 0, "row"]]
     rows = [
         (c, most[of].max(), expected[of].mean(), drawn.loc[c].min(), drawn.loc[c].max(), trained.isin(names).sum())
         for c, names in [*((c, [c]) for c in CLASSES), ("total", CLASSES)]
@@ -161,9 +160,9 @@ def _committed(evidence, name):
     return next((pd.read_csv(file) for file in files if file.is_file()), None)
 
 
-def _as_the_paper(evidence):
-    """The profile's seed and generator with the paper's augmentation and validation."""
-    paper = {"augmentation": "offline", "validation": "copies", "validation_fraction": 0.3, "train": "end_to_end"}
+def _as_the_paper(evidence, validation):
+    """The profile's seed and generator with the paper's augmentation, 30% of its files for validation."""
+    paper = {"augmentation": "offline", "validation": validation, "validation_fraction": 0.3, "train": "end_to_end"}
     return dataclasses.replace(evidence.settings, arms=("densenet121-base",), **paper)
 
 
@@ -171,23 +170,5 @@ def _image_level(metadata):
     return list(ShuffleSplit(REPEATS, test_size=0.2, random_state=0).split(metadata))
 
 
-def _files(evidence):
-    """The augmented files, and which are the first 30% of their class by name, (n,) bool.
-
-    Keras' ``flow_from_directory`` with ``validation_split`` takes these; its copies are called ``_<number>_<random>``.
-    """
-    metadata, profile = evidence.metadata, _as_the_paper(evidence)
-    rest = np.setdiff1d(np.arange(len(metadata)), protocol.test_rows(metadata, profile.test_seed))
-    files = protocol.virtual_files(metadata, rest, profile)
-    ids, dx = metadata["image_id"].to_numpy(), metadata["dx"].to_numpy()[files["row"]]
-    rng = np.random.default_rng(profile.test_seed)
-    first = np.zeros(len(files), bool)
-    for c in CLASSES:
-        members = files[dx == c]
-        number = {image: k for k, image in enumerate(sorted(set(ids[members["row"]])))}
-        names = [
-            ids[row] if copy == 0 else f"_{number[ids[row]]}_{rng.integers(10**7)}"
-            for row, copy in members.itertuples(index=False)
-        ]
-        first[members.index[np.argsort(names)[: math.floor(0.3 * len(members))]]] = True
-    return files, first
+def _split(evidence, validation):
+    return protocol.split(evidence.metadata, _as_the_paper(evidence, validation))

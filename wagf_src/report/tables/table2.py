@@ -1,23 +1,28 @@
 """Table 2: the rows as printed with what their sources say, our rows, and yardsticks."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
 from wagf_src.arms import arm_label, parse_arm
-from wagf_src.paper import audits, comparisons, published
+from wagf_src.paper import audits, comparisons, published, table2_sources
 from wagf_src.report.evidence import Evidence
 from wagf_src.runs import by_arm, truth_and_probabilities
 from wagf_src.stats import bootstrap
 
 OURS = {"accuracy": ("accuracy", "ci"), "balanced_accuracy": ("balanced_accuracy", "balanced_ci")}
 COLUMNS = ["group", "row", "model", "accuracy", "precision", "recall", "f1", "ci_low", "ci_high", "n_test", "audit"]
-COLUMNS += ["data", "split", "metric", "source", "arm", "balanced_accuracy", "balanced_ci_low", "balanced_ci_high"]
+SOURCE = ["data", "split", "metric", "same_metric", "same_images", "source", "basis", "note"]
+COLUMNS += [*SOURCE, "arm", "balanced_accuracy", "balanced_ci_low", "balanced_ci_high"]
 COLUMNS += ["n_seeds"]
 
 
 def table2(evidence: Evidence) -> pd.DataFrame:
-    """All rows by ``group``: paper, ours, probe, majority and ISIC-2018 Task 3; metrics in percent, ours weighted."""
-    lines = [_printed(row) for row in published.TABLE2] + _ours(evidence.runs) + _majority(evidence.runs)
+    """All rows by ``group``: paper, left out, ours, probe, majority, ISIC-2018 Task 3; in percent, ours weighted."""
+    lines = [_printed(row) for row in published.TABLE2]
+    lines += [_printed(table2_sources.missing_row()) | {"group": "left out"}]
+    lines += _ours(evidence.runs) + _majority(evidence.runs)
     lines += [
         {
             "group": "ISIC-2018 Task 3",
@@ -36,7 +41,8 @@ def _printed(row):
     low, high = audits.wilson(row.accuracy, row.n_test) if row.n_test else (np.nan, np.nan)
     metrics = dict(zip(("accuracy", "precision", "recall", "f1"), row.metrics))
     line = {"group": "paper", "row": row.row, "model": row.model, "ci_low": low, "ci_high": high, "n_test": row.n_test}
-    return line | metrics | {"audit": audits.marks(row)} | published.CITED[row.row]
+    source = dataclasses.asdict(table2_sources.sources()[row.row])
+    return line | metrics | {"audit": audits.marks(row)} | {name: source[name] for name in SOURCE}
 
 
 def _ours(runs):
