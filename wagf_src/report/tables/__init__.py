@@ -32,6 +32,7 @@ from wagf_src.report.tables import (
     speed,
     table2,
     training,
+    two_readings,
 )
 from wagf_src.runs import load_runs
 
@@ -107,12 +108,15 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "soft_attention_maps": released.soft_attention_maps,
     "soft_attention_sizes": released.soft_attention_sizes,
     "validation_choice": released.validation_choice,
+    "readings_boxes": two_readings.boxes,
+    "readings_arrows": two_readings.arrows,
+    "readings_parts": two_readings.parts,
 } | speed.TABLES
 
 
 # Their tables rest on others', so they come when those are made; and rooms that share Keras's answers.
 _LAST = (scorecard,)
-_SHARED = {released.__name__: equation1.__name__}
+_SHARED = dict.fromkeys((released.__name__, two_readings.__name__), equation1.__name__)
 
 
 def write(profile: str) -> None:
