@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -27,6 +28,15 @@ ENTRIES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter i
 CHAPTERS = [Path(entry).name for entry in ENTRIES if entry.startswith("chapters/")]
 COMMITTED = sorted((BOOK / "chapters").glob("*.ipynb"))
 PROSE = sorted(BOOK.glob("*.md"))
+AXE = next(
+    (
+        Path(place) / "axe.min.js"
+        for name in ("axe_core_python",)
+        if (spec := find_spec(name))
+        for place in spec.submodule_search_locations
+    ),
+    None,
+)
 # A 1 x 1 PNG: what a placeholder's figure shows.
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -210,8 +220,8 @@ def test_conda_users_get_the_same_lock():
 def test_every_page_is_built(html):
     for entry in ENTRIES:
         assert (html / f"{entry}.html").is_file(), entry
-    assert "intro.html" in (html / "index.html").read_text(encoding="utf-8")
-    headings = [h.get_text() for h in article_of(html / "intro.html").find_all("h1")]
+    assert "chapters/intro.html" in (html / "index.html").read_text(encoding="utf-8")
+    headings = [h.get_text() for h in article_of(html / "chapters" / "intro.html").find_all("h1")]
     assert len(headings) == 1 and headings[0].startswith("WAGF, replicated")
 
 
@@ -267,20 +277,36 @@ def test_one_title_a_page_and_no_error_in_it(html):
 
 # --- in a browser --------------------------------------------------------------------------------------------
 
-# All pages side by side in frames as wide as a small window; the answer is read from this page's own source.
-PROBE = """<!doctype html><title>probe</title><script>
+# All pages one after the other in a frame as wide as a phone; the answer is read from this page's own source.
+PROBE = """<!doctype html><title>probe</title><script src="axe.js"></script><script>
 const found = {}, pages = %s;
+const scrolls = ".table-region, .full-size, pre, mjx-container, .math, .tooltip, .js-plotly-plot";
 async function look(name) {
   const frame = document.createElement("iframe");
-  frame.style = "width: 600px; height: 900px; border: 0";
+  frame.style = "width: 375px; height: 800px; border: 0";
   frame.src = name + ".html";
   document.body.append(frame);
   await new Promise(done => frame.onload = done);
   const page = frame.contentDocument, article = page.querySelector("article");
-  await frame.contentWindow.MathJax?.startup?.promise;  // only pages with formulas load it
+  const set = frame.contentWindow.MathJax?.startup?.promise;  // only pages with formulas load it
+  await set;
+  const faults = {ours: [], theme: []};
+  if (window.axeSource) {
+    frame.contentWindow.eval(window.axeSource);
+    for (const {id, nodes} of (await frame.contentWindow.axe.run(page)).violations)
+      for (const node of nodes) {
+        const ours = article.contains(page.querySelector(node.target[0]));
+        faults[ours ? "ours" : "theme"].push(`${id}: ${node.target[0]}`);
+      }
+  }
   found[name] = {
+    faults,
     width: page.documentElement.scrollWidth,
+    // What is wider than the window and neither scrolls by itself nor lies in something that does.
+    wide: [...article.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > 376 && !e.closest(scrolls))
+      .map(e => e.outerHTML.slice(0, 90)),
     height: article.getBoundingClientRect().height,
+    mathjax: Boolean(set),
     formulas: article.querySelectorAll(".math").length,
     set: [...article.querySelectorAll(".math mjx-container")].filter(m => m.getBoundingClientRect().height > 5).length,
     // MathJax sets commands that it does not know in red.
@@ -312,7 +338,7 @@ def chromium(page: Path, profile: Path, *words: str) -> str:
         *words,
         page.as_uri(),
     ]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
 
 
 needs_chromium = pytest.mark.skipif(
@@ -323,7 +349,7 @@ needs_chromium = pytest.mark.skipif(
 @needs_chromium
 def test_the_first_page_is_not_blank(html, tmp_path):
     shot = tmp_path / "shot.png"
-    chromium(html / "intro.html", tmp_path / "user", f"--screenshot={shot}", "--window-size=1280,900")
+    chromium(html / "chapters" / "intro.html", tmp_path / "user", f"--screenshot={shot}", "--window-size=1280,900")
     with Image.open(shot) as image:
         pixels = np.asarray(image.convert("L"), float)
     assert pixels.shape == (900, 1280)
@@ -332,15 +358,34 @@ def test_the_first_page_is_not_blank(html, tmp_path):
     assert all(0.005 < third.mean() < 0.5 for third in np.array_split(ink, 3))
 
 
-@needs_chromium
-def test_every_page_fits_a_small_window_and_sets_its_formulas(html, tmp_path):
+@pytest.fixture(scope="module")
+def seen(html, tmp_path_factory) -> dict[str, dict]:
+    """What the browser found on every page; faults only where axe-core is installed."""
+    axe = f"window.axeSource = {json.dumps(AXE.read_text(encoding='utf-8'))}" if AXE else ""
+    (html / "axe.js").write_text(axe, encoding="utf-8")
     probe = html / "probe.html"
     probe.write_text(PROBE % json.dumps(ENTRIES), encoding="utf-8")
-    page = BeautifulSoup(chromium(probe, tmp_path / "user", "--dump-dom", "--virtual-time-budget=60000"), "html.parser")
-    found = json.loads(page.html["data-found"])
-    assert list(found) == ENTRIES
-    assert sum(page["formulas"] for page in found.values()) > 0
-    for name, page in found.items():
-        assert page["width"] <= 600, f"{name}: wider than its window"
+    user = tmp_path_factory.mktemp("user")
+    page = BeautifulSoup(chromium(probe, user, "--dump-dom", "--virtual-time-budget=600000"), "html.parser")
+    return json.loads(page.html["data-found"])
+
+
+@needs_chromium
+def test_every_page_fits_a_phone_and_sets_its_formulas(seen):
+    assert list(seen) == ENTRIES
+    assert sum(page["formulas"] for page in seen.values()) > 0
+    for name, page in seen.items():
+        assert page["width"] <= 375 and not page["wide"], f"{name}: wider than its window: {page['wide'][:3]}"
         assert page["height"] > 100, f"{name}: an empty page"
         assert page["set"] == page["formulas"] and not page["errors"], f"{name}: formulas not set: {page['errors']}"
+        assert page["mathjax"] == (page["formulas"] > 0), f"{name}: MathJax without a formula, or the other way round"
+
+
+@needs_chromium
+@pytest.mark.skipif(not AXE, reason="axe-core is not installed (pip install axe-core-python==0.1.0)")
+def test_axe_finds_no_fault_of_ours_and_of_the_theme_only_those_listed(seen):
+    listed = set(re.findall(r"^\| `([\w-]+)` \|", (BOOK / "reproduce.md").read_text(encoding="utf-8"), re.M))
+    ours = {name: page["faults"]["ours"] for name, page in seen.items() if page["faults"]["ours"]}
+    assert not ours
+    theme = {fault.split(":")[0] for page in seen.values() for fault in page["faults"]["theme"]}
+    assert theme <= listed, "a fault of the theme that the book does not list"

@@ -1,5 +1,7 @@
 """What chapters are made of: tables read once, figures stamped and saved, one line where something is missing."""
 
+import base64
+
 import pandas as pd
 import pytest
 from fabricate import fabricate
@@ -22,9 +24,13 @@ def test_chapter_shows_what_there_is(results_dir):
     assert chapter.rests_on("One seed.").data == f"**This page rests on:** {chapter.provenance}. One seed."
     assert chapter.answer("yes.").data == "**Answer**: yes."
     assert chapter.text("a").data == "a" and "<td>1.0</td>" in chapter.show(table).data
-    figure = chapter.figure("dots", figures.new()[0])
-    assert any(t.get_text().startswith("SYNTHETIC DATA") for t in figure.texts)
-    assert not any("SYNTHETIC" in t.get_text() for t in chapter.figure("x", figures.new()[0], "published").texts)
+    picture = chapter.figure("dots", figures.found(figures.new()[0], "Dots rise by 2."))
+    assert any(t.get_text().startswith("SYNTHETIC DATA") for t in picture.figure.texts)
+    published = chapter.figure("x", figures.new()[0], "published").figure
+    assert not any("SYNTHETIC" in t.get_text() for t in published.texts)
+    shown, about = picture._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG") and shown["text/plain"] == "Dots rise by 2."
+    assert about == {"image/png": {"alt": "Dots rise by 2."}}
     assert {p.name for p in (results_dir / "own" / "figures").iterdir()} == {"dots.png", "x.png"}
 
 
@@ -50,7 +56,7 @@ def test_a_plot_of_a_table_carries_its_provenance(results_dir):
         plots.append((frame["a"].tolist(), more))
         return figures.new()[0]
 
-    assert any("made up" in t.get_text() for t in chapter.draw("dots", plot).texts)
+    assert any("made up" in t.get_text() for t in chapter.draw("dots", plot).figure.texts)
     assert (results_dir / "own" / "figures" / "dots.png").is_file()
     chapter.draw("shown", plot, chapter.table("dots"), "more", save=False)
     assert plots == [([1.0], None), ([1.0], "more")]

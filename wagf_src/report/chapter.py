@@ -1,13 +1,30 @@
 """What every chapter does in a line: read a table, show a figure, say a computed sentence."""
 
+import base64
+import io
+from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 from IPython.display import Markdown
+from matplotlib.figure import Figure
 
 from wagf_src.profile import Profile
 from wagf_src.report import evidence, figures, output, tables
 from wagf_src.runs import Run, complete, load_runs, provenance_line, real_profiles
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A Matplotlib figure as a notebook shows it: with what it found (``figures.found``) as its alternative text."""
+
+    figure: Figure
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        png = io.BytesIO()
+        self.figure.savefig(png, bbox_inches="tight", metadata={"Software": None})
+        alt = self.figure.get_label()
+        return {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}, {"image/png": {"alt": alt}}
 
 
 class Chapter:
@@ -54,7 +71,7 @@ class Chapter:
         if figure is None:
             return Markdown("Nothing to draw yet.")
         output.save_figure(figures.stamp(figure, provenance or self.provenance), name, self.profile)
-        return figure
+        return Picture(figure)
 
     def draw(self, name: str, plot, *frames, otherwise: str = "Nothing to draw yet.", save: bool = True):
         """A plot of frames, the table of this name if none is given, stamped with what the first rests on and saved.
@@ -65,7 +82,7 @@ class Chapter:
         if frames[0].empty:
             return Markdown(otherwise)
         figure, provenance = plot(*frames), frames[0]["provenance"].iloc[0]
-        return self.figure(name, figure, provenance) if save else figures.stamp(figure, provenance)
+        return self.figure(name, figure, provenance) if save else Picture(figures.stamp(figure, provenance))
 
     def rests_on(self, note: str = "") -> Markdown:
         """The line that opens a chapter's evidence, with a note of whole sentences."""

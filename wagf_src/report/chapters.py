@@ -11,7 +11,7 @@ from wagf_src import atomic, paths
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import short, work_dir
-from wagf_src.report import staleness, tables
+from wagf_src.report import captions, staleness, tables
 
 LONGEST = ("released_code", "confusion_features", "equation1", "heatmaps")  # go first, so that no core waits at the end
 
@@ -51,7 +51,8 @@ def render_chapters(profile: str) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     for name in names:
-        atomic.write_text(aside / f"{name}.ipynb", cleaned(work / f"{name}.ipynb"))
+        text = captions.dressed(cleaned(work / f"{name}.ipynb"), name, paths.RESULTS_DIR / profile / "tables")
+        atomic.write_text(aside / f"{name}.ipynb", text)
     (aside / "inputs_digest").write_text(staleness.chapters_digest(profile))
     atomic.move_into_place(aside, target)
 

@@ -14,7 +14,7 @@ from fabricate import fabricate
 from plotly.offline import get_plotlyjs
 
 from wagf_src.classes import CLASSES
-from wagf_src.report import figures, plotly_script
+from wagf_src.report import figures, pages
 from wagf_src.report.tables.features import features_and_truth
 from wagf_src.stats import projections
 
@@ -66,11 +66,14 @@ def test_plot_to_turn_holds_every_image_and_loads_only_the_books_script(run):
 
 def test_book_carries_the_script_once(tmp_path):
     class App:
-        outdir, builder = tmp_path, type("Builder", (), {"format": "html"})
-        connect = staticmethod(lambda event, function: function(App, None))
+        outdir, srcdir, builder = tmp_path, tmp_path, type("Builder", (), {"format": "html"})
+
+        def connect(event, function):
+            if event == "build-finished":
+                function(App, None)
 
     (tmp_path / "_static").mkdir()
-    plotly_script.setup(App)
+    pages.setup(App)
     assert (tmp_path / "_static" / "plotly.min.js").read_text(encoding="utf-8") == get_plotlyjs()
 
 
@@ -83,7 +86,8 @@ PROBE = """<script>addEventListener("load", async () => {
     button.click();
     await wait();
     const {x, y, z} = document.getElementById("turn-features").layout.scene.camera.eye;
-    found[button.textContent] = [document.activeElement === button, Math.atan2(y, x), z];
+    const touched = button.closest("figure").matches(".by-touch") && button.getAttribute("aria-pressed") === "true";
+    found[button.textContent] = [document.activeElement === button, Math.atan2(y, x), z, touched];
   }
   document.documentElement.dataset.found = JSON.stringify([!!document.querySelector(".missing"), found]);
 });</script>"""
@@ -105,8 +109,9 @@ def test_buttons_turn_the_plot_and_keys_reach_them(run, tmp_path):
     (tmp_path / "_static").mkdir()
     (tmp_path / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     missing, found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', opened(run, tmp_path))[1]))
-    assert not missing and list(found) == ["turn left", "turn right", "turn up", "turn down", "reset"]
-    assert all(focused for focused, _, _ in found.values())
+    assert not missing and list(found) == ["turn left", "turn right", "turn up", "turn down", "reset", "turn by touch"]
+    assert all(focused for focused, *_ in found.values())
+    assert [name for name, value in found.items() if value[3]] == ["turn by touch"]
     turn, height = ({name: value[k] for name, value in found.items()} for k in (1, 2))
     assert turn["turn left"] == pytest.approx(turn["reset"] - 0.2)
     assert turn["turn right"] == pytest.approx(turn["reset"])

@@ -112,7 +112,7 @@ def test_tests_of_all_claims_but_once_for_both_readings():
 
 def test_every_verdict_has_its_mark():
     for verdict in (REPRODUCED, NOT_REPRODUCED, CONTRADICTED, NOT_TESTABLE, AGREES, DIFFERS):
-        assert verdict in prose._mark(verdict)
+        assert verdict in prose.mark(verdict)
 
 
 @pytest.mark.parametrize("synthetic", [True, False])

@@ -22,6 +22,7 @@ from wagf_src.report.figures.features import (
     feature_scatter,
     turning_scatter,
 )
+from wagf_src.report.figures.graphs import two_readings
 from wagf_src.report.figures.protocol import class_counts, copies, leakage_by_class, populations, split_levels
 from wagf_src.report.figures.published import f1_excess, power_curves, printed_accuracies
 from wagf_src.report.figures.released import (
@@ -36,6 +37,6 @@ from wagf_src.report.figures.released import (
 )
 from wagf_src.report.figures.speed import cost_growth, speed_of_arms
 from wagf_src.report.figures.stored_notebooks import stored_confusion, stored_logs, which_30
-from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, SERIES, WIDTH, legend, new, stamp
+from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, SERIES, WIDTH, found, legend, new, stamp
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points, table
 from wagf_src.report.figures.training import selection, training_curves

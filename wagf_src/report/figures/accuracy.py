@@ -7,7 +7,8 @@ import seaborn as sns
 
 from wagf_src.classes import CLASSES
 from wagf_src.paper.directions import LEVEL
-from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, legend, new
+from wagf_src.report.figures import findings
+from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, found, legend, new
 from wagf_src.report.figures.text import p_value
 from wagf_src.runs import truth_and_probabilities
 
@@ -74,7 +75,7 @@ def accuracy_ladder(frame, lines: dict[str, float] | None = None, xlabel: str = 
     ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
     legend(figure, first="ours, 95% interval", ncols=4)
-    return figure
+    return found(figure, findings.ladder(frame, lines))
 
 
 def differences(frame, xlabel: str = "difference in test accuracy (points)"):
@@ -110,7 +111,7 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
     ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
     legend(figure, ncols=3)
-    return figure
+    return found(figure, findings.differences(frame))
 
 
 def class_recall(frame):
@@ -146,4 +147,4 @@ def class_recall(frame):
     ax.grid(axis="x", visible=False)
     ax.get_legend().remove()
     legend(figure, ncols=2)
-    return figure
+    return found(figure, findings.recalls(frame))

@@ -5,8 +5,9 @@ import textwrap
 import numpy as np
 
 from wagf_src.arms import arm_label
+from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import labelled_rows
-from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, WIDTH, legend, new
+from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, WIDTH, found, legend, new
 from wagf_src.stats.attention import GAUSSIAN_WIDTH
 
 
@@ -71,7 +72,8 @@ def attention_examples(frame, outlines=None, photographs=None):
         values = cells.pivot(index="row", columns="column", values="value").to_numpy()
         note = f"{values.min():.2f} to {values.max():.2f}" + (f"\ntaken for {predicted}" if predicted != name else "")
         rows.setdefault(f"SaFA as {reading}", []).append((values, note))
-    return attention_maps(rows, ["\n".join(column) for column in columns], outlines, photographs)
+    figure = attention_maps(rows, ["\n".join(column) for column in columns], outlines, photographs)
+    return found(figure, findings.maps(frame))
 
 
 def attention_means(frame):
@@ -81,7 +83,7 @@ def attention_means(frame):
         for name, cells in frame.groupby("map", sort=False)
     }
     cells = [(grid.to_numpy(), f"{grid.min(axis=None):.2f} to {grid.max(axis=None):.2f}") for grid in grids.values()]
-    return attention_maps({"mean over the test set": cells}, list(grids))
+    return found(attention_maps({"mean over the test set": cells}, list(grids)), findings.mean_maps(frame))
 
 
 KINDS = {"safa": "SaFA", "safa, stretched": "stretched SaFA", "soft_attention": "soft attention"}  # of maps
@@ -127,7 +129,7 @@ def attention_by_class(frame):
         if frame["class"].iloc[-1] == "all":
             axes.axhline(0.5, color=MUTED, lw=0.8)
     legend(figure, ncols=4, columnspacing=1.2, handletextpad=0.4)
-    return figure
+    return found(figure, findings.inside_by_class(frame))
 
 
 def attention_leads(frame):
@@ -142,7 +144,7 @@ def attention_leads(frame):
     _leads(ax, frame, labelled_rows(ax, labels, per_row=0.5, around=1.1), 0.2)
     ax.set_xlabel("weight inside the lesion, attention minus control (points)")
     legend(figure, ncols=3)
-    return figure
+    return found(figure, findings.leads(frame))
 
 
 def blob_widths(widths, equivalents):
@@ -162,4 +164,4 @@ def blob_widths(widths, equivalents):
         xlim=(widths["sigma"].min(), widths["sigma"].max()),
     )
     legend(figure, ncols=2)
-    return figure
+    return found(figure, findings.widths(widths, equivalents))

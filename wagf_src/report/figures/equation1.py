@@ -3,7 +3,8 @@
 import seaborn as sns
 
 from wagf_src.arms import arm_label, parse_arm
-from wagf_src.report.figures.style import SERIES, legend, new
+from wagf_src.report.figures import findings
+from wagf_src.report.figures.style import SERIES, found, legend, new
 
 COLORS = [color for color, _ in SERIES]
 FUSIONS = {"eq1": "Equation 1", "released": "released constants", "saliency": "saliency", "learned": "learned"}
@@ -20,7 +21,7 @@ def orbits(frame):
         title = f"moving average (momentum {momentum:g})" if momentum else "each batch's own weights (momentum 0)"
         ax.set(title=title, xlabel="training step", ylabel="g(F_w)", ylim=(-0.02, 1.02))
     legend(figure, ncols=4)
-    return figure
+    return found(figure, findings.orbits(frame))
 
 
 def readings(frame):
@@ -31,7 +32,7 @@ def readings(frame):
         ax.set_title(case, fontsize=9)
         ax.set(xlabel="training step", ylabel="g(F_w); weight is 1 − g", ylim=(-0.02, 1.02))
     legend(figure, ncols=3)
-    return figure
+    return found(figure, findings.readings(frame))
 
 
 def fusion_weights(frame):
@@ -53,7 +54,7 @@ def fusion_weights(frame):
         ax.xaxis.get_major_locator().set_params(integer=True)
         place = "upper right" if shown["g_w"].mean() < 0.5 else "lower right"
         ax.legend(loc=place, ncols=2 if len(panels) < 4 else 1, fontsize=8, handlelength=1.8)
-    return figure
+    return found(figure, findings.weights(frame))
 
 
 def _short(name, with_backbone):
@@ -75,4 +76,4 @@ def haar_kernel(frame):
         look = {"cmap": "RdBu_r", "vmin": -most, "vmax": most, "annot_kws": {"fontsize": 8.5}}
         sns.heatmap(grid, annot=True, fmt="+.3f", cbar=False, square=True, ax=ax, **look)
         ax.set(title=title, xticks=(), yticks=(), xlabel="", ylabel="")
-    return figure
+    return found(figure, findings.kernel(frame))

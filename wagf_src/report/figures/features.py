@@ -9,7 +9,8 @@ import seaborn as sns
 from IPython.display import HTML
 
 from wagf_src.classes import CLASSES
-from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, WIDTH, legend, new
+from wagf_src.report.figures import findings
+from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, WIDTH, found, legend, new
 from wagf_src.report.tables.features import features_and_truth
 from wagf_src.runs import Run, truth_and_probabilities
 from wagf_src.stats import projections
@@ -38,7 +39,7 @@ def confusion(table: pd.DataFrame):
         ax.set(title=title, xlabel="predicted", ylabel="true")
         ax.tick_params(length=0)
         ax.tick_params(axis="y", rotation=0)
-    return figure
+    return found(figure, findings.matrix(table))
 
 
 def feature_scatter(run: Run):
@@ -55,7 +56,7 @@ def feature_scatter(run: Run):
             axis.labelpad = -5 if k == 3 else -4
         ax.set_box_aspect((1, 1, 0.9), zoom=0.98)
     legend(figure, ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.4)
-    return figure
+    return found(figure, findings.spread({"three components": (points, y)}))
 
 
 def feature_embedding(run: Run):
@@ -81,7 +82,7 @@ def feature_batches(run: Run):
 def turning_scatter(run: Run, caption: str, provenance: str) -> HTML:
     """The test images in three principal components, to turn: plotly's plot, with buttons that a keyboard reaches.
 
-    plotly's script (5 MB) is not in it: the book has one copy of it (``report.plotly_script``). Where that is missing,
+    plotly's script (5 MB) is not in it: the book has one copy of it (``report.pages``). Where that is missing,
     as in JupyterLab, a line says so.
     """
     features, y = features_and_truth(run)
@@ -125,6 +126,7 @@ it.</p>
 <button type="button" data-turn="0" data-tilt="0.2">turn up</button>
 <button type="button" data-turn="0" data-tilt="-0.2">turn down</button>
 <button type="button">reset</button>
+<button type="button" class="touch" aria-pressed="false">turn by touch</button>
 </div>
 {plot}
 <figcaption>{caption}<br><small>{provenance}</small></figcaption>
@@ -135,7 +137,9 @@ _TURN = """{
   const eye = () => plot.layout.scene.camera.eye, start = {...eye()};
   figure.querySelector(".missing").remove();
   figure.querySelector(".buttons").hidden = false;
-  for (const button of figure.querySelectorAll(".buttons button")) button.onclick = () => {
+  const touch = figure.querySelector(".touch");
+  touch.onclick = () => touch.setAttribute("aria-pressed", figure.classList.toggle("by-touch"));
+  for (const button of figure.querySelectorAll(".buttons button:not(.touch)")) button.onclick = () => {
     const {x, y, z} = eye(), r = Math.hypot(x, y, z), turn = Math.atan2(y, x) + Number(button.dataset.turn);
     const tilt = Math.max(-1.5, Math.min(1.5, Math.asin(z / r) + Number(button.dataset.tilt)));
     const flat = r * Math.cos(tilt);
@@ -152,7 +156,7 @@ def _projections(panels: dict[str, tuple], y):
         _class_scatter(ax, points[:, :2], y, 26)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     legend(figure, ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.3)
-    return figure
+    return found(figure, findings.spread({title: (points[:, :2], y) for title, (points, *_) in panels.items()}))
 
 
 def _class_scatter(ax, points, y, size):

@@ -88,6 +88,12 @@ def legend(figure, handles=None, first=None, ncols=2, **style):
     figure.legend(handles, labels, loc="outside upper center", ncols=ncols, **style)
 
 
+def found(figure, sentence: str):
+    """Say what a figure shows, in a sentence computed from what it draws: its alternative text. Returns the figure."""
+    figure.set_label(sentence)
+    return figure
+
+
 def stamp(figure, provenance: str):
     """Write under a figure what it rests on, with a SYNTHETIC mark where the data are. Returns the figure."""
 

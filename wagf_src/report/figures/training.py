@@ -8,8 +8,9 @@ import pandas as pd
 import seaborn as sns
 
 from wagf_src.arms import arm_label
+from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import labelled_rows
-from wagf_src.report.figures.style import MUTED, OURS, PAPER, legend, new
+from wagf_src.report.figures.style import MUTED, OURS, PAPER, found, legend, new
 from wagf_src.runs import by_arm
 
 
@@ -56,7 +57,7 @@ def training_curves(runs):
     handles = [plt.Line2D([], [], color=colors[s], ls=ls, label=names[s]) for s, ls in zip(names, (":", "--", "-"))]
     handles.append(plt.Line2D([], [], ls="", marker="o", mfc="none", mec="black", label="epoch kept"))
     legend(figure, handles, ncols=4)
-    return figure
+    return found(figure, findings.curves(runs))
 
 
 def selection(frame):
@@ -87,4 +88,4 @@ def selection(frame):
     ax.set_xlabel("test accuracy (%)")
     ax.margins(x=0.04)
     legend(figure, ncols=2)
-    return figure
+    return found(figure, findings.chosen(frame))

@@ -96,7 +96,7 @@ def table(ledger: pd.DataFrame, reading: str | None = None) -> str:
             ours = f"<br>ours: {_number(line.our_value, line.unit)}{_interval(line.ci_low, line.ci_high)}"
             ours += f", {p_value(line.p_holm, 'p = ')}" if line.p_holm != "" else ""
         claim = re.sub(r" \(as (described|released)\)$", "", line.claim)
-        verdict = f"{_mark(line.verdict)}{ours}<br>{_first_clause(line.evidence)}"
+        verdict = f"{mark(line.verdict)}{ours}<br>{_first_clause(line.evidence)}"
         rows.append((f"{claim} ({line.section})", paper, verdict, line.elsewhere.replace("; ", "<br>") or "–"))
     return _table(("claim (place)", "the paper prints", "verdict", "what other conditions show"), rows)
 
@@ -109,7 +109,7 @@ def counts(ledger: pd.DataFrame) -> str:
             f"{line.claim} ({line.section})",
             _number(line.paper_value, line.unit),
             _number(line.our_value, line.unit),
-            _mark(line.verdict),
+            mark(line.verdict),
             because[line.id],
         )
         for line in ledger[ledger["part"] == "counts"].fillna("").itertuples()
@@ -136,7 +136,7 @@ def _first_clause(evidence):
     return re.sub(r"(not the paper's conditions) \(.*", r"\1", evidence.split("; ")[0])
 
 
-def _mark(verdict):
+def mark(verdict):
     """Symbol and words, so that colour is never needed to read a verdict."""
     return f'<span class="verdict {KIND[verdict]}">{SYMBOLS[verdict]} {verdict}</span>'
 

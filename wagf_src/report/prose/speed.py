@@ -11,7 +11,6 @@ import pandas as pd
 from wagf_src.arms import BACKBONES, arm_label, parse_arm
 from wagf_src.report.tables.speed import FILES
 
-TABLES = tuple(f"speed_{file}" for file in FILES)
 NOT_MEASURED = "*Not measured yet:* `make bench` writes what this section shows."
 CPU, MEASURED = "derived from this benchmark's training steps", "measured: wall time of the runs"
 WHAT = {"train": "training", "predict": "inference"}

@@ -38,6 +38,7 @@ from wagf_src.report.tables import (
     table2,
     table2_measured,
     training,
+    two_readings,
 )
 from wagf_src.runs import load_runs
 
@@ -136,12 +137,15 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "external_problems": external.external_problems,
     "grad_cam": grad_cam.grad_cam,
     "grad_cam_examples": grad_cam.examples,
+    "readings_boxes": two_readings.boxes,
+    "readings_arrows": two_readings.arrows,
+    "readings_parts": two_readings.parts,
 } | speed.TABLES
 
 
 # Their tables rest on others', so they come when those are made; and rooms that share Keras's answers.
 _LAST = (scorecard,)
-_SHARED = {released.__name__: equation1.__name__}
+_SHARED = dict.fromkeys((released.__name__, two_readings.__name__), equation1.__name__)
 
 
 def write(profile: str) -> None:

@@ -10,16 +10,20 @@ from wagf_src.report.evidence import Evidence
 
 
 def keras_facts(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
-    """``onednn`` and ``plain``: TensorFlow's two builds; ``released`` and ``equation1``: what these modules answer."""
+    """``onednn`` and ``plain``: TensorFlow's two builds; ``released`` and the like: what these modules answer."""
     questions = {
         "conv3d_facts": released.build_question(),
         "released_facts": released.parts_question(released_experiments.photographs()),
         "equation1_facts": equation1.question(),
+        "two_readings_facts": {"features": (8, 8, released.CHANNELS)},  # at 256 pixels
     }
     with ThreadPoolExecutor() as pool:
         onednn = pool.submit(released.tensorflow_build, True)
         answers = keras_process.ask(**questions)
-        return {"onednn": onednn.result(), **dict(zip(("plain", "released", "equation1"), answers.values()))}
+        return {
+            "onednn": onednn.result(),
+            **dict(zip(("plain", "released", "equation1", "two_readings"), answers.values())),
+        }
 
 
 def random_features(evidence: Evidence) -> str:

@@ -1,0 +1,69 @@
+"""Networks as boxes and arrows, drawn from what was built."""
+
+from matplotlib.patches import FancyBboxPatch
+
+from wagf_src.report.figures import findings
+from wagf_src.report.figures.style import OURS, PAPER, found, legend, new
+
+READINGS = ("described", "released")
+
+
+def two_readings(boxes, arrows, graph: str):
+    """One graph in both readings, side by side; what only one of them has is dashed and of another colour.
+
+    Args:
+        boxes, arrows: the tables ``readings_boxes`` and ``readings_arrows``. graph: its name there.
+    """
+    boxes, arrows = (frame[frame["graph"] == graph] for frame in (boxes, arrows))
+    halves = {r: [frame[frame["reading"] == r] for frame in (boxes, arrows)] for r in READINGS}
+    places = {reading: _places(*half) for reading, half in halves.items()}
+    rows = 1 + max(row for half in places.values() for _, row in half.values())
+    figure, axes = new(1, 2, height=0.7 + 0.62 * rows)
+    for ax, (reading, half) in zip(axes, halves.items()):
+        _draw(ax, places[reading], *half, rows)
+        ax.set_title(f"as {reading}", fontweight="bold")
+    looks = {"in both readings": (OURS, "-"), "in this reading only": (PAPER, "--")}
+    patches = [
+        FancyBboxPatch((0, 0), 1, 1, fc="white", ec=c, ls=ls, lw=1.6, label=name) for name, (c, ls) in looks.items()
+    ]
+    legend(figure, patches)
+    return found(figure, findings.boxes(boxes))
+
+
+def _places(boxes, arrows) -> dict[str, tuple[float, int]]:
+    """Column and row of each box: below all that it is made from; where a path forks, its arms stand side by side."""
+    before = {box: arrows.loc[arrows["end"] == box, "start"].tolist() for box in boxes["box"]}
+    places, waiting = {}, list(before)
+    while waiting:
+        box = next(b for b in waiting if all(start in places for start in before[b]))
+        waiting.remove(box)
+        starts = [places[start] for start in before[box]]
+        row = 1 + max((y for _, y in starts), default=-1)
+        column = sum(x for x, _ in starts) / len(starts) if starts else 0
+        if len(starts) == 1:
+            fork = [b for b in before if before[b] == before[box]]
+            column += fork.index(box) - (len(fork) - 1) / 2
+        places[box] = column, row
+    return places
+
+
+def _draw(ax, places, boxes, arrows, rows):
+    drawn = {}
+    for row in boxes.itertuples():
+        (x, y), color = places[row.box], OURS if row.shared else PAPER
+        count = f"\n{row.parameters:,} parameters" if row.parameters else ""
+        style = {"boxstyle": "round,pad=0.3", "fc": "white", "ec": color, "ls": "-" if row.shared else "--", "lw": 1.6}
+        drawn[row.box] = ax.text(x, -y, row.label + count, ha="center", va="center", fontsize=7.5, bbox=style, zorder=3)
+    for row in arrows.itertuples():
+        (x0, y0), (x1, y1) = places[row.start], places[row.end]
+        # An arrow that passes other boxes of its column goes round them.
+        bend = 0.35 if y1 - y0 > 1 and abs(x1 - x0) < 0.3 else 0
+        ends = {"patchA": drawn[row.start].get_bbox_patch(), "patchB": drawn[row.end].get_bbox_patch()}
+        style = {"arrowstyle": "-|>", "connectionstyle": f"arc3,rad={bend}", "color": "#444444", "lw": 1, **ends}
+        ax.annotate("", (x1, -y1), (x0, -y0), arrowprops=style, zorder=1)
+        at = ((x0 + x1) / 2 - bend * (y1 - y0) / 4.5, -(y0 + y1) / 2)
+        blank = {"fc": "white", "ec": "none", "pad": 0.5}
+        ax.text(*at, row.shape, fontsize=7, color="#444444", ha="center", va="center", bbox=blank, zorder=2)
+    wide = max(1.1, 0.75 + max(abs(x) for x, _ in places.values()))
+    ax.set(xlim=(-wide, wide), ylim=(0.5 - rows, 0.5))
+    ax.axis("off")

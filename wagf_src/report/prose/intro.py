@@ -1,0 +1,110 @@
+"""What the first page says: the findings in numbers, the tally, one picture; all from other chapters' tables."""
+
+import pandas as pd
+
+from wagf_src.arms import arm_label
+from wagf_src.paper import claim_tests, directions, published
+from wagf_src.report.figures.text import percent, points
+from wagf_src.report.prose.released_code import values
+from wagf_src.report.prose.scorecard import mark
+from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
+
+MEANING = {
+    claim_tests.REPRODUCED: "our results support the claim, within a tolerance fixed in advance",
+    claim_tests.NOT_REPRODUCED: "our results, under conditions that are able to decide, speak against it",
+    claim_tests.CONTRADICTED: "mathematics decides: no data and no training could make it true",
+    claim_tests.NOT_TESTABLE: "the results at hand cannot decide; the scorecard says why",
+}
+NAMES = ("claims", "published_intervals", "f1_bound", "leakage", "released_facts", "fusion_weights")
+NAMES += ("haar_conversions", "all_steps", "all_results")
+
+
+def answer(*tables: pd.DataFrame) -> str:
+    """A finding a line, each with its chapter; ``tables``: those of ``NAMES``, in that order."""
+    claims, intervals, f1, leakage, facts, weights, haar, steps, results = tables
+    verdicts = claims.loc[claims["part"] == "claims", "verdict"]
+    lines = [
+        f"[Scorecard](scorecard.ipynb): of {len(verdicts)} claims, "
+        + ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in claim_tests.VERDICTS),
+        f"[The printed numbers](published_numbers.ipynb): {_printed(intervals, f1)}",
+        f"[The protocol](protocol.ipynb): {_leaks(leakage)}",
+        f"[The released code](released_code.ipynb): {_released(values(facts))}",
+        f"[Equation 1](equation1.ipynb): {_weights(weights, haar)}",
+        f"[The ablation, in every condition](all_results.ipynb): {_steps(steps)}",
+        f"[The best of our own rows](all_results.ipynb): {_best(results)}",
+    ]
+    return "\n".join(
+        ["what is known so far, each line with the page that shows it.\n", *(f"- {line}." for line in lines)]
+    )
+
+
+def _printed(intervals, f1):
+    paper = intervals[intervals["place"].str.startswith("Table")]
+    headline = paper.loc[paper["accuracy"].idxmax()]
+    return (
+        f"{(paper['grim'] == 'not reachable').sum()} of {len(paper)} accuracies are no number of right answers out of "
+        f"{published.N_TEST:,}, {f1['violated'].sum()} of {len(f1)} F1 values exceed what their precision and recall "
+        f"allow, and {headline['accuracy']:.2f}% stands for anything from {headline['ci_low']:.1f}% to "
+        f"{headline['ci_high']:.1f}%"
+    )
+
+
+def _leaks(leakage):
+    share = leakage[(leakage["class"] == "total") & (leakage["grouping"] == "image")].set_index("protocol")["share"]
+    made = "on generated images, " if leakage["provenance"].str.startswith("SYNTHETIC").any() else ""
+    return (
+        f"{made}{percent(share[AT_RANDOM])}% of the validation files (drawn at random) or "
+        f"{percent(share[BY_NAME])}% (taken by file name) show a photograph that is trained on too"
+    )
+
+
+def _released(fact):
+    return (
+        f"the gradient-based fusion is the constant sum {fact['coefficient_sa']:.2f} F_sa + "
+        f"{fact['coefficient_w']:.2f} F_w, and of the {fact['kernel_weights']:,.0f} weights of soft attention "
+        f"{fact['kernel_learns']:,.0f} ever learn"
+    )
+
+
+def _weights(weights, haar):
+    own = weights[weights["fusion"] == "eq1"]
+    off = (own["g_w"] - 0.5).abs().max()
+    runs = own.groupby(["arm", "seed"]).ngroups
+    trained = f"its weights stayed at one half to {off:.0e} in {runs} training runs" if runs else "no run has it"
+    apart = haar.select_dtypes("number").max(axis=None)
+    return f"{trained}; the wavelet branch equals a strided convolution to {apart:.0e}"
+
+
+def _steps(steps):
+    ladder = steps[steps["kind"] == "ladder"]
+    shown = ladder[ladder["p_holm"] < directions.LEVEL]
+    texts = [
+        f"{s.comparison} {points(s.difference, s.ci_low, s.ci_high)} points (`{s.profile}`)" for s in shown.itertuples()
+    ]
+    return f"{len(shown)} of {len(ladder)} steps change accuracy" + (f": {'; '.join(texts)}" if texts else "")
+
+
+def _best(results):
+    if results.empty:
+        return "none yet on real images"
+    best = results.loc[results["accuracy"].idxmax()]
+    ends = [best[[name, f"{name}_ci_low", f"{name}_ci_high"]] for name in ("accuracy", "melanoma_sensitivity")]
+    accuracy, found = (percent(*map(float, line)) for line in ends)
+    who = f"{arm_label(best['arm'])} (`{best['profile']}`)"
+    return f"{who} reaches {accuracy}% accuracy and finds {found}% of the melanomas"
+
+
+def tally(claims: pd.DataFrame) -> str:
+    """How many claims got each verdict, and what it means."""
+    verdicts = claims.loc[claims["part"] == "claims", "verdict"]
+    rows = [f"| {mark(v)} | {(verdicts == v).sum()} | {MEANING[v]} |" for v in claim_tests.VERDICTS]
+    return "\n".join(["| verdict | claims | what it means |", "|---|---|---|", *rows])
+
+
+def steps(all_steps: pd.DataFrame) -> pd.DataFrame:
+    """The single steps of the described ladder in every condition, as ``figures.differences`` takes them."""
+    ladder = all_steps[(all_steps["kind"] == "ladder") & all_steps["paper"].notna()]
+    ladder = ladder[~ladder["comparison"].str.contains("released|together")]
+    ladder = ladder.sort_values(["comparison", "profile"], kind="stable")
+    labels = [f"{comparison} ({profile})" for comparison, profile in zip(ladder["comparison"], ladder["profile"])]
+    return ladder.assign(label=labels, low=ladder["ci_low"], high=ladder["ci_high"], p=ladder["p_holm"])
