@@ -1,5 +1,6 @@
 """Figures: they show the numbers given, fit the page, carry their provenance, and can be told apart."""
 
+import re
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -292,3 +293,9 @@ def test_selection_puts_every_run_on_its_own_line_in_its_arm():
     assert place[80] > place[81] and place[82] > place[83] > place[84]  # seeds from top to bottom
     assert np.mean([place[80], place[81]]) == pytest.approx(arm["MobileNetV2"])
     assert place[83] == pytest.approx(arm["ResNet-50"])
+
+
+@pytest.mark.parametrize("name", EVERY_FIGURE)
+def test_every_figure_says_what_it_found(name):
+    text = EVERY_FIGURE[name]().get_label()
+    assert re.search(r"\d", text) and text.endswith("."), text

@@ -10,7 +10,8 @@ from wagf_src.report import pages
 BODY = """<p class="table-caption">Accuracy of <code>x</code></p>
 <div style="overflow-x:auto"><table><thead><tr><th>arm</th><th>balanced accuracy (%)</th><th>other</th></tr></thead>
 <tbody><tr><td>a</td><td>1 &lt; 2</td><td>3</td></tr></tbody></table></div>
-<section><h2>Second<a href="#x">#</a></h2><table><tbody><tr><td>b</td><td>\\(x &lt; y\\)</td></tr></tbody></table><p>after</p></section>
+<section><h2>Second<a href="#x">#</a></h2>
+<table><tbody><tr><td>b</td><td>\\(x &lt; y\\)</td></tr></tbody></table><p>after</p></section>
 <figure><img alt="Up." src="../_images/1.png"/><figcaption>Caption</figcaption></figure>
 <script type="text/javascript">if (1 < 2 && true) {}</script>"""
 

@@ -68,7 +68,9 @@ def _graph(model):
         if kind[name] == "Dense" and before == ["DepthwiseConv2D"]:  # two factors of one separable convolution
             depthwise = into(name)[0][0]
             config = layers[depthwise]["config"]
-            labels[name] = "separable {0} x {0}, {1}".format(config["kernel_size"][0], layers[name]["config"]["units"])
+            labels[name] = "separable {0} x {0} to {1}".format(
+                config["kernel_size"][0], layers[name]["config"]["units"]
+            )
             labels[name] += f", stride {config['strides'][0]}" * (config["strides"][0] > 1)
             count[name] += count[depthwise]
         elif "Rsqrt" in before:

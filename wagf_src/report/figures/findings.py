@@ -10,7 +10,8 @@ from wagf_src.stats import metrics
 
 
 def listed(words) -> str:
-    return "; ".join(words) + "."
+    text = "; ".join(words) + "."
+    return text[0].upper() + text[1:]
 
 
 def ladder(frame, lines=None):
@@ -146,17 +147,17 @@ def kernel(frame):
 
 
 def per_step(frame):
-    """Rarest and most frequent class at each step; ``frame``: class, step, count."""
+    """Rarest and most frequent class at each step; ``frame``: class, quantity, count."""
     texts = []
-    for step, lines in frame.groupby("step", sort=False):
+    for step, lines in frame.groupby("quantity", sort=False):
         counts = lines.set_index("class")["count"].sort_values()
         texts.append(f"{step} from {counts.iloc[0]:,} {counts.index[0]} to {counts.iloc[-1]:,} {counts.index[-1]}")
     return listed(texts)
 
 
 def nevi(frame):
-    """Share of nevi in each set; ``frame``: class, step, share (percent)."""
-    nv = frame[frame["class"] == "nv"].set_index("step")["share"]
+    """Share of nevi in each set; ``frame``: class, quantity, share (percent)."""
+    nv = frame[frame["class"] == "nv"].set_index("quantity")["share"]
     return listed(f"nevi are {share:.0f}% of {step}" for step, share in nv.items())
 
 

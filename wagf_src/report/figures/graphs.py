@@ -3,8 +3,9 @@
 from matplotlib.patches import FancyBboxPatch
 
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.style import OURS, PAPER, found, legend, new
+from wagf_src.report.figures.style import OURS, PAPER, WIDTH, found, legend, new
 
+PITCH = 0.72  # inches from row to row
 READINGS = ("described", "released")
 
 
@@ -18,7 +19,7 @@ def two_readings(boxes, arrows, graph: str):
     halves = {r: [frame[frame["reading"] == r] for frame in (boxes, arrows)] for r in READINGS}
     places = {reading: _places(*half) for reading, half in halves.items()}
     rows = 1 + max(row for half in places.values() for _, row in half.values())
-    figure, axes = new(1, 2, height=0.7 + 0.62 * rows)
+    figure, axes = new(1, 2, height=0.7 + PITCH * rows)
     for ax, (reading, half) in zip(axes, halves.items()):
         _draw(ax, places[reading], *half, rows)
         ax.set_title(f"as {reading}", fontweight="bold")
@@ -48,22 +49,31 @@ def _places(boxes, arrows) -> dict[str, tuple[float, int]]:
 
 
 def _draw(ax, places, boxes, arrows, rows):
+    wide = 0.56 + max(abs(x) for x, _ in places.values())
     drawn = {}
     for row in boxes.itertuples():
         (x, y), color = places[row.box], OURS if row.shared else PAPER
-        count = f"\n{row.parameters:,} parameters" if row.parameters else ""
         style = {"boxstyle": "round,pad=0.3", "fc": "white", "ec": color, "ls": "-" if row.shared else "--", "lw": 1.6}
-        drawn[row.box] = ax.text(x, -y, row.label + count, ha="center", va="center", fontsize=7.5, bbox=style, zorder=3)
+        text = f"{row.label}\n{row.parameters:,}" if row.parameters else row.label
+        drawn[row.box] = ax.text(x, -y, text, ha="center", va="center", fontsize=8, bbox=style, zorder=2)
     for row in arrows.itertuples():
         (x0, y0), (x1, y1) = places[row.start], places[row.end]
-        # An arrow that passes other boxes of its column goes round them.
-        bend = 0.35 if y1 - y0 > 1 and abs(x1 - x0) < 0.3 else 0
+        between = ((x, x0 + (x1 - x0) * (y - y0) / (y1 - y0)) for x, y in places.values() if y0 < y < y1)
+        round_them = any(abs(x - line) < 0.4 for x, line in between)
+        aside = round_them * (0.8 if y1 - y0 < 10 else 1.75)  # inches by which it goes round the boxes in its way
         ends = {"patchA": drawn[row.start].get_bbox_patch(), "patchB": drawn[row.end].get_bbox_patch()}
-        style = {"arrowstyle": "-|>", "connectionstyle": f"arc3,rad={bend}", "color": "#444444", "lw": 1, **ends}
-        ax.annotate("", (x1, -y1), (x0, -y0), arrowprops=style, zorder=1)
-        at = ((x0 + x1) / 2 - bend * (y1 - y0) / 4.5, -(y0 + y1) / 2)
+        style = {
+            "arrowstyle": "-|>",
+            "connectionstyle": f"arc3,rad={-2 * aside / (PITCH * (y1 - y0))}",
+            "color": "#444444",
+            "lw": 1,
+            **ends,
+        }
+        ax.annotate("", (x1, -y1), (x0, -y0), arrowprops=style, zorder=3)
+        # Where arrows fork, their shapes stand nearer to the ends; where they meet, nearer to the starts.
+        part = 0.5 if x0 == x1 else 0.62 if (arrows["start"] == row.start).sum() > 1 else 0.38
+        at = (x0 + part * (x1 - x0) + 2 * wide * aside / (WIDTH / 2), -y0 - part * (y1 - y0))
         blank = {"fc": "white", "ec": "none", "pad": 0.5}
-        ax.text(*at, row.shape, fontsize=7, color="#444444", ha="center", va="center", bbox=blank, zorder=2)
-    wide = max(1.1, 0.75 + max(abs(x) for x, _ in places.values()))
+        ax.text(*at, row.shape, fontsize=7, color="#444444", ha="center", va="center", bbox=blank, zorder=4)
     ax.set(xlim=(-wide, wide), ylim=(0.5 - rows, 0.5))
     ax.axis("off")

@@ -70,7 +70,8 @@ def _weights(weights, haar):
     own = weights[weights["fusion"] == "eq1"]
     off = (own["g_w"] - 0.5).abs().max()
     runs = own.groupby(["arm", "seed"]).ngroups
-    trained = f"its weights stayed at one half to {off:.0e} in {runs} training runs" if runs else "no run has it"
+    half = f"at one half to {off:.0e}" if off else "exactly at one half"
+    trained = f"its weights stayed {half} in {runs} training runs" if runs else "no run has it"
     apart = haar.select_dtypes("number").max(axis=None)
     return f"{trained}; the wavelet branch equals a strided convolution to {apart:.0e}"
 
@@ -105,6 +106,7 @@ def steps(all_steps: pd.DataFrame) -> pd.DataFrame:
     """The single steps of the described ladder in every condition, as ``figures.differences`` takes them."""
     ladder = all_steps[(all_steps["kind"] == "ladder") & all_steps["paper"].notna()]
     ladder = ladder[~ladder["comparison"].str.contains("released|together")]
-    ladder = ladder.sort_values(["comparison", "profile"], kind="stable")
+    order = list(dict.fromkeys(ladder["comparison"]))
+    ladder = ladder.sort_values("comparison", key=lambda names: names.map(order.index), kind="stable")
     labels = [f"{comparison} ({profile})" for comparison, profile in zip(ladder["comparison"], ladder["profile"])]
     return ladder.assign(label=labels, low=ladder["ci_low"], high=ladder["ci_high"], p=ladder["p_holm"])

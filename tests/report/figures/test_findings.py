@@ -1,0 +1,50 @@
+"""What the plots say: computed from what they draw, and right."""
+
+import pandas as pd
+import pytest
+
+from wagf_src.report.figures import findings
+
+STEPS = pd.DataFrame(
+    {"label": ["a", "b", "c"], "difference": [1.0, -2.0, 0.1], "low": [0.5, -3.0, -1], "high": [1.5, -1.0, 1.2]}
+)
+
+
+def test_differences_name_what_is_shown():
+    text = findings.differences(STEPS.assign(p=[0.2, 0.01, 0.9]))
+    assert text == "1 of 3 have a corrected p below 0.05; b -2.0 [-3.0, -1.0]."
+    text = findings.differences(STEPS.assign(p=float("nan")))
+    assert text.startswith("2 of 3 have an interval that excludes 0; a +1.0 [+0.5, +1.5]; b")
+
+
+def test_ladder_names_both_ends_the_printed_and_the_line():
+    frame = pd.DataFrame(
+        {"label": ["x", "y", "z"], "value": [80.0, 90, None], "low": [78.0, 88, None], "high": [82.0, 92, None]}
+    ).assign(paper=[81.0, 95, 70])
+    text = findings.ladder(frame, {"always nv, 85.0%": 85.0})
+    assert text == (
+        "Ours, 2 rows, go from x 80.0 to y 90.0; 1 of 2 printed values lie within our interval of the same row; "
+        "1 of 2 intervals lie wholly above always nv, 85.0%."
+    )
+    assert findings.ladder(frame[2:]) == "No row of ours."
+
+
+def test_spread_is_the_share_between_the_means():
+    points = pd.DataFrame({"x": [0.0, 0, 2, 2], "y": [1.0, -1, 1, -1]}).to_numpy()  # variances 1 between, 1 within
+    assert findings.spread({"once": (points, list("aabb"))}).endswith("once 50%.")
+    assert findings.spread({"once": (points * [1, 0], list("aabb"))}).endswith("once 100%.")
+
+
+def test_boxes_of_one_reading():
+    frame = pd.DataFrame(
+        [("described", "LSTM", False), ("described", "sum", True), ("released", "sum", True)],
+        columns=["reading", "label", "shared"],
+    )
+    assert findings.boxes(frame) == "Only as described: LSTM; only as released: nothing."
+
+
+@pytest.mark.parametrize("power", [0.9, 0.5])
+def test_power_says_where_it_is_enough(power):
+    frame = pd.DataFrame({"panel": "images", "errors": "unpaired", "x": [500, 2000], "power": [0.1, power]})
+    where = "from 2,000 test images on" if power == 0.9 else "not up to 2,000 test images"
+    assert findings.power(frame) == f"Power of 80%, unpaired: {where}."

@@ -1,0 +1,61 @@
+"""The first page: findings and tally follow from the tables, whatever these say."""
+
+import pandas as pd
+
+from wagf_src import paths
+from wagf_src.paper import claim_tests
+from wagf_src.report.prose import intro
+
+TABLES = paths.REFERENCE_DIR / "frozen" / "tables"
+
+
+def tables(**changed):
+    return [changed.get(name, pd.read_csv(TABLES / f"{name}.csv")) for name in intro.NAMES]
+
+
+def claims(*verdicts):
+    return pd.DataFrame({"part": "claims", "verdict": verdicts})
+
+
+def line(text, name):
+    (found,) = [line for line in text.splitlines() if line.startswith("- ") and f"({name}.ipynb)" in line[:60]]
+    return found
+
+
+def test_the_tally_counts_claims_alone():
+    ledger = pd.concat([claims(*claim_tests.VERDICTS, claim_tests.REPRODUCED), claims("agrees").assign(part="counts")])
+    text = intro.answer(*tables(claims=ledger))
+    assert "of 5 claims, 2 reproduced, 1 not reproduced, 1 contradicted" in line(text, "scorecard")
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in intro.tally(ledger).splitlines()[2:]]
+    assert [int(count) for _, count, _ in rows] == [2, 1, 1, 1]
+
+
+def test_findings_follow_the_tables():
+    intervals = pd.DataFrame(
+        {"place": ["Table 1", "Table 2", "released"], "grim": ["not reachable", "reachable", "not reachable"]}
+    ).assign(accuracy=[80, 90.5, 99], ci_low=[1, 88.04, 1], ci_high=[2, 92.5, 3])
+    f1 = pd.DataFrame({"violated": [True, False, True]})
+    text = line(intro.answer(*tables(published_intervals=intervals, f1_bound=f1)), "published_numbers")
+    assert (
+        "1 of 2 accuracies" in text and "2 of 3 F1" in text and "90.50% stands for anything from 88.0% to 92.5%" in text
+    )
+    weights = pd.DataFrame({"fusion": ["eq1", "eq1"], "arm": "a", "seed": [0, 1], "g_w": [0.5, 0.5]})
+    assert "exactly at one half in 2 training runs" in line(intro.answer(*tables(fusion_weights=weights)), "equation1")
+    moved = weights.assign(g_w=[0.5, 0.51])
+    assert "at one half to 1e-02" in line(intro.answer(*tables(fusion_weights=moved)), "equation1")
+    assert "no run has it" in line(intro.answer(*tables(fusion_weights=weights[:0])), "equation1")
+
+
+def test_generated_images_are_called_so_and_without_real_runs_there_is_no_best():
+    leakage = pd.read_csv(TABLES / "leakage.csv").assign(provenance="SYNTHETIC: metadata")
+    results = pd.read_csv(TABLES / "all_results.csv")[:0]
+    text = intro.answer(*tables(leakage=leakage, all_results=results))
+    assert "on generated images" in line(text, "protocol") and "none yet on real images" in text
+    assert "on generated images" not in intro.answer(*tables())
+
+
+def test_the_picture_shows_single_steps_of_the_described_ladder_in_its_order():
+    frame = intro.steps(pd.read_csv(TABLES / "all_steps.csv"))
+    assert not frame["label"].str.contains("released|together").any() and frame["paper"].notna().all()
+    first = [label.split(" (")[0] for label in frame["label"]]
+    assert list(dict.fromkeys(first)) == ["soft attention", "gradient-based fusion with the wavelet branch", "SaFA"]
