@@ -21,6 +21,12 @@ BUDGET =
 ARGS =
 ADDRESS =
 AUDIT = $(addprefix requirements/,$(addsuffix .txt,book run gpu gpu-jax dev)) .binder/requirements.txt
+# For predict: one or more images or folders, a run of your own, a new CSV, a new folder. For external: a folder.
+IMAGE =
+RUN =
+OUT =
+MAPS =
+EXTERNAL =
 
 # What is passed on as it was typed, whatever characters a path has.
 ifneq ($(value DATA),)
@@ -29,6 +35,7 @@ endif
 ifneq ($(value WEIGHTS),)
 export WAGF_WEIGHTS_DIR := $(value WEIGHTS)
 endif
+export IMAGE OUT MAPS EXTERNAL
 export KERAS_BACKEND := $(BACKEND)
 export TF_CPP_MIN_LOG_LEVEL = 2
 export PYTHONUNBUFFERED = 1
@@ -55,7 +62,7 @@ stopped = printf "\n%s\n" "Stopped. The same command goes on: what is finished s
 stop = trap '$(if $(filter 0,$(MAKELEVEL)),$(stopped)) exit 0' INT;
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce sweep work report runs tables chapters book check links audit address release data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers
+.PHONY: help reproduce sweep work report runs tables chapters book check links audit address release data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers predict external
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
@@ -130,6 +137,13 @@ torture: env-dev  ## kill `make reproduce` of a tiny profile 100 times and start
 
 lab: env-run  ## JupyterLab on notebooks/; ARGS="--allow-root --no-browser" and the like are passed on
 	@$(BIN)/jupyter lab notebooks/ $(ARGS)
+
+predict: env-run  ## what the shipped model (or RUN=profile/run) says of IMAGE=file or folder; OUT=new.csv MAPS=newfolder
+	@$(WAGF) predict $(if $(value IMAGE),"$$IMAGE",$(error IMAGE is empty; give a photograph or a folder: make predict IMAGE=...)) \
+	  $(if $(RUN),--run "$(RUN)") $(if $(value OUT),--out "$$OUT") $(if $(value MAPS),--maps "$$MAPS")
+
+external: env-run  ## test PROFILE's kept models and the shipped one on the labelled images of EXTERNAL=folder; recorded
+	@$(WAGF) external "$(PROFILE)" $(if $(value EXTERNAL),"$$EXTERNAL",$(error EXTERNAL is empty; give a folder: make external EXTERNAL=...))
 
 keep: env-run  ## copy a profile's runs into results/reference, beside what is published
 	@$(WAGF) keep "$(PROFILE)"

@@ -32,7 +32,7 @@ def use(step: str, **arguments) -> int | None:
 def main(words=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="step", required=True)
-    for name in ("prepare", "tables", "chapters", "book", "keep", "publish", "summary"):
+    for name in ("prepare", "tables", "chapters", "book", "keep", "publish", "summary", "gradcam"):
         commands.add_parser(name).add_argument("profile")
     step = commands.add_parser("run", help="train one run through papermill and put it in place")
     step.add_argument("profile")

@@ -49,6 +49,10 @@ def _heavy(step: str, profile: Profile, arguments) -> int | None:
         from wagf_src.use import external
 
         return external.main(name, arguments.folder)
+    if step == "gradcam":
+        from wagf_src.use import gradcam
+
+        return gradcam.main(profile)
     from wagf_src.report import chapters, publish, tables
     from wagf_src.report.summary import summary
 

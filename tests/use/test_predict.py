@@ -19,7 +19,7 @@ from wagf_src.runs import PROBABILITY_COLUMNS, Run
 from wagf_src.stats import decisions
 from wagf_src.train import staging
 from wagf_src.train.finish import finish_run
-from wagf_src.use import companions, kept, predict, ship
+from wagf_src.use import companions, external, gradcam, kept, predict, ship
 from wagf_src.use.card import CARD, read_card, shipped_run
 
 RULES = ["as trained", "most often right", "fair to every class", "60% of melanomas found"]
@@ -42,6 +42,11 @@ def shipped(run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def asked(run):
+    return kept.of_run(run)
+
+
+@pytest.fixture(scope="module")
 def pictures(run):
     """Folder and metadata of the run's test images."""
     settings = dataclasses.replace(END_TO_END, synthetic_lesions=280)
@@ -51,8 +56,7 @@ def pictures(run):
     return ham10000.find_images(data.folder, frame["image_id"]), frame
 
 
-def test_files_of_the_test_set_give_its_predictions(run, pictures):
-    asked = kept.of_run(run)
+def test_files_of_the_test_set_give_its_predictions(run, asked, pictures):
     frame, refused, maps = predict.predict(asked, pictures[0])
     assert not refused and not maps
     committed = run.predictions()
@@ -117,7 +121,7 @@ def test_colours_by_hand():
 
 def test_what_is_no_dermoscopic_photograph_is_warned_of(shipped, pictures, tmp_path):
     frame, _, _ = predict.predict(shipped, pictures[0])
-    assert (frame["warning"] == "").mean() > 0.8, "test images of the same kind pass"
+    assert (~frame["warning"].str.contains("colours")).mean() > 0.8, "test images of the same kind pass"
     rng = np.random.default_rng(0)
     odd = {
         "black": np.zeros((300, 400, 3)),
@@ -130,18 +134,20 @@ def test_what_is_no_dermoscopic_photograph_is_warned_of(shipped, pictures, tmp_p
     Image.open(pictures[0][0]).resize((400, 60)).save(tmp_path / "strip.png")
     frame, _, _ = predict.predict(shipped, sorted(tmp_path.glob("*.png")))
     said = dict(zip((path.split("/")[-1] for path in frame["image"]), frame["warning"]))
-    assert all("may be no dermoscopic" in said[f"{name}.png"] for name in odd), said
+    assert all("may be no dermoscopic photograph: colours" in said[f"{name}.png"] for name in odd), said
     assert "400 x 60 pixels, far from the 4:3" in said["strip.png"]
 
 
-def test_the_command_line_says_it_all(run, shipped, pictures, tmp_path, capsys):
+def test_the_command_line_says_it_all(run, asked, shipped, pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ship, "shipped", lambda: shipped)  # loaded once
+    monkeypatch.setattr(predict, "of_run", lambda found: asked if found == run else None)
     one = str(pictures[0][0])
-    assert command_line.main(["predict", one]) == 0
+    assert command_line.main(["predict", one, "--maps", str(tmp_path / "maps")]) == 0
     out = capsys.readouterr().out
     for words in ("shipped, tiny/", "melanoma", "calibrated", *RULES, "nearest training lesions: ", kept.RESEARCH):
         assert words in out
-    table = tmp_path / "new" / "out.csv"
-    many = tmp_path / "many"
+    assert "no attention map" in out and not (tmp_path / "maps").exists()
+    table, many = tmp_path / "new" / "out.csv", tmp_path / "many"
     many.mkdir()
     for path in pictures[0][:6]:
         shutil.copy(path, many)
@@ -157,8 +163,6 @@ def test_the_command_line_says_it_all(run, shipped, pictures, tmp_path, capsys):
     assert command_line.main(["predict", str(many / "letter.jpg")]) == 2
     assert command_line.main(["predict", one, "--run", "tiny/none"]) == 2
     assert f"tiny/{run.name}" in capsys.readouterr().err
-    assert command_line.main(["predict", one, "--maps", str(tmp_path / "maps")]) == 0
-    assert "no attention map" in capsys.readouterr().out
 
 
 def test_maps_are_printed_and_drawn(pictures, tmp_path, capsys):
@@ -177,7 +181,7 @@ def test_maps_are_printed_and_drawn(pictures, tmp_path, capsys):
 def test_shipping_refuses_what_it_cannot_ship(run, shipped, tmp_path, monkeypatch):
     frozen = Run(shutil.copytree(run.path, tmp_path / "frozen"))
     frozen.info["settings"]["train"] = "frozen"
-    with pytest.raises(UserError, match="ImageNet weights, not ours"):
+    with pytest.raises(UserError, match="ImageNet weights that are not ours"):
         ship.ship(frozen, tmp_path / "x")
     monkeypatch.setattr(ship, "LARGEST", 1000)
     with pytest.raises(UserError, match="ship a smaller network"):
@@ -189,3 +193,46 @@ def test_shipping_refuses_what_it_cannot_ship(run, shipped, tmp_path, monkeypatc
     (cut / ship.WEIGHTS).write_bytes(b"cut")
     with pytest.raises(UserError, match="weights.npz: missing or changed"):
         ship.shipped(cut)
+
+
+def test_another_test_set_is_opened_and_recorded(run, shipped, pictures, own_results, tmp_path, monkeypatch, capsys):
+    """On the run's own test images, stored anew: the scores are its own, and nothing is a copy of a training image."""
+    monkeypatch.setattr(ship, "shipped", lambda: shipped)
+    folder = tmp_path / "elsewhere"
+    files, frame = pictures
+    for path, dx in zip(files, frame["dx"]):
+        (folder / dx).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / dx)
+    data, rows = companions.training_images(run)
+    twin = ham10000.find_images(data.folder, data.metadata["image_id"].iloc[rows[:1]])[0]
+    shutil.copy(twin, folder / "nv" / "twin.jpg")
+    (folder / "nv" / "cut.jpg").write_bytes(b"cut")
+    external.main("tiny", str(folder))
+    place = own_results / "tiny" / "external"
+    scores = pd.read_csv(place / "elsewhere" / "external.csv").set_index(["model", "subset", "metric"])
+    for model in (run.name, "shipped"):
+        own = scores.loc[(model, "own test set", "accuracy"), "value"]
+        assert own == pytest.approx(run.info["test_metrics"]["accuracy"], abs=1e-6)
+    clean = scores.loc[(run.name, external.CLEAN, "accuracy")]
+    assert clean["n"] == len(files) and clean["value"] == pytest.approx(run.info["test_metrics"]["accuracy"], abs=0.03)
+    predictions = pd.read_csv(place / "elsewhere" / "external_predictions.csv.gz", keep_default_na=False)
+    assert len(predictions) == 2 * (len(files) + 1)
+    copies = predictions[predictions["copy_of"] != ""]
+    assert set(copies["image_id"]) == {"twin"} and set(copies["copy_of"]) == {data.metadata["image_id"][rows[0]]}
+    problems = pd.read_csv(place / "elsewhere" / "problems.csv")
+    assert dict(zip(problems["problem"], problems["images"])) == {"unreadable": 1, "copies of training images": 1}
+    external.main("tiny", str(folder))
+    opened = pd.read_csv(place / "opened.csv")
+    assert len(opened) == 2 and opened["models"].tolist() == [f"{run.name} shipped"] * 2
+    assert opened["labels_digest"].nunique() == 1 and opened["images"].eq(len(files) + 2).all()
+
+
+def test_the_run_keeps_its_grad_cam(run, own_results, capsys):
+    profile = dataclasses.replace(END_TO_END, synthetic_lesions=280, validation_fraction=0.4)
+    gradcam.main(profile)
+    assert "Grad-CAM of mobilenetv2-base-seed0" in capsys.readouterr().out
+    with np.load(own_results / "tiny" / "gradcam" / f"{run.name}.npz") as arrays:
+        maps = arrays["grad_cam"]
+    assert maps.shape == (run.info["data"]["n_test"], 1, 1) and maps.max() == 1 and maps.min() >= 0
+    gradcam.main(profile)
+    assert "Grad-CAM of" not in capsys.readouterr().out, "of the same weights it stays"

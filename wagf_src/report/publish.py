@@ -9,6 +9,7 @@ from wagf_src.arms import parse_arm
 from wagf_src.errors import UserError
 from wagf_src.profile import load_profile
 from wagf_src.report import staleness
+from wagf_src.report.staleness import USED
 from wagf_src.runs import WEIGHTS, load_runs, real_profiles
 
 
@@ -74,6 +75,10 @@ def keep_runs(profile: str, features: bool = False) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(run.path, aside, ignore=shutil.ignore_patterns(".*", *left_out))
         atomic.move_into_place(aside, target)
+    for name in USED:  # what was made of these runs later: small, and no photograph
+        made = paths.RESULTS_DIR / profile / name
+        if made.is_dir():
+            shutil.copytree(made, paths.REFERENCE_DIR / profile / name, dirs_exist_ok=True)
 
 
 def _fill_readme(profile: str) -> None:

@@ -10,6 +10,9 @@ from wagf_src.digests import notebook_digest
 from wagf_src.runs import load_runs, real_profiles
 
 
+USED = ("gradcam", "external")  # folders beside a profile's runs
+
+
 def chapters_digest(profile: str) -> str:
     """One digest for all chapters: notebooks, code, runs and benchmark. Any change renders them all again (seconds)."""
     sources = {path.stem: notebook_digest(path) for path in chapter_sources()}
@@ -17,8 +20,16 @@ def chapters_digest(profile: str) -> str:
     shown = {profile: load_runs(profile, required=False), **real_profiles()}
     runs = {name: run_digests(r.path for r in of) for name, of in shown.items()}
     bench = {path.name: atomic.file_digest(path) for path in sorted(paths.BENCH_DIR.glob("*.csv"))}
+    used = {paths.short(path): atomic.file_digest(path) for path in _used()}
     ledgers = {path.name: atomic.file_digest(path) for path in sorted(PACKAGE.rglob("*.yaml"))}
-    return atomic.digest([sources, code_digest(), ledgers, runs, bench])
+    return atomic.digest([sources, code_digest(), ledgers, runs, bench, used])
+
+
+def _used() -> list[Path]:
+    """What the chapters show of kept models, beside their runs."""
+    roots = (paths.RESULTS_DIR, paths.REFERENCE_DIR)
+    found = [path for root in roots for name in USED for path in sorted(root.glob(f"*/{name}/**/*")) if path.is_file()]
+    return [*found, *sorted(paths.SHIPPED.glob("model.json"))]
 
 
 def run_digests(folders) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import keras
 import numpy as np
+from sklearn.decomposition import PCA
 
 from wagf_src import atomic
 from wagf_src.classes import CLASSES
@@ -130,10 +131,9 @@ def make(run: Run, model: keras.Model) -> Companions:
 
 def built(features, pixels, image_ids, lesion_ids, classes) -> Companions:
     """From pooled features (n, D), images (n, S, S, 3) uint8, and their ids, lesions and classes, (n,) each."""
-    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    centred = features - mean
-    axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :COMPONENTS].astype(np.float16)
-    points = centred @ axes.astype(np.float32)
+    found = PCA(min(COMPONENTS, *features.shape), svd_solver="randomized", random_state=0).fit(features)
+    mean, axes = found.mean_.astype(np.float32), found.components_.T.astype(np.float16)
+    points = (features - mean) @ axes.astype(np.float32)
     step = np.float32(np.abs(points).max() / 127)
     places = np.round(points / step).astype(np.int8)
     back, nearest = places.astype(np.float32) * step, []
