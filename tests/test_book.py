@@ -53,11 +53,12 @@ def placeholder(name: str) -> nbformat.NotebookNode:
             "execute_result", {"text/markdown": "**Answer:** $x^2$ and [limits](../limits.md)"}, execution_count=1
         ),
     ]
+    title = nbformat.read(paths.ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells[0].source.splitlines()[0]
     notebook = v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         cells=[
             v4.new_markdown_cell(
-                f"# Placeholder {name}\n\n$$F_w = \\frac{{1}}{{2}} \\sum_i x_i$$ (eq-{name})\n\nSee {{eq}}`eq-{name}`."
+                f"{title}\n\n$$F_w = \\frac{{1}}{{2}} \\sum_i x_i$$ (eq-{name})\n\nSee {{eq}}`eq-{name}`."
             ),
             v4.new_code_cell("pass", execution_count=1, outputs=outputs),
             v4.new_code_cell(

@@ -34,7 +34,8 @@ def _files(app, error):
     static = Path(app.outdir) / "_static"
     (static / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     if tables := tables_of(Path(app.srcdir)):
-        shutil.copytree(tables, static / "tables", ignore=shutil.ignore_patterns("inputs_digest"), dirs_exist_ok=True)
+        shutil.rmtree(static / "tables", ignore_errors=True)
+        shutil.copytree(tables, static / "tables")
 
 
 def _page(app, pagename, templatename, context, doctree):
