@@ -53,11 +53,12 @@ def placeholder(name: str) -> nbformat.NotebookNode:
             "execute_result", {"text/markdown": "**Answer:** $x^2$ and [limits](../limits.md)"}, execution_count=1
         ),
     ]
+    title = nbformat.read(paths.ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells[0].source.splitlines()[0]
     notebook = v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         cells=[
             v4.new_markdown_cell(
-                f"# Placeholder {name}\n\n$$F_w = \\frac{{1}}{{2}} \\sum_i x_i$$ (eq-{name})\n\nSee {{eq}}`eq-{name}`."
+                f"{title}\n\n$$F_w = \\frac{{1}}{{2}} \\sum_i x_i$$ (eq-{name})\n\nSee {{eq}}`eq-{name}`."
             ),
             v4.new_code_cell("pass", execution_count=1, outputs=outputs),
             v4.new_code_cell(
@@ -277,13 +278,14 @@ def test_one_title_a_page_and_no_error_in_it(html):
 
 # --- in a browser --------------------------------------------------------------------------------------------
 
-# All pages one after the other in a frame as wide as a phone; the answer is read from this page's own source.
+# All pages one after the other in a frame as wide as a phone, and the first as wide as a desk's screen, where the
+# theme shows its side bars; the answer is read from this page's own source.
 PROBE = """<!doctype html><title>probe</title><script src="axe.js"></script><script>
 const found = {}, pages = %s;
 const scrolls = ".table-region, .full-size, pre, mjx-container, .math, .tooltip, .js-plotly-plot";
-async function look(name) {
+async function look(name, width) {
   const frame = document.createElement("iframe");
-  frame.style = "width: 375px; height: 800px; border: 0";
+  frame.style = `width: ${width}px; height: 800px; border: 0`;
   frame.src = name + ".html";
   document.body.append(frame);
   await new Promise(done => frame.onload = done);
@@ -293,17 +295,17 @@ async function look(name) {
   const faults = {ours: [], theme: []};
   if (window.axeSource) {
     frame.contentWindow.eval(window.axeSource);
-    for (const {id, nodes} of (await frame.contentWindow.axe.run(page)).violations)
-      for (const node of nodes) {
-        const ours = article.contains(page.querySelector(node.target[0]));
-        faults[ours ? "ours" : "theme"].push(`${id}: ${node.target[0]}`);
-      }
+    const said = await frame.contentWindow.axe.run(page, {resultTypes: ["violations"], elementRef: true});
+    for (const {id, nodes} of said.violations)
+      for (const {element, target} of nodes)
+        faults[article.contains(element) ? "ours" : "theme"].push(`${id}: ${target[0]}`);
   }
-  found[name] = {
+  const answer = {
     faults,
     width: page.documentElement.scrollWidth,
     // What is wider than the window and neither scrolls by itself nor lies in something that does.
-    wide: [...article.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > 376 && !e.closest(scrolls))
+    wide: [...article.querySelectorAll("*")]
+      .filter(e => e.getBoundingClientRect().right > width + 1 && !e.closest(scrolls))
       .map(e => e.outerHTML.slice(0, 90)),
     height: article.getBoundingClientRect().height,
     mathjax: Boolean(set),
@@ -313,9 +315,11 @@ async function look(name) {
     errors: [...article.querySelectorAll('mjx-merror, mjx-mtext[style*="red"]')].map(m => m.outerHTML),
   };
   frame.remove();
+  return answer;
 }
 addEventListener("load", async () => {
-  for (const name of pages) await look(name);
+  for (const name of pages) found[name] = await look(name, 375);
+  found.desk = await look(pages[0], 1300);
   document.documentElement.dataset.found = JSON.stringify(found);
 });
 </script><body></body>"""
@@ -372,10 +376,12 @@ def seen(html, tmp_path_factory) -> dict[str, dict]:
 
 @needs_chromium
 def test_every_page_fits_a_phone_and_sets_its_formulas(seen):
-    assert list(seen) == ENTRIES
+    assert list(seen) == [*ENTRIES, "desk"]
     assert sum(page["formulas"] for page in seen.values()) > 0
     for name, page in seen.items():
-        assert page["width"] <= 375 and not page["wide"], f"{name}: wider than its window: {page['wide'][:3]}"
+        assert page["width"] <= (1300 if name == "desk" else 375) and not page["wide"], (
+            f"{name}: wider than its window: {page['wide'][:3]}"
+        )
         assert page["height"] > 100, f"{name}: an empty page"
         assert page["set"] == page["formulas"] and not page["errors"], f"{name}: formulas not set: {page['errors']}"
         assert page["mathjax"] == (page["formulas"] > 0), f"{name}: MathJax without a formula, or the other way round"

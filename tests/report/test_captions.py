@@ -31,6 +31,7 @@ chapter.answer(prose.answer(a))
         ("m = b[b['main']]\nchapter.show(m)", {"beta"}),
         ("display(chapter.show(a), chapter.show(b))", {"alpha", "beta"}),
         ("chapter.text('alpha')", set()),
+        ("%matplotlib inline\nchapter.show(a)", set()),
     ],
 )
 def test_tables_of_a_cell_follow_from_its_code(source, read):

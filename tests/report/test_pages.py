@@ -20,17 +20,19 @@ class App:
     builder = SimpleNamespace(format="html", get_relative_uri=lambda a, b: f"../{b}.html")
     terms = [("Arm", "arm", "term", "glossary", "term-arm", -1), ("other", "", "label", "x", "y", 1)]
     terms += [("balanced accuracy", "", "term", "glossary", "term-balanced-accuracy", -1)]
-    env = SimpleNamespace(get_domain=lambda name: SimpleNamespace(get_objects=lambda: App.terms))
+    domain = SimpleNamespace(get_objects=lambda: App.terms, data={"has_equations": {"chapters/formulas": True}})
+    env, config = SimpleNamespace(get_domain=lambda name: App.domain), SimpleNamespace(mathjax_path="mathjax/tex.js")
 
 
 def page(name="chapters/x"):
-    context = {"body": BODY}
+    scripts = [SimpleNamespace(filename=file) for file in ("_static/mathjax/tex.js", "_static/theme.js")]
+    context = {"body": BODY, "script_files": scripts}
     pages._page(App, name, "page.html", context, None)
-    return BeautifulSoup(context["body"], "html.parser"), context["body"]
+    return BeautifulSoup(context["body"], "html.parser"), context["body"], [s.filename for s in context["script_files"]]
 
 
 def test_tables_have_captions_heads_and_a_region_that_keys_reach():
-    tree, text = page()
+    tree, text, _ = page()
     first, second = tree.find_all("table")
     assert first.find("caption").get_text() == "Accuracy of x" and not tree.select("p.table-caption")
     assert [th["scope"] for th in first.select("thead th")] == ["col"] * 3
@@ -45,7 +47,7 @@ def test_tables_have_captions_heads_and_a_region_that_keys_reach():
 
 
 def test_heads_lead_to_the_glossary_and_figures_to_their_size():
-    tree, _ = page()
+    tree, _, _ = page()
     places = {a.get_text(): a["href"] for a in tree.select("a.term")}
     assert places == {
         "arm": "../glossary.html#term-arm",
@@ -63,3 +65,8 @@ def test_a_book_brings_its_own_tables_else_the_published_ones(tmp_path, monkeypa
     assert pages.tables_of(source) == tmp_path / "reference" / "frozen" / "tables"
     (tmp_path / "own" / "tables").mkdir(parents=True)
     assert pages.tables_of(source) == tmp_path / "own" / "tables"
+
+
+def test_only_pages_with_formulas_load_mathjax():
+    assert page()[2] == ["_static/theme.js"]
+    assert page("chapters/formulas")[2] == ["_static/mathjax/tex.js", "_static/theme.js"]

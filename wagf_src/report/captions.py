@@ -24,6 +24,7 @@ def dressed(text: str, name: str, tables: Path) -> str:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             heading = (re.findall(r"^#+ (.*)", source, re.M) or [heading])[-1]
+        if cell["cell_type"] != "code":
             continue
         read = sorted(table for table in _read(source, known) if (tables / f"{table}.csv").is_file())
         links = _links(name, read)
@@ -71,7 +72,11 @@ def _with_caption(text: str, caption: str, links: str) -> str:
 def _read(source: str, known: dict[str, set[str]]) -> set[str]:
     """Names of the tables that a cell shows; ``known``, tables by variable, is brought up to date."""
     read = set()
-    for statement in ast.parse(source).body:
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # IPython's own, in a chapter of a reader's
+        return read
+    for statement in statements:
         if isinstance(statement, ast.Assign):
             _assign(statement.targets[0], statement.value, known)
         elif isinstance(statement, ast.For):

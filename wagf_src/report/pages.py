@@ -1,7 +1,8 @@
 """A Sphinx extension (_config.yml): what the theme leaves to be done on every page of the book.
 
 Tables get a caption, row headers, heads that lead to the glossary, and a scroll region that a keyboard reaches; figures
-lead to their full size; plotly's script (once, from the installed package) and every table as CSV come with the book.
+lead to their full size; MathJax is left to pages with formulas; plotly's script (once, from the installed package) and
+every table as CSV come with the book.
 """
 
 import re
@@ -16,7 +17,7 @@ from wagf_src import paths
 
 
 def setup(app):
-    app.connect("html-page-context", _page)
+    app.connect("html-page-context", _page, priority=900)  # after those that say which scripts a page needs
     app.connect("build-finished", _files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -33,12 +34,15 @@ def _files(app, error):
     static = Path(app.outdir) / "_static"
     (static / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     if tables := tables_of(Path(app.srcdir)):
-        shutil.copytree(tables, static / "tables", ignore=shutil.ignore_patterns("inputs_digest"), dirs_exist_ok=True)
+        shutil.rmtree(static / "tables", ignore_errors=True)
+        shutil.copytree(tables, static / "tables")
 
 
 def _page(app, pagename, templatename, context, doctree):
     if "body" not in context or app.builder.format != "html":
         return
+    if not app.env.get_domain("math").data["has_equations"].get(pagename):  # Sphinx asks the pages below it as well
+        context["script_files"] = [s for s in context["script_files"] if app.config.mathjax_path not in str(s.filename)]
     page = BeautifulSoup(context["body"], "html.parser")
     for paragraph in page.select("p.table-caption"):
         table = paragraph.find_next("table")

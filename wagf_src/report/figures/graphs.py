@@ -69,7 +69,7 @@ def _draw(ax, places, boxes, arrows, rows):
             "lw": 1,
             **ends,
         }
-        ax.annotate("", (x1, -y1), (x0, -y0), arrowprops=style, zorder=3)
+        ax.annotate("", (x1, -y1), (x0, -y0), arrowprops=style, zorder=1 if aside else 3)
         # Where arrows fork, their shapes stand nearer to the ends; where they meet, nearer to the starts.
         part = 0.5 if x0 == x1 else 0.62 if (arrows["start"] == row.start).sum() > 1 else 0.38
         at = (x0 + part * (x1 - x0) + 2 * wide * aside / (WIDTH / 2), -y0 - part * (y1 - y0))
