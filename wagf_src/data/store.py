@@ -21,6 +21,8 @@ def _decode_square(path: Path, size: int, resize: str) -> tuple[tuple[int, int],
     """One image's own size, and the whole frame squeezed into (size, size, 3) uint8, as the released loaders do."""
     with Image.open(path) as image:
         source_size = image.size
+        if image.mode[0] in "IF":  # converting would cut off what is above 255
+            raise ValueError("more than 8 bits a channel; save it with 8")
         box = None
         if resize == "antialias":
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the time where the source is that
