@@ -49,7 +49,7 @@ SUBMAKE = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 install = @$(or $(shell command -v python3 || command -v python),python3) requirements/install.py $(1) $(or $(2),$(VENV)) --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers
+.PHONY: help reproduce sweep work report runs tables chapters book data test lint bench torture lab keep publish clean lock audit env-book env-run env-dev env-peers
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
@@ -129,6 +129,9 @@ lock:  ## resolve pyproject.toml again into requirements/ (needs uv)
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
 	    --custom-compile-command "make lock" -c requirements/dev.txt --extra $$extra -o requirements/$$extra.txt pyproject.toml \
 	  || exit 1; done
+
+audit:  ## known vulnerabilities in the locked packages (needs uv and the network)
+	@for lock in dev gpu gpu-jax peers; do uvx pip-audit --disable-pip --progress-spinner off -r requirements/$$lock.txt || exit 1; done
 
 # --- environments: book is the light one, run has it within, dev has run within ---
 

@@ -1,6 +1,5 @@
 """The chapter on the tests says what its files hold."""
 
-import pandas as pd
 import pytest
 
 from wagf_src import paths
