@@ -132,8 +132,10 @@ lint: env-dev  ## style and the floors of the house
 bench: env-dev env-peers  ## measure speed and cost on this machine (hours, best left alone): results/bench
 	@$(BIN)/python -m wagf_src.bench --peers $(VENV)-peers/bin/python
 
-torture: env-dev  ## kill `make reproduce` of a tiny profile 100 times and start it again (an hour): results/bench/torture.csv
+torture: env-dev  ## kill `make reproduce` of a tiny profile 100 times and start it again (an hour), try bad inputs and faults: results/bench
 	@$(BIN)/python tests/torture.py $(ARGS)
+	@$(BIN)/python -m pytest $(addprefix tests/test_,$(addsuffix .py,bad_inputs book_is_computed determinism faults lock \
+	  no_typed_result supply torture)) --figures results/bench/tests.csv
 
 lab: env-run  ## JupyterLab on notebooks/; ARGS="--allow-root --no-browser" and the like are passed on
 	@$(BIN)/jupyter lab notebooks/ $(ARGS)

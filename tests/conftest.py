@@ -1,16 +1,54 @@
 """What test files share; and their order: two workers take file by file, the longest first, so that neither waits at
 the end."""
 
+import ast
 import functools
+import platform
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from wagf_src import paths
+from wagf_src import atomic, paths
+from wagf_src.machine import git_state, processor
 from wagf_src.stats import bootstrap, paired
 
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name != "test_reproduce.py")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--figures", help="write what was tried, a row a test file, to this CSV file")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What the chapter on the tests shows. A test counts as the cases that it recorded, else as one."""
+    if not config.getoption("--figures"):
+        return
+    rows = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            file = report.nodeid.split("::")[0]
+            row = rows.setdefault(file, {"file": file, "about": _about(file)} | dict.fromkeys(COUNTS, 0))
+            row["skipped" if outcome == "skipped" else "tests"] += 1
+            row["failed"] += outcome in ("failed", "error")
+            recorded = [value for name, value in report.user_properties if name == "cases"]
+            row["cases"] += 0 if outcome == "skipped" else sum(recorded) if recorded else 1
+    git = git_state()
+    commit = f"commit {git['commit'][:12]}{' with changes' if git['dirty'] else ''}" if git["commit"] else "no commit"
+    made_by = f"{processor()}; Python {platform.python_version()}; {commit}"
+    frame = pd.DataFrame(sorted(rows.values(), key=lambda row: row["file"])).assign(provenance=made_by)
+    atomic.write_csv(Path(config.getoption("--figures")), frame)
+
+
+COUNTS = ("tests", "cases", "failed", "skipped")
+
+
+def _about(file: str) -> str:
+    """The first sentence of a test file's own words."""
+    words = " ".join(ast.get_docstring(ast.parse((paths.ROOT / file).read_text(encoding="utf-8"))).split())
+    return words.split(". ")[0].removesuffix(".") + "."
 
 
 @pytest.fixture(scope="module")

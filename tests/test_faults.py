@@ -154,9 +154,10 @@ def check_places(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", WORK)
 @pytest.mark.parametrize("fault", [KILLED, FULL, READ_ONLY])
-def test_a_fault_at_every_file_operation(tried, name, fault):
+def test_a_fault_at_every_file_operation(tried, record_property, name, fault):
     undisturbed, folder = tried(name)
     assert undisturbed.code == 0 and undisturbed.operations > 1, undisturbed.said
+    record_property("cases", undisturbed.operations)
     expected = tree(folder)
     for at in range(undisturbed.operations):
         outcome, folder = tried(name, fault=fault, at=at)
@@ -171,11 +172,15 @@ def test_a_fault_at_every_file_operation(tried, name, fault):
         if name.startswith("finish") and not (folder / "results/tiny/.work" / RUN / "staging").exists():
             continue  # it was done but for the tidying, and prepare sees so
         assert again.code == 0, f"{where}\nagain: {again.said}"
-        assert tree(folder) == expected, where
+        left = set(tree(folder)) - set(expected)
+        # What cannot be removed while nothing may be written stays, and is small.
+        assert not left or fault == READ_ONLY and sum((folder / name).stat().st_size for name in left) < 1000, where
+        assert {name: value for name, value in tree(folder).items() if name not in left} == expected, where
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_no_room_in_the_middle_of_a_file(tried, name):
+def test_no_room_in_the_middle_of_a_file(tried, record_property, name):
+    record_property("cases", 3)
     for limit in (0, 200, 5000):
         outcome, folder = tried(name, limit=limit)
         if outcome.code:

@@ -46,6 +46,7 @@ learning_rate: 0.001
 """
 TABLES = ("table1", "arms", "per_class", "averages", "checkpoints")
 RESULTS = f"results/{NAME}"
+PLANTED = "planted-secret-b7f3"  # as a token and as the reader's name: no file may hold it
 # In order: the stages, each with the file that ends it.
 STAGES = {
     "images decoded": "cache/images-*.json",
@@ -92,6 +93,7 @@ def start(folder: Path, log, *words: str) -> subprocess.Popen:
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     environment.pop("HAM10000_DIR", None)
     environment |= {"PYTHONPATH": str(folder), "WAGF_CACHE_DIR": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {name: PLANTED for name in ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "USER", "LOGNAME", "HOSTNAME")}
     return subprocess.Popen(
         ["make", f"VENV={sys.prefix}", f"PROFILE={NAME}.yaml", *(words or ["reproduce"])],
         cwd=folder,
@@ -196,6 +198,16 @@ def leftovers(folder: Path) -> list[str]:
     return [p.name for p in [*hidden, *(folder / RESULTS / ".work").glob("mobilenetv2-*")]]
 
 
+def secrets(folder: Path) -> list[str]:
+    """Files made by a reproduction, logs too, that hold the planted token or name; compressed ones are looked into."""
+    found = []
+    for file in (p for place in (RESULTS, "cache") for p in (folder / place).rglob("*") if p.is_file()):
+        content = file.read_bytes()
+        if PLANTED.encode() in content + (gzip.decompress(content) if file.suffix == ".gz" else b""):
+            found.append(file.relative_to(folder).as_posix())
+    return found
+
+
 class Torture:
     """Kills of one copy's reproduction, a row each in ``rows``; ``wrong`` holds what went wrong."""
 
@@ -225,6 +237,7 @@ class Torture:
             if result(self.folder) != self.undisturbed:
                 wrong.append("other results than undisturbed")
             wrong += [f"{name} was left" for name in leftovers(self.folder)]
+            wrong += [f"{name} holds a secret" for name in secrets(self.folder)]
         resumed, epochs = trained(life["said"])
         self.rows.append(
             {

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from wagf_src import atomic
 from wagf_src.errors import UserError
 from wagf_src.paths import cache_dir, short
 
@@ -42,7 +41,7 @@ def cached(name: str, rows: int, dtype, make: Callable[[dict], Iterator[np.ndarr
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(file)
-            atomic.write_json(note, _write(file, rows, np.dtype(dtype), make))
+            _write_note(note, _write(file, rows, np.dtype(dtype), make))
         except OSError as error:
             raise UserError(
                 f"{short(file)}: cannot be written ({error.strerror or error}); make room or access there, or name "
@@ -97,8 +96,21 @@ def _write(file: Path, rows: int, dtype, make) -> dict:
     return {**facts, "sha256": hashed.hexdigest(), "shape": list(shape)}
 
 
+def _write_note(note: Path, facts: dict) -> None:
+    aside = note.with_name(f".{note.name}.part-{uuid.uuid4().hex}")
+    try:
+        with aside.open("w", encoding="utf-8") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)
+            json.dump(facts, out, indent=1, sort_keys=True)
+            out.flush()
+            aside.replace(note)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
 def _remove_leftovers(file: Path) -> None:
-    for leftover in file.parent.glob(".*.npy.part-*"):
+    for leftover in file.parent.glob(".*.part-*"):
         with contextlib.suppress(OSError), leftover.open("rb") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -104,14 +104,15 @@ class Profile:
 # What a number must satisfy: a test and how to say it.
 _POSITIVE = (lambda v: v > 0, "greater than 0")
 _NOT_NEGATIVE = (lambda v: v >= 0, "0 or more")
+_SEED = (lambda v: 0 <= v < 2**32, "a whole number from 0 to 4294967295")
 _UNIT = (lambda v: 0 < v < 1, "between 0 and 1, exclusive")
 
 
 _RANGES = {
-    "image_size": (lambda v: v >= 32, "32 or more (every backbone divides the side by 32)"),
+    "image_size": (lambda v: 32 <= v <= 4096, "from 32 (every backbone divides the side by 32) to 4096"),
     "synthetic_lesions": (lambda v: v >= 70, "70 or more (fewer leave classes without a test image)"),
     "max_images_per_class": (lambda v: v >= 10, "10 or more (training, validation and test each need some)"),
-    "test_seed": _NOT_NEGATIVE,
+    "test_seed": _SEED,
     "validation_fraction": _UNIT,
     "target_per_class": _POSITIVE,
     "generator_batch": _POSITIVE,
@@ -145,8 +146,8 @@ def _check_values(profile: Profile) -> None:
         values = getattr(profile, key)
         if not values or len(set(values)) != len(values):
             wrong(key, "a list without repetitions, of at least one item")
-    if any(seed < 0 for seed in profile.seeds):
-        wrong("seeds", "a list of whole numbers, 0 or more")
+    if not all(map(_SEED[0], profile.seeds)):
+        wrong("seeds", "a list of whole numbers from 0 to 4294967295")
     try:
         arms = [parse_arm(arm) for arm in profile.arms]
     except UserError as error:

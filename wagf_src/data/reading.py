@@ -42,7 +42,7 @@ def in_parallel(function: Callable, paths: list[Path], folder: Path, verb: str) 
     def one(path):
         try:
             return function(path)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
+        except Exception as error:  # Pillow has no common one for damaged files
             reason = "file cannot be identified" if isinstance(error, Image.UnidentifiedImageError) else error
             raise UserError(
                 f"{short_path(path, folder)} in {folder}: not a readable image ({reason}); "

@@ -25,6 +25,8 @@ def _decode_square(path: Path, size: int, resize: str) -> tuple[tuple[int, int],
 
 def squeezed(image: Image.Image, size: int, resize: str) -> np.ndarray:
     """The whole frame squeezed into (size, size, 3) uint8, as the released loaders do."""
+    if image.mode[0] in "IF":  # converting would cut off what is above 255
+        raise ValueError("more than 8 bits a channel; save it with 8")
     box = None
     if resize == "antialias":
         # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the time where the source is that

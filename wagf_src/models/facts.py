@@ -22,4 +22,4 @@ def answers(question: dict) -> dict:
 
 
 if __name__ == "__main__":
-    np.savez(sys.argv[2], **answers(dict(np.load(sys.argv[1]))))
+    np.savez(sys.argv[2], **answers(dict(np.load(sys.argv[1], allow_pickle=False))))

@@ -36,7 +36,7 @@ def ask(onednn: bool = False, **questions: dict) -> dict[str, dict[str, np.ndarr
         if done.returncode:
             raise RuntimeError(f"TensorFlow failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}")
         answers = {module: {} for module in questions}
-        with np.load(files[1]) as arrays:
+        with np.load(files[1], allow_pickle=False) as arrays:
             for key, values in arrays.items():
                 module, name = key.split("/")
                 answers[module][name] = values

@@ -37,6 +37,7 @@ from wagf_src.report.tables import (
     stored_notebooks,
     table2,
     table2_measured,
+    testing,
     training,
     two_readings,
 )
@@ -140,7 +141,9 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "readings_boxes": two_readings.boxes,
     "readings_arrows": two_readings.arrows,
     "readings_parts": two_readings.parts,
-} | speed.TABLES
+    **speed.TABLES,
+    **testing.TABLES,
+}
 
 
 # Their tables rest on others', so they come when those are made; and rooms that share Keras's answers.

@@ -10,7 +10,7 @@ from wagf_src.report.evidence import Evidence
 from wagf_src.runs import provenance_line
 
 
-def _measured(file: str, _: Evidence) -> pd.DataFrame:
+def measured(file: str, _: Evidence) -> pd.DataFrame:
     """A file of results/bench as ``make bench`` writes it; no rows where it is not there."""
     path = paths.BENCH_DIR / f"{file}.csv"
     return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["provenance"])
@@ -36,4 +36,4 @@ def waits(evidence: Evidence) -> pd.DataFrame:
 
 
 FILES = ("data", "arms", "epoch", "backends", "tried", "peers", "flops", "profiles", "derived")
-TABLES = {f"speed_{file}": partial(_measured, file) for file in FILES} | {"speed_waits": waits}
+TABLES = {f"speed_{file}": partial(measured, file) for file in FILES} | {"speed_waits": waits}
