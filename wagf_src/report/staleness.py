@@ -9,7 +9,6 @@ from wagf_src.code_digest import PACKAGE, code_digest
 from wagf_src.digests import notebook_digest
 from wagf_src.runs import load_runs, real_profiles
 
-
 USED = ("gradcam", "external")  # folders beside a profile's runs
 
 

@@ -22,6 +22,7 @@ from wagf_src.report.figures.features import (
     feature_scatter,
     turning_scatter,
 )
+from wagf_src.report.figures.grad_cam import grad_cam_examples
 from wagf_src.report.figures.graphs import two_readings
 from wagf_src.report.figures.protocol import class_counts, copies, leakage_by_class, populations, split_levels
 from wagf_src.report.figures.published import f1_excess, power_curves, printed_accuracies

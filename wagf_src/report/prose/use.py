@@ -193,7 +193,11 @@ def external_classes(scores: pd.DataFrame) -> pd.DataFrame:
 def external_parts(scores: pd.DataFrame) -> pd.DataFrame:
     """What of the difference in accuracy is the mix of classes, points."""
     chosen = scores[scores["subset"].isin(PARTS)]
-    return _wide(chosen, "subset", lambda line: points(*(100 * v for v in (line.value, line.ci_low, line.ci_high))))
+    return _wide(
+        chosen,
+        "subset",
+        lambda line: points(*(round(100 * v, 1) + 0.0 for v in (line.value, line.ci_low, line.ci_high))),
+    )
 
 
 def _shown(line) -> str:

@@ -1,0 +1,156 @@
+"""Cards of model and data, and tables of other test sets: counts by pandas, intervals by statsmodels, empty forms."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from fabricate import fabricate
+from sklearn.metrics import balanced_accuracy_score
+from statsmodels.stats.proportion import proportion_confint
+
+from wagf_src import paths
+from wagf_src.report import tables
+from wagf_src.report.evidence import Evidence
+from wagf_src.report.prose import use
+from wagf_src.report.tables import cards
+from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.stats import decisions, transfer
+from wagf_src.stats.metrics import METRICS
+
+
+@pytest.fixture
+def run(results_dir, monkeypatch) -> Run:
+    (run,) = fabricate(results_dir / "ours" / "runs", ("mobilenetv2-base",), synthetic=False)
+    info = json.loads((run.path / "run.json").read_text())
+    info["settings"] |= {"balance": 0.5, "test_views": 1}
+    (run.path / "run.json").write_text(json.dumps(info))
+    run = Run(run.path)
+    card = {
+        key: run.info[key]
+        for key in ("run", "arm", "parameters", "environment", "git", "settings", "inputs_digest", "data")
+    }
+    chosen = dataclasses.asdict(decisions.choose(run))
+    card |= {"profile": "ours", "decisions": chosen, "rests_on": "HAM10000", "licence": "no commercial use"}
+    monkeypatch.setattr(paths, "SHIPPED", results_dir / "shipped")
+    (results_dir / "shipped").mkdir()
+    (results_dir / "shipped" / "model.json").write_text(json.dumps(card))
+    return run
+
+
+@pytest.fixture
+def metadata(run, monkeypatch) -> pd.DataFrame:
+    frame, rng = run.predictions()[["image_id", "lesion_id", "dx"]], np.random.default_rng(0)
+    frame["sex"] = rng.choice(["female", "male", "unknown"], len(frame))
+    frame["age"] = rng.choice([20.0, 45.0, 70.0, np.nan], len(frame))
+    frame["localization"] = rng.choice(["back", "face", "ear"], len(frame), p=[0.6, 0.37, 0.03])
+    frame["dx_type"] = rng.choice(["histo", "consensus"], len(frame))
+    monkeypatch.setattr(cards, "_metadata", lambda run: frame.set_index("image_id"))
+    return frame
+
+
+def evidence() -> Evidence:
+    return Evidence("demo", [], {}, tables.TABLES)
+
+
+def test_subgroups(run, metadata):
+    table = evidence().table("shipped_subgroups").set_index(["kind", "group"])
+    frame = run.predictions()
+    hit = frame[PROBABILITY_COLUMNS].idxmax(axis=1).str.removeprefix("p_") == frame["dx"]
+    older, face = metadata["age"] == 70, metadata["localization"] == "face"
+    for key, rows in {
+        ("age", "60 and over"): older,
+        ("localisation", "face"): face,
+        ("all", "all images"): hit | ~hit,
+    }.items():
+        line = table.loc[key]
+        low, high = proportion_confint(hit[rows].sum(), rows.sum(), method="wilson")
+        assert (line["n"], line["accuracy"]) == (rows.sum(), pytest.approx(hit[rows].mean()))
+        assert (line["accuracy_low"], line["accuracy_high"]) == (pytest.approx(low), pytest.approx(high))
+        predicted = frame[PROBABILITY_COLUMNS].idxmax(axis=1).str.removeprefix("p_")
+        assert line["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(frame["dx"][rows], predicted[rows]))
+        melanoma = rows & (frame["dx"] == "mel")
+        assert line["n_melanoma"] == melanoma.sum() and line["melanoma_sensitivity"] == pytest.approx(
+            hit[melanoma].mean()
+        )
+    assert (
+        table.loc["sex"]["n"].sum() == table.loc["age"]["n"].sum() == table.loc["localisation"]["n"].sum() == len(frame)
+    )
+    assert ("localisation", "others") in table.index and ("localisation", "ear") not in table.index
+    shown = use.subgroups(evidence().table("shipped_subgroups"))
+    assert len(shown) == len(table) and shown["images"].iloc[0] == "200"
+    assert "Below the accuracy of all images" in use.subgroup_note(table.reset_index())
+
+
+def test_calibration_and_facts(run, metadata):
+    table = evidence().table("shipped_calibration").set_index(["probabilities", "metric"])["value"]
+    frame = run.predictions()
+    p, y = frame[PROBABILITY_COLUMNS].to_numpy(), frame["dx"].map(sorted(set(frame["dx"])).index).to_numpy()
+    logits = np.log(p) / decisions.choose(run).temperature
+    q = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for name, values in (("as they come", p), ("calibrated", q)):
+        assert table[name, "log_loss"] == pytest.approx(-np.log(values[np.arange(len(y)), y]).mean())
+        assert table[name, "ece"] == pytest.approx(METRICS["ece"].point(y, values))
+    assert len(use.calibration(evidence().table("shipped_calibration"))) == 2
+    facts = evidence().table("shipped_facts")
+    assert facts.set_index("fact")["value"]["run"] == "ours/mobilenetv2-base-seed0"
+    assert "It must not be used to decide" in use.card_answer(facts, evidence().table("shipped_subgroups"))
+
+
+def test_without_runs_the_committed_table_stands_in(run, metadata, results_dir, monkeypatch):
+    made = evidence().table("shipped_subgroups")
+    monkeypatch.setattr(cards, "_metadata", lambda run: None)
+    assert evidence().table("shipped_subgroups").empty
+    (results_dir / "reference" / "frozen" / "tables").mkdir(parents=True)
+    made.to_csv(results_dir / "reference" / "frozen" / "tables" / "shipped_subgroups.csv", index=False)
+    assert len(evidence().table("shipped_subgroups")) == len(made)
+
+
+def test_nothing_shipped(results_dir, monkeypatch):
+    monkeypatch.setattr(paths, "SHIPPED", results_dir / "shipped")
+    have = evidence()
+    frames = {
+        n: have.table(n) for n in ("shipped_facts", "shipped_subgroups", "shipped_calibration", "predicted_example")
+    }
+    assert all(frame.empty for frame in frames.values())
+    assert use.card_answer(frames["shipped_facts"], frames["shipped_subgroups"]) == use.NOTHING_SHIPPED
+    assert use.predicted_answer(frames["predicted_example"]) == use.NOTHING_SHIPPED
+    assert use.predicted_classes(frames["predicted_example"]).empty and use.subgroups(frames["shipped_subgroups"]).empty
+    assert use.calibration(frames["shipped_calibration"]).empty
+
+
+def test_data_card_by_pandas(metadata):
+    have = evidence()
+    have.__dict__["metadata"] = metadata
+    have.__dict__["settings"] = type("Settings", (), {"synthetic": False})
+    table = have.table("data_card").set_index("class")
+    assert table.loc["all", "images"] == 200 and table.loc["mel", "images"] == (metadata["dx"] == "mel").sum()
+    assert (
+        table.drop(index="all")[["female", "male", "sex_unknown"]].sum()
+        == table.loc["all", ["female", "male", "sex_unknown"]]
+    ).all()
+    assert table.loc["nv", "histology"] == ((metadata["dx"] == "nv") & (metadata["dx_type"] == "histo")).sum()
+    places = have.table("data_localisations").set_index("localisation")
+    assert places.loc["back", "mel"] == ((metadata["dx"] == "mel") & (metadata["localization"] == "back")).sum()
+    assert (
+        "200 dermoscopic photographs" in use.data_answer(table.reset_index())
+        and len(use.data_classes(table.reset_index())) == 8
+    )
+
+
+def test_other_test_sets(results_dir):
+    have = evidence()
+    empty = have.table("external")
+    assert empty.empty and "make external" in use.external_answer(empty, "demo") and use.external_scores(empty).empty
+    place = results_dir / "demo" / "external"
+    (place / "there").mkdir(parents=True)
+    y, p = np.repeat(np.arange(7), 4), np.eye(7)[np.repeat(np.arange(7), 4)]
+    scores = [transfer.scores(y, p, "all images"), transfer.scores(y, p, transfer.OWN), transfer.comparison(y, p, y, p)]
+    frame = pd.concat(scores).assign(set="there", model="a run")
+    frame.to_csv(place / "there" / "external.csv", index=False)
+    table = evidence().table("external")
+    assert "on *there*, `a run` is right in 100.0 [87.9, 100.0]% of 28 images" in use.external_answer(table, "demo")
+    shown = use.external_scores(table)
+    assert shown["images"].tolist() == ["all images", transfer.OWN, transfer.REWEIGHTED] and "accuracy" in shown
+    assert len(use.external_classes(table)) == 2 and use.external_parts(table)["difference"][0] == "+0.0 [+0.0, +0.0]"

@@ -1,0 +1,68 @@
+"""Grad-CAM's table: weight on the lesion by hand, folds joined; its figure and sentences."""
+
+import numpy as np
+import pytest
+from fabricate import discs, fabricate
+
+from wagf_src.report import figures, photographs, tables
+from wagf_src.report.evidence import Evidence
+from wagf_src.report.prose import use
+from wagf_src.runs import by_arm
+
+ARMS = ("mobilenetv2-base", "mobilenetv2-wagf-described")
+
+
+@pytest.fixture
+def made_up(tmp_path, monkeypatch):
+    runs = fabricate(tmp_path / "lite" / "runs", ARMS, seeds=(0, 1), synthetic=False)
+    rng = np.random.default_rng(0)
+    n = len(runs[0].predictions())
+    masks = discs(rng, n, 40)
+    monkeypatch.setattr(photographs, "lesion_masks", lambda profile, run, ids: (masks, ""))
+    (tmp_path / "lite" / "gradcam").mkdir()
+    for run in runs:
+        maps = rng.random((n, 4, 4)).astype(np.float16)
+        np.savez(tmp_path / "lite" / "gradcam" / f"{run.path.name}.npz", grad_cam=maps, weights=np.array("x"))
+    return Evidence("demo", [], {"lite": runs}, tables.TABLES), masks
+
+
+def test_weight_on_the_lesion_by_hand(made_up):
+    evidence, masks = made_up
+    table = evidence.table("grad_cam")
+    whole = table[table["class"] == "all"].set_index(["arm", "map"])
+    assert set(whole.index) == {(ARMS[0], "grad_cam"), (ARMS[1], "grad_cam"), (ARMS[1], "safa")}
+    inside = masks.reshape(len(masks), 4, 10, 4, 10).mean(axis=(2, 4))
+    shares = []
+    for run in by_arm(evidence.conditions["lite"])[ARMS[0]]:
+        with np.load(run.path.parent.parent / "gradcam" / f"{run.path.name}.npz") as arrays:
+            maps = arrays["grad_cam"].astype(float)
+        shares.append((maps * inside).sum(axis=(1, 2)) / maps.sum(axis=(1, 2)))
+    line = whole.loc[(ARMS[0], "grad_cam")]
+    assert line["share_inside"] == pytest.approx(np.mean(shares), abs=1e-5) and line["n_seeds"] == 2
+    assert line["area_share"] == pytest.approx(inside.mean(), abs=1e-6)
+
+
+def test_shown_and_said(made_up):
+    evidence, masks = made_up
+    table, examples = evidence.table("grad_cam"), evidence.table("grad_cam_examples")
+    assert examples["map"].nunique() == 3 and examples["class"].nunique() == 7
+    figure = figures.grad_cam_examples(examples, masks[:7])
+    assert [ax.get_ylabel() for ax in figure.axes][::7] == [
+        "Grad-CAM, plain\nbackbone",
+        "Grad-CAM, full\nmodel",
+        "SaFA, full model",
+    ]
+    said = use.grad_cam_answer(table)
+    assert (
+        said.startswith("**A plain MobileNetV2 (lite) puts ") and "SaFA's map of MobileNetV2 + SA + GF + SaFA" in said
+    )
+    shown = use.grad_cam(table)
+    assert shown["map"].tolist()[0] == "Grad-CAM: MobileNetV2" and len(shown) == 3
+
+
+def test_nothing_at_hand(tmp_path):
+    runs = fabricate(tmp_path / "lite" / "runs", ARMS[:1], synthetic=False)
+    evidence = Evidence("demo", [], {"lite": runs}, tables.TABLES)
+    table = evidence.table("grad_cam")
+    assert table.empty and evidence.table("grad_cam_examples").empty
+    assert "python -m wagf_src gradcam" in use.grad_cam_answer(table) and use.grad_cam(table).empty
