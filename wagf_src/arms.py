@@ -61,7 +61,7 @@ BACKBONES = {
         "wagf_src.models.inception_head:build",
         "included",
         follows="Roy et al.",
-        assumes="one optimizer for all stages; the profile's copies, where the authors have none",
+        assumes="the profile's copies and budget, where the authors have no copies and three stages of 20 epochs",
     ),
     "twopath": Backbone(
         "two-path CNN, Sai Charan-style",

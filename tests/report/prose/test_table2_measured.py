@@ -28,9 +28,9 @@ def nothing():
 def test_answer(made_up, nothing):
     text = prose.answer(*made_up[:2])
     assert text == (
-        "put on one network, one budget and one test set (3 of 9 models, 2 seeds), MobileNetV2 (MWNL) is shown to lie "
-        "above, none is shown to lie below in accuracy and MobileNetV2 (MWNL) is shown to lie above, none is shown to "
-        "lie below in balanced accuracy of the plain backbone; Iqbal et al. of the 7 rows of Table 2 cannot be "
+        "put on one network, one budget and one test set (3 of 9 models, 2 seeds), in accuracy MobileNetV2 (MWNL) is "
+        "shown to lie above the plain backbone and none below it, in balanced accuracy MobileNetV2 (MWNL) is shown to "
+        "lie above the plain backbone and none below it; 1 of the 7 rows of Table 2 (Iqbal et al.) cannot be "
         "reproduced from public text."
     )
     text = prose.answer(*nothing[:2])
@@ -40,7 +40,7 @@ def test_answer(made_up, nothing):
 def test_rows(made_up, nothing):
     shown = prose.rows(made_up[0], prose.LITE).set_index("ours")
     line = shown.loc["MobileNetV2 (MWNL)"]
-    assert line[["row of Table 2", "printed", "seeds"]].tolist() == ["Yao et al.", "86.4", "2"]
+    assert line[["row of Table 2", "printed", "seeds"]].tolist() == ["Yao et al.", "86.40", "2"]
     assert "[" in line["accuracy"] and "[" in line["melanoma sensitivity"]
     absent = shown.loc["MobileNetV2 (MAAW loss)"]
     assert absent[["printed", "seeds", "accuracy"]].tolist() == ["–", "not run", "–"]

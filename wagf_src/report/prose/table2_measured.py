@@ -21,26 +21,29 @@ def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
     shown = differences[(differences["profile"] == LITE) & (differences["against"] == table2_measured.BASE)]
     if not len(shown):
         return f"not known yet, since {len(run)} of {len(rows)} models have been run on our test set; {text}."
-    parts = [f"{_moved(shown[shown['metric'] == metric])} in {METRIC_TITLES[metric]}" for metric in SHOWN[:2]]
+    parts = [_moved(shown[shown["metric"] == metric], METRIC_TITLES[metric]) for metric in SHOWN[:2]]
     seeds = int(shown["n_seeds"].min())
     return (
         f"put on one network, one budget and one test set ({len(run)} of {len(rows)} models, {seeds} "
-        f"seed{'s' * (seeds != 1)}), {' and '.join(parts)} of the plain backbone; {text}."
+        f"seed{'s' * (seeds != 1)}), {', '.join(parts)}; {text}."
     )
 
 
 def left_out(rows: list[str], works: int) -> str:
     """Which works of Table 2 no arm can follow."""
-    return f"{' and '.join(rows) or 'none'} of the {works} rows of Table 2 cannot be reproduced from public text"
+    return f"{len(rows)} of the {works} rows of Table 2 ({', '.join(rows)}) cannot be reproduced from public text"
 
 
-def _moved(shown):
-    """Which arms are shown to lie above and below."""
-    sides = []
-    for word, side in (("above", shown["difference"] > 0), ("below", shown["difference"] < 0)):
-        names = [arm_label(arm) for arm in shown[side & (shown["p_holm"] < directions.LEVEL)]["arm"]]
-        sides.append(f"{', '.join(names) or 'none'} {'is' if len(names) < 2 else 'are'} shown to lie {word}")
-    return ", ".join(sides)
+def _moved(shown, metric):
+    """Which arms are shown to lie above and below the backbone."""
+    above, below = (
+        [arm_label(arm) for arm in shown[side & (shown["p_holm"] < directions.LEVEL)]["arm"]]
+        for side in (shown["difference"] > 0, shown["difference"] < 0)
+    )
+    return (
+        f"in {metric} {', '.join(above) or 'none'} {'is' if len(above) < 2 else 'are'} shown to lie above the plain "
+        f"backbone and {', '.join(below) or 'none'} below it"
+    )
 
 
 def rows(measured: pd.DataFrame, profile: str) -> pd.DataFrame:
@@ -50,7 +53,7 @@ def rows(measured: pd.DataFrame, profile: str) -> pd.DataFrame:
     left = pd.DataFrame(
         {
             "row of Table 2": shown["row"].fillna("–").replace("", "–"),
-            "printed": [percent(value / 100) for value in shown["printed"].astype(float)],
+            "printed": [percent(value / 100, decimals=2) for value in shown["printed"].astype(float)],
             "what the printed number is": shown["printed_is"].fillna("–"),
             "ours": shown["label"].fillna("not reproducible from public text"),
             "seeds": [f"{n:.0f}" if known else NOT_RUN for n, known in zip(shown["n_seeds"], ran)],
