@@ -21,12 +21,19 @@ def main(words=None) -> int:
     step.add_argument("--seconds", type=float, help="time budget for all runs together")
     for name in ("download", "check"):
         commands.add_parser(name, help=f"{name} HAM10000").add_argument("folder", nargs="?")
+    step = commands.add_parser("audit", help="what a table of printed accuracies, precisions, recalls and F1 allows")
+    step.add_argument("table", metavar="TABLE.csv", help="columns accuracy, precision, recall, f1; a row a model")
+    step.add_argument("--n", type=int, help="test images, unless the table has a column n")
     arguments = parser.parse_args(words)
     try:
         if arguments.step in ("download", "check"):
             from wagf_src.data import download
 
             return download.main(arguments.step, arguments.folder)
+        if arguments.step == "audit":
+            from wagf_src.paper import audit_table
+
+            return audit_table.main(arguments.table, arguments.n)
         from wagf_src import steps  # imports what draws and computes, which a download needs not
 
         return steps.take(arguments.step, arguments) or 0

@@ -76,6 +76,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "power_curves": published.power_curves,
     "power_needed": published.power_needed,
     "ways_out": published.ways_out,
+    "audited_elsewhere": published.audited_elsewhere,
     "table2": table2.table2,
     "claims": scorecard.claims,
     "conditions_at_hand": scorecard.conditions_at_hand,
