@@ -82,6 +82,7 @@ def test_paper_profile_states_the_papers_setup():
         ({"seeds": [-1]}, ["seeds"]),
         ({"validation_fraction": 1.5}, ["validation_fraction", "between 0 and 1"]),
         ({"validation": "copies"}, ["validation", "offline"]),
+        ({"validation": "names"}, ["validation", "offline"]),
         ({"data": "synthetic"}, ["synthetic_lesions"]),
         ({"train": "frozen"}, ["augmentation", "frozen"]),
         ({"augmentation": "dihedral"}, ["augmentation", "frozen"]),

@@ -54,6 +54,9 @@ def main(words=None) -> int:
     step.add_argument("profile")
     step.add_argument("folder")
     commands.add_parser("ship", help="make a run the shipped model").add_argument("run")
+    step = commands.add_parser("audit", help="what a table of printed accuracies, precisions, recalls and F1 allows")
+    step.add_argument("table", metavar="TABLE.csv", help="columns accuracy, precision, recall, f1; a row a model")
+    step.add_argument("--n", type=int, help="test images, unless the table has a column n")
     arguments = parser.parse_args(words)
 
     def take():
@@ -70,6 +73,10 @@ def main(words=None) -> int:
             return download.main(arguments.step, arguments.folder)
         if arguments.step in ("predict", "ship"):
             return use(**vars(arguments))
+        if arguments.step == "audit":
+            from wagf_src.paper import audit_table
+
+            return audit_table.main(arguments.table, arguments.n)
         from wagf_src import steps  # imports what draws and computes, which a download needs not
 
         return steps.take(arguments.step, arguments)

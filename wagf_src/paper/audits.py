@@ -1,12 +1,13 @@
 """The arithmetic that printed numbers must obey: GRIM, the bound on F1, sampling noise and power."""
 
+import itertools
 import math
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.proportion import power_proportions_2indep
+from statsmodels.stats.proportion import power_proportions_2indep, proportions_ztest
 
 from wagf_src.errors import UserError
 from wagf_src.paper import published
@@ -154,22 +155,47 @@ def unpaired_power(p: float, q: float, n: int, alpha: float = 0.05) -> float:
     return float(power_proportions_2indep(p - q, q, n, alpha=alpha, return_results=False))
 
 
-def grim_table() -> pd.DataFrame:
-    """``grim.csv``: one line per printed accuracy.
+def images_needed(p: float, q: float, correlation: float | str | None, power: float = 0.8) -> float:
+    """About how many test images (two digits) a test at 5% needs for this power; NaN if p is q, or beyond a million.
+
+    Args:
+        correlation: as in ``discordance``, or ``UNPAIRED`` for two accuracies on different images.
+    """
+
+    def reached(n):
+        return (unpaired_power(p, q, n) if correlation == UNPAIRED else mcnemar_power(p, q, n, correlation)) >= power
+
+    if p == q:
+        return math.nan
+    enough = 10
+    while not reached(enough):
+        enough *= 2
+        if enough > 1e6:
+            return math.nan
+    low = enough // 2
+    while enough - low > max(1, enough // 500):  # finer than the two digits that are given
+        middle = (low + enough) // 2
+        low, enough = (low, middle) if reached(middle) else (middle, enough)
+    unit = 10 ** max(0, math.floor(math.log10(enough)) - 1)
+    return float(round(enough / unit) * unit)
+
+
+def grim_table(rows: list[published.Row] | None = None) -> pd.DataFrame:
+    """``grim.csv``: one line per printed accuracy, of the rows that this book audits if none are given.
 
     Columns: place, row, model; accuracy (percent, printed); n (test images, empty if not stated); k_rounded and
     k_truncated (hits that print as the accuracy, empty if none do); nearest_below and nearest_above (percent, the
     neighbouring accuracies k/n); verdict.
     """
     lines = []
-    for r in published.audited_rows():
+    for r in published.audited_rows() if rows is None else rows:
         if r.accuracy is None:
             continue
         line = {"place": r.place, "row": r.row, "model": r.model, "accuracy": r.accuracy, "n": r.n_test}
         if r.n_test is None:
             lines.append(line | {"verdict": published.SIZE_NOT_STATED})
             continue
-        rounded, truncated = grim(r.accuracy, r.n_test)
+        rounded, truncated = grim(r.accuracy, r.n_test, r.decimals[0])
         k = math.floor(r.accuracy * r.n_test / 100)
         lines.append(
             line
@@ -182,20 +208,21 @@ def grim_table() -> pd.DataFrame:
     return frame.astype({"n": "Int64", "k_rounded": "Int64", "k_truncated": "Int64"})
 
 
-def f1_bound_table(decimals: int = 2) -> pd.DataFrame:
-    """``f1_bound.csv``: one line per printed F1.
+def f1_bound_table(rows: list[published.Row] | None = None) -> pd.DataFrame:
+    """``f1_bound.csv``: one line per printed F1, of the rows that this book audits if none are given.
 
     Columns: place, row, model; precision, recall, f1 (percent, printed); bound ((P + R)/2); excess (f1 - bound,
     percentage points); rounding (how much the rounding of the three numbers can add to the excess); violated.
     """
-    # P, R and F1 are each off by half a unit at most; the mean of P and R too, so one unit in all.
-    rounding = 10.0**-decimals
     lines = []
-    for r in published.audited_rows():
+    for r in published.audited_rows() if rows is None else rows:
         if None in (r.precision, r.recall, r.f1):
             continue
         bound = f1_bound(r.precision, r.recall)
-        excess = round(r.f1 - bound, decimals + 2)
+        # P, R and F1 are each off by half a unit of their last digit at most.
+        precision_unit, recall_unit, f1_unit = (10.0**-d for d in r.decimals[1:])
+        rounding = round((f1_unit + f1_bound(precision_unit, recall_unit)) / 2, 9)
+        excess = round(r.f1 - bound, max(r.decimals[1:]) + 2)
         lines.append((r.place, r.row, r.model, r.precision, r.recall, r.f1, bound, excess, rounding, excess > rounding))
     columns = ["place", "row", "model", "precision", "recall", "f1", "bound", "excess", "rounding", "violated"]
     return pd.DataFrame(lines, columns=columns)
@@ -208,12 +235,13 @@ def f1_excess() -> dict[str, float]:
     return dict(zip(table["row"], table["excess"]))
 
 
-def interval_table() -> pd.DataFrame:
+def interval_table(rows: list[published.Row] | None = None) -> pd.DataFrame:
     """Printed accuracies with a known test size: 95% Wilson interval, and the distance to the majority baseline.
 
-    Columns: place, row, model, accuracy, n, ci_low, ci_high (percent), above_majority (percentage points), grim.
+    Columns: place, row, model, accuracy, n, ci_low, ci_high (percent), above_majority (percentage points, of this
+    paper's test images), grim.
     """
-    frame = grim_table().dropna(subset="n").reset_index(drop=True)
+    frame = grim_table(rows).dropna(subset="n").reset_index(drop=True)
     limits = [wilson(a, n) for a, n in zip(frame["accuracy"], frame["n"], strict=True)]
     return frame[["place", "row", "model", "accuracy", "n"]].assign(
         ci_low=[low for low, _ in limits],
@@ -226,6 +254,10 @@ def interval_table() -> pd.DataFrame:
 # Assumed where power is computed: two networks of one family, trained on the same images, err partly on the same
 # ones. The two ends (independent errors; no image lost) are given beside it.
 ASSUMED_CORRELATION = 0.5
+LEVEL = 0.05
+UNPAIRED = "unpaired"
+# How many of the two tests do not see the difference: on other images, and on the same in the best case.
+APART = ("yes", "only on the same images, at best", "no")
 
 
 # (what is compared, lower, higher, images): steps of Table 1, and melanoma recalls of the released notebooks.
@@ -255,16 +287,40 @@ COMPARISONS = (
 )
 
 
-def power_table(correlation: float = ASSUMED_CORRELATION) -> pd.DataFrame:
+def power_table(comparisons: tuple = COMPARISONS, correlation: float = ASSUMED_CORRELATION) -> pd.DataFrame:
     """Could a test on these images have told the two apart? Power at the printed values, 5% two-sided.
 
     Columns: comparison, lower, higher (percent), n, images (difference in images), power_unpaired (different images),
-    power_independent, power_assumed (phi = ``correlation``), power_best (paired; see ``discordance``).
+    power_independent, power_assumed (phi = ``correlation``), power_best (paired; see ``discordance``); p_unpaired and
+    p_best, the p values of these numbers on other images, and of McNemar's test in the best case; told_apart (in
+    words); needed_unpaired, needed_assumed and needed_best, test images for 80% power (two digits). NaN where errors
+    cannot correlate so much.
     """
     lines = []
-    for name, lower, higher, n in COMPARISONS:
+    for name, lower, higher, n in comparisons:
         p, q = higher / 100, lower / 100
-        paired = [mcnemar_power(p, q, n, phi) for phi in (0, correlation, None)]
-        lines.append((name, lower, higher, n, images_between(lower, higher, n), unpaired_power(p, q, n), *paired))
-    columns = ["comparison", "lower", "higher", "n", "images", "power_unpaired"]
-    return pd.DataFrame(lines, columns=[*columns, "power_independent", "power_assumed", "power_best"])
+        images, paired = images_between(lower, higher, n), {"independent": 0, "assumed": correlation, "best": None}
+        line = {"comparison": name, "lower": lower, "higher": higher, "n": n, "images": images}
+        line["power_unpaired"] = unpaired_power(p, q, n)
+        line |= {f"power_{k}": _or_nan(mcnemar_power, p, q, n, phi) for k, phi in paired.items()}
+        line["p_unpaired"] = proportions_ztest([higher * n / 100, lower * n / 100], [n, n])[1] if p > q else 1.0
+        line["p_best"] = min(1.0, 0.5 ** (round(images) - 1))  # every image that tells them apart is the better one's
+        line["told_apart"] = APART[sum(line[k] >= LEVEL for k in ("p_unpaired", "p_best"))]
+        for k, phi in (("unpaired", UNPAIRED), ("assumed", correlation), ("best", None)):
+            line[f"needed_{k}"] = _or_nan(images_needed, p, q, phi)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def every_pair(rows: list[published.Row]) -> tuple:
+    """All pairs of rows with an accuracy on equally many images, the better first, as ``power_table`` takes them."""
+    known = sorted((r for r in rows if None not in (r.accuracy, r.n_test)), key=lambda r: -r.accuracy)
+    pairs = itertools.combinations(known, 2)
+    return tuple((f"{a.row} - {b.row}", b.accuracy, a.accuracy, a.n_test) for a, b in pairs if a.n_test == b.n_test)
+
+
+def _or_nan(compute, *arguments):
+    try:
+        return compute(*arguments)
+    except UserError:  # no two classifiers correlate so, or one of them is always right
+        return math.nan

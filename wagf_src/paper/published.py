@@ -49,7 +49,8 @@ TEST_SUPPORTS = {"akiec": 30, "bcc": 35, "bkl": 88, "df": 8, "mel": 46, "nv": 88
 class Row:
     """One row of a published table. Metrics in percent, None where the table has a dash.
 
-    ``n_test`` is None where the paper does not say on how many images the row was obtained.
+    ``n_test`` is None where the paper does not say on how many images the row was obtained. ``decimals`` are those that
+    each metric is printed with.
     """
 
     place: str
@@ -60,6 +61,7 @@ class Row:
     recall: float | None
     f1: float | None
     n_test: int | None
+    decimals: tuple[int, int, int, int] = (2, 2, 2, 2)
 
     @property
     def metrics(self) -> tuple:

@@ -48,13 +48,13 @@ def test_answer_counts_what_comes_out_to_the_image():
         "the paper's 52,000 augmented files are 52,012, rounded. 80.1% of the test images are nv, against 66.9%" in text
     )
     assert "0.2% of the test images" in text and "90.4% of the validation files" in text and "21.8% of" in text
-    assert text.endswith("Which it was, is not run.")
+    assert text.endswith("Which it was, is not tested yet.")
     assert prose.answer(COUNTS, LEAKAGE, compared("which30-names")).endswith(
         "but 21.8% of the validation files, taken by name, show a photograph that trains too, 61.4% a lesion: the rule "
         "that the stored logs fit."
     )
     assert "but 90.4% of the" in prose.answer(COUNTS, LEAKAGE, compared("which30-random"))
-    assert prose.answer(COUNTS, LEAKAGE, compared("which30-random", "which30-names")).endswith("is open.")
+    assert prose.answer(COUNTS, LEAKAGE, compared("which30-random", "which30-names")).endswith("Which it was, is open.")
     off = COUNTS.assign(count=COUNTS["count"] + (COUNTS["quantity"] == "training files"))
     assert prose.answer(off, LEAKAGE, compared()).startswith("9 of the 10")
     assert prose.answer(SYNTHETIC, LEAKAGE, compared()).startswith("synthetic metadata say nothing")

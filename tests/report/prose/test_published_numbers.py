@@ -55,4 +55,10 @@ def test_tables_for_people(table):
         "+0.380",
         "yes",
     ]
-    assert prose.power_table(table("power")).iloc[4]["images"] == "14.0"
+    line = prose.power_table(table("power")).iloc[4]
+    assert line["images"] == "14.0" and line["told apart?"] == "only on the same images, at best"
+    assert line["images needed"] == "4,500"
+    assert prose.elsewhere_table(table("audited_elsewhere"))["reachable by luck"][1] == "8%"
+    assert "Of 16 accuracies in these 3 tables 4 are reachable only if cut off" in prose.elsewhere(
+        table("audited_elsewhere")
+    )

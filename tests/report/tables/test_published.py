@@ -52,3 +52,18 @@ def test_what_is_needed_is_where_the_curves_cross(nothing):
         x, power = curves.query("panel == @line.panel and errors == @line.errors")[["x", "power"]].to_numpy().T
         assert np.interp(line.needed, x, power) == pytest.approx(0.8, abs=0.03)
         assert power[x < line.needed].max() < 0.805
+
+
+def test_three_other_tables(nothing):
+    """FixCaps prints k/828 cut off: 745, 774, 796, 799; and 86.82, which is no k/828."""
+    lines = nothing.table("audited_elsewhere").set_index("paper")
+    assert lines.loc["Lan et al., 2022", ["accuracies", "reachable", "truncated", "not_reachable"]].tolist() == [
+        6,
+        1,
+        4,
+        1,
+    ]
+    for k, printed in ((745, 89.97), (774, 93.47), (796, 96.13), (799, 96.49)):
+        assert np.floor(10000 * k / 828) / 100 == printed != round(100 * k / 828, 2)
+    assert lines.loc["Datta et al., 2021", ["f1", "f1_violated", "pairs"]].tolist() == [1, 0, 6]
+    assert lines.loc["Manzari et al., 2025, DermaMNIST", "luck"] == 1  # one decimal says little on 2,005 images

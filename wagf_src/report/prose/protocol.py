@@ -53,7 +53,8 @@ def answer(counts: pd.DataFrame, leakage: pd.DataFrame, compared: pd.DataFrame) 
         f"too, {_share(leakage, BY_NAME)} a lesion"
     )
     verdict = which30.verdict(compared)
-    leaks = f"{random} that trains too; {named}. Which it was, is {verdict}"
+    known = "is not tested yet" if verdict == which30.NOT_RUN else "is open"
+    leaks = f"{random} that trains too; {named}. Which it was, {known}"
     if verdict in which30.RULES:
         leaks = (
             f"{named if verdict == which30.NAMES else random + ' that trains too'}: the rule that the stored logs fit"

@@ -112,6 +112,8 @@ def power_table(power: pd.DataFrame) -> pd.DataFrame:
         "images": power["images"].map("{:.1f}".format),
     }
     shown |= {title: power[f"power_{name}"].map("{:.2f}".format) for name, title in names.items()}
+    shown |= {"told apart?": power["told_apart"]}
+    shown |= {"images needed": power["needed_assumed"].map("{:,.0f}".format, na_action="ignore")}
     return pd.DataFrame(shown)
 
 
@@ -131,6 +133,26 @@ def power_sentence(power: pd.DataFrame, needed: pd.DataFrame) -> str:
         f"{POWER:.0%} power. In the best case the power for these differences is {steps['power_best'].min():.2f} or "
         "more: the printed numbers alone show neither that a step is noise nor that it is not, and the predictions "
         "that would show it are not published."
+    )
+
+
+def elsewhere_table(elsewhere: pd.DataFrame) -> pd.DataFrame:
+    """What the same audits find in three other tables."""
+    names = {"n": "test images", "truncated": "only cut off", "not_reachable": "not reachable", "f1": "F1 printed"}
+    names |= {"f1_violated": "F1 above its bound", "pairs": "pairs of rows", "apart": "apart"}
+    names |= {"apart_paired": "apart on the same images, at best", "not_apart": "not apart"}
+    shown = elsewhere.drop(columns="provenance").assign(luck=elsewhere["luck"].map("{:.0%}".format))
+    return shown.rename(columns=names | {"luck": "reachable by luck"})
+
+
+def elsewhere(elsewhere: pd.DataFrame) -> str:
+    total = elsewhere.sum(numeric_only=True)
+    return (
+        f"Of {total['accuracies']:.0f} accuracies in these {len(elsewhere)} tables {total['truncated']:.0f} are "
+        f"reachable only if cut off instead of rounded, and {total['not_reachable']:.0f} not at all; of "
+        f"{total['pairs']:.0f} pairs of rows on equally many images {total['not_apart']:.0f} cannot be told apart even "
+        "in the best case. Cutting off is an everyday habit, and a number that was obtained on other images than "
+        "assumed here is not wrong."
     )
 
 

@@ -83,6 +83,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "power_curves": published.power_curves,
     "power_needed": published.power_needed,
     "ways_out": published.ways_out,
+    "audited_elsewhere": published.audited_elsewhere,
     "table2": table2.table2,
     "table2_measured": table2_measured.measured,
     "table2_differences": table2_measured.measured_differences,

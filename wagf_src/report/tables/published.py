@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from wagf_src.paper import audits, published
+from wagf_src.paper import audit_table, audits, published, stored_notebooks
 from wagf_src.report.evidence import Evidence
 
 ERRORS = {"unpaired": None, "independent errors": 0.0, "errors correlated, φ = 0.5": audits.ASSUMED_CORRELATION}
 STEP = ("(ii)", "(iii)")  # the last of the ladder, whose power is drawn
 POWER = 0.8
+VERDICTS = ("reachable", "reachable only if truncated", "not reachable")
 SIZES = np.unique(np.geomspace(200, published.N_IMAGES, 40).astype(int))  # test images
 GAINS = np.arange(0.01, 0.41, 0.01)  # in melanoma recall, from the lowest that the released notebooks store
 # Errors cannot correlate so much when recalls are further apart.
@@ -42,6 +43,36 @@ def intervals(evidence: Evidence) -> pd.DataFrame:
 def power(evidence: Evidence) -> pd.DataFrame:
     """Could these images have told two rows apart? (``audits.power_table``)"""
     return _stamped(audits.power_table())
+
+
+# Tables of other papers, their numbers only, in ``paper/facts``: file, and test images of rows that name none.
+ELSEWHERE = {
+    "Datta et al., 2021": ("audited_datta2021", None),
+    "Lan et al., 2022": ("audited_lan2022", 828),
+    "Manzari et al., 2025, DermaMNIST": ("audited_manzari2025", 2005),
+}
+
+
+def audited_elsewhere(evidence: Evidence) -> pd.DataFrame:
+    """The same audits of three other papers' tables (``audit_table.audit``), one line a table.
+
+    Columns: paper, n, accuracies, reachable, truncated (reachable only so), not_reachable, luck (share of percentages
+    so printed that are reachable), f1, f1_violated; pairs, and how many of them apart (on other images), apart_paired
+    (only on the same, at best), not_apart.
+    """
+    lines = []
+    for paper, (name, n) in ELSEWHERE.items():
+        rows = audit_table.read(stored_notebooks.FACTS / f"{name}.csv", n)
+        audited, pairs = audit_table.audit(rows)
+        verdicts, answers = audited["verdict"].value_counts(), pairs["told_apart"].value_counts()
+        sizes = sorted({row.n_test for row in rows})
+        line = {"paper": paper, "n": ", ".join(f"{size:,}" for size in sizes), "accuracies": int(verdicts.sum())}
+        line |= dict(zip(("reachable", "truncated", "not_reachable"), (verdicts.get(v, 0) for v in VERDICTS)))
+        line["luck"] = np.mean([audits.share_reachable(row.n_test, row.decimals[0]) for row in rows])
+        line |= {"f1": audited["f1"].notna().sum(), "f1_violated": audited["violated"].eq(True).sum()}
+        apart = dict(zip(("apart", "apart_paired", "not_apart"), (answers.get(a, 0) for a in audits.APART)))
+        lines.append(line | {"pairs": len(pairs)} | apart)
+    return _stamped(pd.DataFrame(lines))
 
 
 def ways_out(evidence: Evidence) -> pd.DataFrame:
