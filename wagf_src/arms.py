@@ -37,6 +37,7 @@ BACKBONES = {
     "resnet50": Backbone("ResNet-50", "keras.applications:ResNet50", "caffe", "ResNet50"),
     "densenet121": Backbone("DenseNet-121", "keras.applications:DenseNet121", "torch", "DenseNet-121"),
     "efficientnetv2b0": Backbone("EfficientNetV2-B0", "keras.applications:EfficientNetV2B0", "included"),
+    "densenet17": Backbone("DenseNet-17", "wagf_src.models.shallow_densenet:densenet17", "torch"),
 }
 
 PAPER_BACKBONE = "densenet121"  # the one that the paper's modules stand on (section 3.2)
