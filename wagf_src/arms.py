@@ -79,6 +79,7 @@ BACKBONES = {
         follows="Mridha et al.",
         assumes="all layers, second-hand from a student's rebuild; ReLU; no grid of activations and optimizers",
     ),
+    "densenet17": Backbone("DenseNet-17", "wagf_src.models.shallow_densenet:densenet17", "torch"),
 }
 
 PAPER_BACKBONE = "densenet121"  # the one that the paper's modules stand on (section 3.2)

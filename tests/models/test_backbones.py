@@ -18,6 +18,7 @@ BACKBONE_FACTS = {
     "efficientnetv2b0": (64, 2, 1280, 7_200_312 - 1_281_000, "efficientnet_v2"),
     "efficientnetb2": (64, 2, 1408, 9_177_569 - 1_409_000, "efficientnet"),
     "inceptionresnetv2": (75, 1, 1536, 55_873_736 - 1_537_000, "inception_resnet_v2"),
+    "densenet17": (64, 2, 92, 305_952, "densenet"),  # counted by hand, layer by layer
 }
 
 
@@ -45,6 +46,11 @@ def test_a_backbone_is_kerass_own_and_gives_a_map_that_every_module_takes(backbo
         out = build_head(parse_arm(f"{backbone}-{modules}"), (side, side, channels))(features)
         np.testing.assert_allclose(np.sum(out["probabilities"], axis=1), 1, rtol=1e-5)
         assert list(out["wavelet"].shape) == list(out["soft"].shape) == [2, -(-side // 2), -(-side // 2), channels]
+
+
+def test_the_shallow_densenet_has_no_weights_to_load():
+    with pytest.raises(UserError, match="never trained on ImageNet"):
+        build_backbone("densenet17", 64, "imagenet")
 
 
 def test_efficientnet_prepares_its_pixels_itself():
