@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+from fabricate import FROZEN, fabricate
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from wagf_src.paper import stored_notebooks
+from wagf_src.paper import stored_notebooks, which30
 from wagf_src.report import figures, tables
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.prose import stored_notebooks as prose
+from wagf_src.report.prose import which30 as which30_prose
 
 BALANCED = [63.0, 65.3, 62.1, 63.1, 41.4, 35.7]
 
@@ -78,3 +80,17 @@ def test_figures_are_drawn(table):
     assert len(figures.stored_logs(table("stored_logs"), table("stored_results")).axes) == 6
     assert len(figures.stored_confusion(table("stored_confusion")).axes) == 6
     figures.which_30(table("which30"))
+
+
+def test_which30_reads_the_runs_of_its_two_profiles(tmp_path):
+    runs = {name: fabricate(tmp_path / name, FROZEN[1:2], seeds=(0,)) for name in which30.RULES}
+    gathered = Evidence("made-up", [], runs, tables.TABLES)
+    table = gathered.table("which30")
+    assert table["name"].tolist()[:2] == list(which30.RULES) and len(table) == 8
+    last = runs[which30.NAMES][0].history().iloc[-1]
+    assert table.loc[0, "gap"] == pytest.approx(last["accuracy"] - last["val_accuracy"])
+    # Both runs are alike here, so nothing is decided.
+    assert which30.verdict(table) == which30.OPEN and "ours ends at" in which30_prose.result(table)
+    # Recalls stand beside runs of the same network.
+    beside = gathered.table("stored_recalls").query("model == 'MobileNetV2'")
+    assert beside["condition"].nunique() == 3 and "provenance" == beside.columns[-1]
