@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 from statsmodels.stats.proportion import proportion_confint
 
 from wagf_src import paths
+from wagf_src.classes import CLASSES
 from wagf_src.report import tables
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.prose import use
@@ -154,3 +155,16 @@ def test_other_test_sets(results_dir):
     shown = use.external_scores(table)
     assert shown["images"].tolist() == ["all images", transfer.OWN, transfer.REWEIGHTED] and "accuracy" in shown
     assert len(use.external_classes(table)) == 2 and use.external_parts(table)["difference"][0] == "+0.0 [+0.0, +0.0]"
+
+
+def test_a_prediction_read_from_its_file_is_said(tmp_path):
+    line = {"image": "lesion.png"} | {f"{kind}_{c}": 0.05 for kind in ("p", "calibrated") for c in CLASSES}
+    line |= {"p_mel": 0.7, "calibrated_mel": 0.6123, "as trained": "mel", "nearest": "ISIC_1 mel; ISIC_2 nv"}
+    pd.DataFrame([line | {"distance": 0.3, "warning": "", "note": ""}]).to_csv(tmp_path / "row.csv", index=False)
+    row = pd.read_csv(tmp_path / "row.csv")
+    said = use.predicted_answer(row)
+    assert (
+        "*melanoma* with a calibrated probability of 61.2%. It raises no warning." in said and "not diagnosis" in said
+    )
+    assert use.predicted_classes(row)["class"][0] == "melanoma (mel)"
+    assert "*as trained*: mel" in use.predicted_decisions(row) and "ISIC_2 nv" in use.predicted_decisions(row)

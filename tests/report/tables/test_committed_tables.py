@@ -21,7 +21,7 @@ def committed(tmp_path_factory):
 
 # They show what the processor's own 3-D convolution reads, which is not the same everywhere (tests/golden/README.md).
 # So is a network trained on random numbers, which amplifies the processor's rounding.
-OF_THE_MACHINE = {"soft_attention_builds", "soft_attention_sizes", "pca_experiment"}
+OF_THE_MACHINE = {"soft_attention_builds", "soft_attention_sizes", "pca_experiment", "predicted_example"}
 # In whole or in part from the images or their metadata; what else needs them falls back to the committed numbers.
 WITH_DATA = {
     "attention_equivalents",

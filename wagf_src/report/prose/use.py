@@ -13,10 +13,15 @@ NOTHING_SHIPPED = "no model is shipped with this copy, so there is nothing to sh
 # --- predict ---
 
 
+def _said(row: pd.DataFrame) -> pd.Series:
+    """The one line, as it was written: an empty text comes back from a file as a missing value."""
+    return row.astype(object).fillna("").iloc[0]
+
+
 def predicted_answer(row: pd.DataFrame) -> str:
     if row.empty:
         return NOTHING_SHIPPED
-    line = row.iloc[0]
+    line = _said(row)
     best = max(CLASSES, key=lambda c: line[f"calibrated_{c}"])
     warned = f"It warns: {line['warning']}." if line["warning"] else "It raises no warning."
     return (
@@ -30,7 +35,7 @@ def predicted_classes(row: pd.DataFrame) -> pd.DataFrame:
     """Probabilities of one photograph for people, most probable first."""
     if row.empty:
         return pd.DataFrame()
-    line = row.iloc[0]
+    line = _said(row)
     order = sorted(CLASSES, key=lambda c: -line[f"p_{c}"])
     return pd.DataFrame(
         {
@@ -45,7 +50,7 @@ def predicted_decisions(row: pd.DataFrame) -> str:
     """What each rule decides, and the nearest training lesions."""
     if row.empty:
         return ""
-    line, columns = row.iloc[0], list(row)
+    line, columns = _said(row), list(row)
     rules = columns[columns.index(f"calibrated_{CLASSES[-1]}") + 1 : columns.index("nearest")]
     decided = "; ".join(f"*{rule}*: {line[rule]}" for rule in rules)
     return f"Decisions: {decided}.\n\nNearest training lesions (ids and classes): {line['nearest']}."
