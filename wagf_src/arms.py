@@ -46,7 +46,7 @@ BACKBONES = {
         "EfficientNetV2-B2",
         "keras.applications:EfficientNetV2B2",
         "included",
-        assumes="stands for EfficientNet-B2, Shen's best network as Yao et al. tell, and for Yao's RegNetY-3.2GF, which "
+        assumes="stands for EfficientNet-B2, Shen's best network as Yao et al. tell, and Yao's RegNetY-3.2GF, which "
         "Keras has not",
     ),
     "inceptionresnetv2": Backbone(
