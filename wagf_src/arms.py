@@ -42,11 +42,12 @@ BACKBONES = {
     "densenet121": Backbone("DenseNet-121", "keras.applications:DenseNet121", "torch", "DenseNet-121"),
     "efficientnetv2b0": Backbone("EfficientNetV2-B0", "keras.applications:EfficientNetV2B0", "included"),
     # Networks of Table 2's other rows, where the text of their sources carries them.
-    "efficientnetb2": Backbone(
-        "EfficientNet-B2",
-        "keras.applications:EfficientNetB2",
+    "efficientnetv2b2": Backbone(
+        "EfficientNetV2-B2",
+        "keras.applications:EfficientNetV2B2",
         "included",
-        assumes="stands for Shen's best network (named by Yao et al.) and for Yao's RegNetY-3.2GF, which Keras has not",
+        assumes="stands for EfficientNet-B2, Shen's best network as Yao et al. tell, and Yao's RegNetY-3.2GF, which "
+        "Keras has not",
     ),
     "inceptionresnetv2": Backbone(
         "Inception-ResNet-v2",

@@ -16,7 +16,7 @@ BACKBONE_FACTS = {
     "resnet50": (160, 5, 2048, 25_636_712 - 2_049_000, "resnet50"),
     "densenet121": (32, 1, 1024, 8_062_504 - 1_025_000, "densenet"),
     "efficientnetv2b0": (64, 2, 1280, 7_200_312 - 1_281_000, "efficientnet_v2"),
-    "efficientnetb2": (64, 2, 1408, 9_177_569 - 1_409_000, "efficientnet"),
+    "efficientnetv2b2": (64, 2, 1408, 10_178_374 - 1_409_000, "efficientnet_v2"),
     "inceptionresnetv2": (75, 1, 1536, 55_873_736 - 1_537_000, "inception_resnet_v2"),
     "densenet17": (64, 2, 92, 305_952, "densenet"),  # counted by hand, layer by layer
 }
