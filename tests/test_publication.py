@@ -53,6 +53,21 @@ def test_the_workflows_do_what_they_are_for():
     assert " -n -W " in book
 
 
+def test_what_else_others_read_is_well_formed():
+    github = paths.ROOT / ".github"
+    for path in (github / "ISSUE_TEMPLATE").glob("[!c]*.yml"):
+        form = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert {"name", "description", "body"} <= set(form)
+        assert all(field["type"] in ("input", "textarea") and field["attributes"]["label"] for field in form["body"])
+    container = json.loads((paths.ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    recipe = (paths.ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert set(re.findall(r"make ([a-z-]+)", container["postCreateCommand"] + recipe)) == {"lint", "env-run"} & TARGETS
+    (local,) = yaml.safe_load((paths.ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert all(hook["entry"].startswith(".venv/bin/") for hook in local["hooks"])
+    colab = json.loads((paths.ROOT / repository.START).read_text(encoding="utf-8"))
+    assert all(not cell.get("outputs") for cell in colab["cells"])
+
+
 class _Pages(BaseHTTPRequestHandler):
     """One page that is there; a DOI whose publisher refuses programs, but whose record can be had; nothing else."""
 
