@@ -62,7 +62,7 @@ stopped = printf "\n%s\n" "Stopped. The same command goes on: what is finished s
 stop = trap '$(if $(filter 0,$(MAKELEVEL)),$(stopped)) exit 0' INT;
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce sweep work report runs tables chapters book check links audit address release data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers predict external
+.PHONY: help reproduce sweep work report runs tables chapters book check links audit address release architecture data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers predict external
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
@@ -128,6 +128,9 @@ test: env-dev  ## all tests
 
 lint: env-dev  ## style and the floors of the house
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+architecture: env-dev  ## draw the picture of CONTRIBUTING from the package's imports
+	@$(BIN)/python -m wagf_src.report.architecture
 
 bench: env-dev env-peers  ## measure speed and cost on this machine (hours, best left alone): results/bench
 	@$(BIN)/python -m wagf_src.bench --peers $(VENV)-peers/bin/python

@@ -325,9 +325,13 @@ addEventListener("load", async () => {
 </script><body></body>"""
 
 
+# Debian's name, and that on the service that runs the workflows.
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
 def chromium(page: Path, profile: Path, *words: str) -> str:
     command = [
-        shutil.which("chromium"),
+        CHROMIUM,
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
@@ -346,7 +350,7 @@ def chromium(page: Path, profile: Path, *words: str) -> str:
 
 
 needs_chromium = pytest.mark.skipif(
-    shutil.which("chromium") is None, reason="no chromium on this machine (Debian: apt-get install chromium)"
+    CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)"
 )
 
 

@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +51,60 @@ def test_the_workflows_do_what_they_are_for():
     assert all(word in said["weekly"] for word in ("schedule", "make links", "make audit"))
     book = re.search(r"^book:.*\n(.*)", (paths.ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
     assert " -n -W " in book
+
+
+def test_what_else_others_read_is_well_formed():
+    github = paths.ROOT / ".github"
+    for path in (github / "ISSUE_TEMPLATE").glob("[!c]*.yml"):
+        form = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert {"name", "description", "body"} <= set(form)
+        assert all(field["type"] in ("input", "textarea") and field["attributes"]["label"] for field in form["body"])
+    container = json.loads((paths.ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    recipe = (paths.ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert set(re.findall(r"make ([a-z-]+)", container["postCreateCommand"] + recipe)) == {"lint", "env-run"} & TARGETS
+    (local,) = yaml.safe_load((paths.ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert all(hook["entry"].startswith(".venv/bin/") for hook in local["hooks"])
+    colab = json.loads((paths.ROOT / repository.START).read_text(encoding="utf-8"))
+    assert all(not cell.get("outputs") for cell in colab["cells"])
+
+
+class _Pages(BaseHTTPRequestHandler):
+    """One page that is there; a DOI whose publisher refuses programs, but whose record can be had; nothing else."""
+
+    def do_GET(self):
+        record = "citationstyles" in self.headers.get("Accept", "")
+        codes = {"/there": 200, "/doi": 200 if record else 403}
+        self.send_response(codes.get(self.path, 404))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_link_check_finds_what_is_gone(tmp_path):
+    config = yaml.safe_load((paths.ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
+    settings = {key: value for key, value in config.items() if key.startswith("linkcheck_")}
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Pages) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        headers = settings["linkcheck_request_headers"]
+        settings["linkcheck_request_headers"] = {f"{address}/doi": headers["https://doi.org/"]}
+        (tmp_path / "index.rst").write_text(
+            f"Page\n====\n\n`a <{address}/there>`_ `b <{address}/doi>`_ `c <{address}/gone>`_\n"
+        )
+        app = Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "trees", "linkcheck", settings, None, None)
+        app.build()
+        server.shutdown()
+    found = map(json.loads, (tmp_path / "out" / "output.json").read_text().splitlines())
+    assert {f["uri"].removeprefix(address): f["status"] for f in found} == {
+        "/there": "working",
+        "/doi": "working",
+        "/gone": "broken",
+    }
+    assert app.statuscode == 1
 
 
 # --- the repository's address ----------------------------------------------------------------------------------
