@@ -59,13 +59,24 @@ class Chapter:
     def draw(self, name: str, plot, *frames, otherwise: str = "Nothing to draw yet.", save: bool = True):
         """A plot of frames, the table of this name if none is given, stamped with what the first rests on and saved.
 
-        ``otherwise`` is said where the first has no rows; without ``save`` the figure is only shown.
+        That is its provenance, or, of a table of several conditions, their names. ``otherwise`` is said where it has no
+        rows; without ``save`` the figure is only shown.
         """
         frames = frames or (self.table(name),)
         if frames[0].empty:
             return Markdown(otherwise)
-        figure, provenance = plot(*frames), frames[0]["provenance"].iloc[0]
+        figure, provenance = plot(*frames), self.stamp(frames[0])
         return self.figure(name, figure, provenance) if save else figures.stamp(figure, provenance)
+
+    @staticmethod
+    def stamp(frame: pd.DataFrame) -> str:
+        """What stands under a figure of this table."""
+        if "condition" not in frame:
+            return frame["provenance"].iloc[0]
+        return "; ".join(
+            f"{name}: {condition.replace('; ', ', ')}"
+            for name, condition in frame[["profile", "condition"]].drop_duplicates().itertuples(index=False)
+        )
 
     def rests_on(self, note: str = "") -> Markdown:
         """The line that opens a chapter's evidence, with a note of whole sentences."""

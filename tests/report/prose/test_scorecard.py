@@ -51,7 +51,7 @@ STEPS = pd.DataFrame(
         ("b", "reading", "described against released", 1.0, 0.2, 1.8, 0.01),
     ],
     columns=["profile", "kind", "comparison", "difference", "ci_low", "ci_high", "p_holm"],
-)
+).assign(condition="end to end")
 
 
 def cells(text):

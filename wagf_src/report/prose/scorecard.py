@@ -44,7 +44,7 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
 
 def _shown(steps):
     """Steps of ladders and backbones that are shown in some condition, whether it can decide or not."""
-    steps = steps[steps["kind"].isin(["ladder", "backbone"])]
+    steps = steps[steps["kind"].isin(["ladder", "backbone"]) & ~steps["condition"].str.startswith("SYNTHETIC")]
     shown = steps[steps["p_holm"] < directions.LEVEL]
     lines = [
         f"{line.comparison}, {line.difference:+.1f} [{line.ci_low:+.1f}, {line.ci_high:+.1f}] (`{line.profile}`)"

@@ -36,7 +36,7 @@ from wagf_src.report.tables import (
 from wagf_src.runs import load_runs
 
 TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
-    "table1": accuracy.table1,
+    "table1": conditions.table1,
     "arms": accuracy.arms,
     "per_class": accuracy.per_class,
     "averages": accuracy.averages,
@@ -44,7 +44,6 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "ablation": ablation.ablation,
     "ablation_balanced": ablation.ablation_balanced,
     "all_results": conditions.all_results,
-    "all_table1": conditions.all_table1,
     "all_steps": conditions.all_steps,
     "expectations": conditions.expectations,
     "own_model": own_model.own_model,
@@ -85,7 +84,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "attention_means": attention.means,
     "attention_widths": attention.widths,
     "attention_equivalents": attention.equivalents,
-    "branches": equation1.branches,
+    "branches": ablation.branches,
     "control_branches": equation1.control_branches,
     "equation1_exchanges": equation1.exchanges,
     "equation1_orbits": equation1.orbits,
@@ -110,9 +109,9 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
 } | speed.TABLES
 
 
-# Their tables rest on others', so they come when those are made; and rooms that share Keras's answers.
-_LAST = (scorecard,)
-_SHARED = {released.__name__: equation1.__name__}
+# Their tables rest on others', so they come when those are made; and rooms that share what they rest on.
+_LAST = (scorecard, table2)
+_SHARED = {released.__name__: equation1.__name__, ablation.__name__: conditions.__name__}
 
 
 def write(profile: str) -> None:

@@ -5,18 +5,22 @@ import pandas as pd
 
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.paper import comparisons
+from wagf_src.paper import comparisons, conditions
 from wagf_src.report.evidence import Evidence
-from wagf_src.runs import Run, by_arm, of_arm, provenance_line, truth_and_probabilities
+from wagf_src.runs import Run, by_arm, of_arm, provenance_line, tested, truth_and_probabilities
 from wagf_src.stats import projections
 from wagf_src.stats.separability import separability
 
 
-def shown_arm(runs: list[Run]) -> str:
-    """The proposed model (iii) or what comes nearest; arms with features first, as published runs may lack them."""
-    kept = {run.arm for run in runs if (run.path / "features.npz").is_file()}
+def nearest_arm(runs: list[Run], first=frozenset()) -> str:
+    """The proposed model (iii) or what comes nearest; arms of ``first`` before all others."""
     rows = [(row, arm) for row, arm, _ in comparisons.table1_rows(list(by_arm(runs))) if arm]
-    return min(rows, key=lambda r: (r[1] not in kept, not r[0].startswith("(iii)"), not r[0].startswith("(")))[1]
+    return min(rows, key=lambda r: (r[1] not in first, not r[0].startswith("(iii)"), not r[0].startswith("(")))[1]
+
+
+def shown_arm(runs: list[Run]) -> str:
+    """``nearest_arm``; arms with features first, as published runs may lack them."""
+    return nearest_arm(runs, {run.arm for run in runs if (run.path / "features.npz").is_file()})
 
 
 def shown_run(runs: list[Run]) -> Run:
@@ -38,15 +42,17 @@ def features_and_truth(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def confusion(evidence: Evidence) -> pd.DataFrame | None:
-    """Test images of the shown arm by true and predicted class, means over seeds."""
-    if not evidence.runs:
-        return None
-    runs = of_arm(evidence.runs, shown_arm(evidence.runs))
-    cells = [7 * y + p.argmax(axis=1) for y, p in map(truth_and_probabilities, runs)]
-    images = np.bincount(np.concatenate(cells), minlength=49) / len(runs)
-    cases = pd.MultiIndex.from_product([CLASSES, CLASSES], names=["true", "predicted"]).to_frame(index=False)
-    cases.insert(0, "arm", runs[0].arm)
-    return cases.assign(images=images, provenance=provenance_line(runs))
+    """Test images by true and predicted class, means over seeds: of ``nearest_arm`` in every condition at hand."""
+    frames = []
+    for profile, condition in conditions.at_hand(evidence).items():
+        runs = of_arm(condition, nearest_arm(condition))
+        seeds = [7 * y + p.argmax(axis=1) for y, p in tested(runs)]
+        cases = pd.MultiIndex.from_product([CLASSES, CLASSES], names=["true", "predicted"]).to_frame(index=False)
+        about = {"profile": profile, "condition": conditions.title(runs), "arm": runs[0].arm}
+        images = np.bincount(np.concatenate(seeds), minlength=49) / len(seeds)
+        cases = cases.assign(**about, images=images, provenance=provenance_line(runs))
+        frames.append(cases[[*about, "true", "predicted", "images", "provenance"]])
+    return pd.concat(frames, ignore_index=True) if frames else None
 
 
 def separability_of_arms(evidence: Evidence) -> pd.DataFrame:
