@@ -35,7 +35,7 @@ def answer(steps: pd.DataFrame, balanced: pd.DataFrame) -> str:
 
 def _of_condition(profile, steps):
     planned = steps["family"] == "planned"
-    to_base = [parse_arm(arm).modules == "base" for arm in steps["arm_b"]]
+    to_base = steps["arm_b"].map(lambda arm: parse_arm(arm).modules == "base")
     whole = steps[planned & (steps["kind"] == "ladder") & to_base]
     counted = [
         f"of {len(rows)} {what}, {_change(rows[rows['p_holm'] < LEVEL])}"
@@ -81,7 +81,7 @@ def table(steps: pd.DataFrame) -> pd.DataFrame:
     if not len(steps):
         return steps
     values = steps[[*DIFFERENCE, "p_holm"]].to_numpy(float)
-    texts = [f"{points(*line)}, {p_value(p, 'p = ')}{'*' * (p < LEVEL)}" for *line, p in values]
+    texts = [f"{points(*line)}, {p_value(p, 'p = ')}{'*' if p < LEVEL else ''}" for *line, p in values]
     shown = conditions.wide(steps.assign(text=texts), "comparison", "text")
     paper = steps.groupby("comparison")[PAPER].first().loc[shown["comparison"]].to_numpy(float)
     shown.insert(1, "paper [its margin]", [points(*line) for line in paper])
@@ -99,7 +99,7 @@ def balanced_table(balanced: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The same pairs under another metric, in points; an asterisk where the corrected p is below LEVEL."""
     rows = balanced[balanced["metric"] == metric]
     values = rows[[*DIFFERENCE, "p_holm"]].to_numpy(float)
-    texts = [points(*line) + "*" * (p < LEVEL) for *line, p in values]
+    texts = [points(*line) + ("*" if p < LEVEL else "") for *line, p in values]
     return conditions.wide(rows.assign(text=texts), "comparison", "text") if len(rows) else rows
 
 

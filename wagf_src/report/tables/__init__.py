@@ -64,6 +64,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "coverage": calibration.coverage,
     "confusion": features.confusion,
     "separability": features.separability_of_arms,
+    "features_lead": features.features_lead,
     "components": features.components,
     "pca_per_batch": features.pca_per_batch,
     # The printed numbers, and what becomes of the claims

@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from wagf_src.arms import parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paper import comparisons, conditions
 from wagf_src.report.evidence import Evidence
 from wagf_src.runs import Run, by_arm, of_arm, provenance_line, tested, truth_and_probabilities
 from wagf_src.stats import projections
-from wagf_src.stats.separability import separability
+from wagf_src.stats.separability import neighbours_lead, separability
 
 
 def nearest_arm(runs: list[Run], first=frozenset()) -> str:
@@ -63,6 +64,22 @@ def separability_of_arms(evidence: Evidence) -> pd.DataFrame:
             rows += [(arm, measure, *value, 1) for measure, value in separability(*features_and_truth(run)).items()]
     columns = ["arm", "measure", "value", "ci_low", "ci_high", "n_seeds"]
     return pd.DataFrame(rows, columns=columns).assign(provenance=evidence.provenance)
+
+
+def features_lead(evidence: Evidence) -> pd.DataFrame:
+    """Neighbours' balanced accuracy in the features of the shown run minus that of its plain backbone, image by image.
+
+    Columns: arm_a, arm_b, difference, ci_low, ci_high (fractions), p. No row where one of the two kept no features.
+    """
+    kept = [run for run in evidence.runs if (run.path / "features.npz").is_file()]
+    lines = []
+    for a in [shown_run(kept)] if kept else []:
+        plain = f"{parse_arm(a.arm).backbone}-base"
+        for b in [run for run in kept if (run.arm, run.seed, run.fold) == (plain, a.seed, a.fold) and plain != a.arm]:
+            (first, y), (second, _) = map(features_and_truth, (a, b))
+            lines.append((a.arm, b.arm, *neighbours_lead(first, second, y)))
+    columns = ["arm_a", "arm_b", "difference", "ci_low", "ci_high", "p"]
+    return pd.DataFrame(lines, columns=columns).assign(provenance=evidence.provenance)
 
 
 def components(evidence: Evidence) -> pd.DataFrame | None:

@@ -6,7 +6,7 @@ import pandas as pd
 from wagf_src.arms import arm_label, parse_arm
 from wagf_src.paper import audits, comparisons, conditions, published
 from wagf_src.report.evidence import Evidence
-from wagf_src.runs import by_arm, truth_and_probabilities
+from wagf_src.runs import by_arm, provenance_line, truth_and_probabilities
 
 OURS = {"accuracy": ("accuracy", "ci"), "balanced_accuracy": ("balanced_accuracy", "balanced_ci")}
 COLUMNS = ["group", "row", "model", "accuracy", "precision", "recall", "f1", "ci_low", "ci_high", "n_test", "audit"]
@@ -28,7 +28,7 @@ def table2(evidence: Evidence) -> pd.DataFrame:
         }
         for name, value in published.OFFICIAL.items()
     ]
-    return pd.DataFrame(lines, columns=COLUMNS).assign(provenance=evidence.provenance)
+    return pd.DataFrame(lines, columns=[*COLUMNS, "provenance"]).fillna({"provenance": evidence.provenance})
 
 
 def _printed(row):
@@ -48,6 +48,7 @@ def _ours(evidence):
             line = {"group": "ours" if parse_arm(arm).is_network else "probe", "row": row, "model": arm_label(arm)}
             line |= {"profile": profile, "condition": found["condition"], "arm": arm, "n_test": found["n_images"]}
             line |= {"n_seeds": found["n_seeds"], "data": runs[0].info["data"]["name"]}
+            line["provenance"] = provenance_line(runs)
             for metric, (name, ends) in OURS.items():
                 values = (100 * found[f"{metric}{end}"] for end in ("", "_ci_low", "_ci_high"))
                 line |= dict(zip((name, f"{ends}_low", f"{ends}_high"), values))
