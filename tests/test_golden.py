@@ -364,6 +364,7 @@ def before_the_rule(name, now, then):
         "confusion": ["true", "predicted"],
         "fusion_weights": ["arm", "seed", "epoch"],
     }
+    pooled |= {"attention_maps": ["arm", "map", "class"], "attention": ["arm", "map", "class"]}
     pooled |= {"branches": ["arm_a", "arm_b"], "ablation": ["arm_a", "arm_b"]}
     pooled["ablation_balanced"] = ["arm_a", "arm_b", "metric"]
     if "profile" in now and "profile" not in then:

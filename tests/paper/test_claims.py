@@ -89,11 +89,22 @@ def write_attention(
     for c in CLASSES:
         area, blob, width = special.get(c, (over_area, over_blob, half))
         paired = [v + d for v in (area, blob) for d in (0, -width, width)]
-        lines.append((arm, "safa", c, seeds, 0.6, 0.6 - area, 0.6 - blob, 0.1, 0.9, *paired))
-    columns = ["arm", "map", "class", "n_seeds", "share_inside", "area_share", "gaussian_share", "ci_low", "ci_high"]
+        lines.append(("paper", arm, "safa", c, seeds, 0.6, 0.6 - area, 0.6 - blob, 0.1, 0.9, *paired))
+    columns = [
+        "profile",
+        "arm",
+        "map",
+        "class",
+        "n_seeds",
+        "share_inside",
+        "area_share",
+        "gaussian_share",
+        "ci_low",
+        "ci_high",
+    ]
     columns += [f"diff_{control}{end}" for control in ("area", "gauss") for end in ("", "_low", "_high")]
     # Soft attention's map beside it, on the lesion in full: the claim is not about it.
-    lines += [(arm, "soft_attention", c, seeds, 1, 0.2, 0.2, 1, 1, *[0.8] * 6) for c in (*CLASSES, "all")]
+    lines += [("paper", arm, "soft_attention", c, seeds, 1, 0.2, 0.2, 1, 1, *[0.8] * 6) for c in (*CLASSES, "all")]
     write_table(pd.DataFrame(lines, columns=columns), "attention_maps", "paper", provenance)
 
 

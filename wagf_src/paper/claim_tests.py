@@ -277,13 +277,16 @@ def heatmaps(reading: str) -> Test:
         if table is None or table.empty:
             return Outcome(NOT_TESTABLE, note="no attention maps with lesion masks: run the heatmaps chapter")
         table = table[(table["map"] == "safa") & table["class"].isin(CLASSES)]
-        for name, runs in by_arm(evidence.runs).items():
-            arm, lines = parse_arm(name), table[table["arm"] == name]
+        at_hand = conditions.at_hand(evidence).items()
+        for profile, name, runs in (
+            (profile, *item) for profile, all_runs in at_hand for item in by_arm(all_runs).items()
+        ):
+            arm, lines = parse_arm(name), table[(table["profile"] == profile) & (table["arm"] == name)]
             if (arm.modules, arm.reading, arm.learning_rate) != ("wagf", reading, None) or arm.variants or lines.empty:
                 continue
             outcome = _leads(lines)
-            words = f"{conditions.name(runs, evidence.profile)}: {_value(outcome, 'points')}"
-            rests_on = f"{lines['provenance'].iloc[0]}; profile {evidence.profile}"
+            words = f"{conditions.name(runs, profile)}: {_value(outcome, 'points')}"
+            rests_on = f"{lines['provenance'].iloc[0]}; profile {profile}"
             obstacle = conditions.obstacle(runs)
             measured.append(Measured(replace(outcome, rests_on=rests_on), words, conditions.nearness(runs), obstacle))
         return decided(measured, "no maps of the proposed model in this reading")

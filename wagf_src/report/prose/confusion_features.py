@@ -35,8 +35,8 @@ def answer(confusion: pd.DataFrame, arm: str, separability: pd.DataFrame) -> str
     low = ", ".join(c for c, r in recall.items() if r < 0.5)
     half = f"Fewer than half of the images are found in {low}" if low else "At least half are found in every class"
     return (
-        f"in the strongest condition ({heads(shown).iloc[0]}), the most frequent confusion of {_label(shown)} is {true} "
-        f"taken for {predicted} ({worst.max():.0f} images).{_melanomas(counts)} {half}. {apart(arm, separability)}"
+        f"in the strongest condition ({heads(shown).iloc[0]}), the most frequent confusion of {_label(shown)} is "
+        f"{true} taken for {predicted} ({worst.max():.0f} images).{_melanomas(counts)} {half}. {apart(arm, separability)}"
     )
 
 
@@ -90,7 +90,7 @@ def measures(separability: pd.DataFrame) -> pd.DataFrame:
 
 
 def neighbours(arm: str, separability: pd.DataFrame, lead: pd.DataFrame, parts: pd.DataFrame) -> str:
-    """The neighbours' balanced accuracy, what it is ahead of the plain backbone, and what three components leave out."""
+    """The neighbours' balanced accuracy, what it is ahead of the plain backbone, and what the plot leaves out."""
     own, against = _measures(separability, arm).loc["knn_balanced_accuracy"], ""
     for line in lead.itertuples():
         word = "not shown to differ from"
