@@ -34,10 +34,9 @@ def answer(confusion: pd.DataFrame, arm: str, separability: pd.DataFrame) -> str
     recall = {c: counts.loc[c, c] / counts.loc[c].sum() for c in CLASSES if counts.loc[c].sum()}
     low = ", ".join(c for c, r in recall.items() if r < 0.5)
     half = f"Fewer than half of the images are found in {low}" if low else "At least half are found in every class"
-    return (
-        f"in the strongest condition ({heads(shown).iloc[0]}), the most frequent confusion of {_label(shown)} is "
-        f"{true} taken for {predicted} ({worst.max():.0f} images).{_melanomas(counts)} {half}. {apart(arm, separability)}"
-    )
+    text = f"in the strongest condition ({heads(shown).iloc[0]}), the most frequent confusion of {_label(shown)} is "
+    text += f"{true} taken for {predicted} ({worst.max():.0f} images).{_melanomas(counts)} {half}. "
+    return text + apart(arm, separability)
 
 
 def _melanomas(counts):
