@@ -7,7 +7,7 @@ from IPython.display import Markdown
 
 from wagf_src.profile import Profile
 from wagf_src.report import evidence, figures, output, tables
-from wagf_src.runs import Run, complete, load_runs, provenance_line, real_profiles
+from wagf_src.runs import Run, load_runs, provenance_line
 
 
 class Chapter:
@@ -21,24 +21,28 @@ class Chapter:
         self.profile, self._tables = profile, {}
 
     @cached_property
+    def _evidence(self) -> evidence.Evidence:
+        return evidence.collect(self.profile, {})
+
+    @property
     def runs(self) -> list[Run]:
         """The profile's own runs, else the committed ones; UserError if there are none."""
-        return complete(load_runs(self.profile))
+        return self._evidence.runs or load_runs(self.profile)
 
-    @cached_property
+    @property
     def settings(self) -> Profile:
         """The profile's settings."""
-        return evidence.collect(self.profile, {}).settings
+        return self._evidence.settings
 
-    @cached_property
+    @property
     def provenance(self) -> str:
         """One line that says what the profile's own results rest on."""
         return provenance_line(self.runs)
 
-    @cached_property
+    @property
     def conditions(self) -> dict[str, list[Run]]:
         """The real runs of every profile that has some."""
-        return real_profiles()
+        return self._evidence.conditions
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of ``report.tables``, read once; UserError if it was not made."""
