@@ -11,8 +11,10 @@ MAIN = ("ladder", "backbone", "reading")
 
 
 def with_main(ablation: pd.DataFrame) -> pd.DataFrame:
-    """The table with whether a comparison is a ``main`` one: planned, or of ladder, backbones or readings."""
-    return ablation.assign(main=ablation["kind"].isin(MAIN) | (ablation["family"] == "planned"))
+    """The table, what was planned first, with whether a row is a ``main`` one: planned, or of a ladder or such."""
+    planned = ablation["family"] == "planned"
+    rows = ablation.assign(main=ablation["kind"].isin(MAIN) | planned)
+    return pd.concat([rows[planned], rows[~planned]])
 
 
 def answer(steps: pd.DataFrame, balanced: pd.DataFrame) -> str:
