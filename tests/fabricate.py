@@ -1,6 +1,7 @@
 """Run folders without training, with made-up predictions, and other made-up material, for tests of the reports."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def write_run(
         "git": {},
         "wall_seconds": 1,
         "train_images_per_second": {},
-        "parameters": {},
+        "parameters": {"total": 1, "trainable": 1},
         "best_epoch": 1,
         "test_metrics": {},
         "inputs_digest": "0",
@@ -107,6 +108,30 @@ def write_run(
     frame.to_csv(path / TEST, index=False)
     (path / "run.json").write_text(json.dumps(info))
     seal(path)
+
+
+def divide(runs, folder, folds=5):
+    """Each run's test images dealt out to ``folds`` run folders under ``folder``, as if that many had been trained.
+
+    Whatever is of all folds together must then be what it was of the whole run. Returns the runs of the folds.
+    """
+    divided = []
+    for run in runs:
+        for fold in range(folds):
+            path = Path(folder) / f"{run.arm}-fold{fold}-seed{run.seed}"
+            shutil.copytree(run.path, path)
+            frame = run.predictions()
+            part = np.arange(len(frame)) % folds == fold
+            atomic.write_csv(path / TEST, frame[part], "%.5g")
+            for name in ("features.npz", "attention.npz"):
+                if (path / name).is_file():
+                    with np.load(path / name) as arrays:
+                        np.savez_compressed(path / name, **{key: arrays[key][part] for key in arrays.files})
+            data = run.info["data"] | {"n_test": int(part.sum())}
+            (path / "run.json").write_text(json.dumps(run.info | {"run": path.name, "fold": fold, "data": data}))
+            seal(path)
+            divided.append(Run(path))
+    return divided
 
 
 def write_ladder(folder, mistakes, seeds=(0, 1), **options):

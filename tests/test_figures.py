@@ -186,10 +186,20 @@ def test_differences_fill_what_is_shown():
     drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_marker() in "oD"}
     assert drawn == {"corrected p < 0.05": [1.0], "not shown": [-3.0], "paper, its margin": [1.32]}
     assert {"p = 0.040", "p = 0.400"} <= set(texts(ax.figure))
-    # Where no p was asked, intervals fill the markers.
-    ax = figures.differences(DIFFERENCES.assign(p=np.nan).drop(columns="paper")).axes[0]
-    drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o"}
-    assert drawn == {"interval excludes 0": [-3.0], "interval includes 0": [1.0]}
+
+
+def test_conditions_stand_in_one_row_and_differ_in_colour_and_marker():
+    two = pd.concat([DIFFERENCES.assign(series="a"), DIFFERENCES[:1].assign(series="b", difference=2.0, p=0.01)])
+    ax = figures.differences(two).axes[0]
+    dots = {line.get_marker(): line for line in ax.lines if line.get_marker() in "os" and 2.0 in line.get_xdata()}
+    assert list(dots) == ["s"] and abs(dots["s"].get_ydata()[0] - 1) < 0.5 and len(ax.get_yticks()) == 2
+    names = [text.get_text() for text in ax.figure.legends[0].get_texts()]
+    assert names == ["a", "b", "paper, its margin"]
+    ladder = pd.concat([LADDER.assign(series="a"), LADDER[:2].assign(series="b", value=80.0, low=79.0, high=81.0)])
+    ax = figures.accuracy_ladder(ladder).axes[0]
+    assert len(ax.get_yticks()) == 3
+    (squares,) = [line for line in ax.lines if line.get_marker() == "s"]
+    assert squares.get_xdata().tolist() == [80.0, 80.0] and to_rgb(squares.get_color()) != to_rgb("#D55E00")
 
 
 def test_recalls_stand_at_their_class():

@@ -16,7 +16,7 @@ from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
-from wagf_src.report import chapters, publish, staleness
+from wagf_src.report import chapters, evidence, publish, staleness, tables
 from wagf_src.runs import TEST, load_runs, provenance_line
 from wagf_src.train.finish import finish_run
 
@@ -161,22 +161,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     arms = ["mobilenetv2-base", "mobilenetv2-sa-described", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"]
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
     rendered(folders / "frozen")
-    table = pd.DataFrame(
-        [
-            {
-                "row": "MobileNet-v2",
-                "arm": "mobilenetv2-base",
-                "accuracy_paper": 79.03,
-                "accuracy_ours": 81.237,
-                "accuracy_ci_low": 79.0,
-                "accuracy_ci_high": 83.5,
-                "f1_ours": 80.0,
-                "n_seeds": 1,
-            },
-            {"row": "ResNet50", "arm": "", "accuracy_paper": 84.66},
-        ]
-    )
-    fabricate.write_table(table, "table1", "frozen", "HAM10000; 160 px")
+    table = tables.conditions.table1(evidence.collect("frozen", tables.TABLES))
+    fabricate.write_table(table.drop(columns="provenance"), "table1", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
     for name in ("table1", "heatmaps"):
@@ -194,10 +180,12 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     assert (tmp_path / "reference" / "frozen" / "runs" / "mobilenetv2-base-seed0" / "run.json").is_file()
     readme = (tmp_path / "README.md").read_text()
     assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
+    accuracy = 100 * table.set_index("arm")["accuracy"]
+    assert f"| MobileNet-v2 | 79.03 | 82.86 | {accuracy['mobilenetv2-base']:.1f} [" in readme
     assert (
-        "HAM10000; 160 px" in readme and "| MobileNet-v2 | mobilenetv2-base | 79.03 | 81.24 [79.00, 83.50] |" in readme
+        "| stored notebook | frozen: MobileNetV2, end to end, 64 px, from random weights; n = 200; 2 seeds |" in readme
     )
-    assert "ResNet50" not in readme and "(results/reference/frozen/figures/table1.png)" in readme
+    assert "| ResNet50 | 84.66 | 85.68 | – |" in readme and "(results/reference/frozen/figures/table1.png)" in readme
 
 
 def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):

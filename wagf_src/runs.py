@@ -269,7 +269,7 @@ def provenance_line(runs: list[Run]) -> str:
         how = "frozen backbone" if settings["train"] == "frozen" else "end to end"
         return how + f", {settings['epochs']} epoch{'s' if settings['epochs'] != 1 else ''}"
 
-    seeds = len({run.seed for run in runs})
+    seeds, folds = n_seeds(runs), len({run.fold for run in runs})
     parts = [
         each(lambda i: i["data"]["name"]),
         each(lambda i: f"{i['settings']['image_size']} px"),
@@ -277,9 +277,31 @@ def provenance_line(runs: list[Run]) -> str:
         each(weights),
         each(training),
         f"{seeds} seed{'s' if seeds != 1 else ''}",
+        *([f"{n_images(runs):,} test images in {folds} folds"] if folds > 1 else []),
         each(lambda i: i["environment"]["device"]),
     ]
     return "; ".join(parts)
+
+
+def n_seeds(runs: list[Run]) -> int:
+    return len({run.seed for run in runs})
+
+
+def n_images(runs: list[Run]) -> int:
+    """Images that an arm of these runs is tested on, all folds together."""
+    return sum({run.fold: run.info["data"]["n_test"] for run in runs}.values())
+
+
+def by_seed(runs: list[Run]) -> list[list[Run]]:
+    """Runs of one arm by seed; those of one seed are its folds, in their order, or one run."""
+    ordered = sorted(runs, key=lambda run: (run.seed, run.fold or 0))
+    return [[run for run in ordered if run.seed == seed] for seed in dict.fromkeys(run.seed for run in ordered)]
+
+
+def tested(runs: list[Run]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of one arm: ``truth_and_probabilities`` of each seed, its folds one after the other."""
+    parts = [[truth_and_probabilities(run) for run in folds] for folds in by_seed(runs)]
+    return [tuple(np.concatenate(arrays) for arrays in zip(*folds)) for folds in parts]
 
 
 def truth_and_probabilities(run: Run) -> tuple[np.ndarray, np.ndarray]:

@@ -89,11 +89,22 @@ def write_attention(
     for c in CLASSES:
         area, blob, width = special.get(c, (over_area, over_blob, half))
         paired = [v + d for v in (area, blob) for d in (0, -width, width)]
-        lines.append((arm, "safa", c, seeds, 0.6, 0.6 - area, 0.6 - blob, 0.1, 0.9, *paired))
-    columns = ["arm", "map", "class", "n_seeds", "share_inside", "area_share", "gaussian_share", "ci_low", "ci_high"]
+        lines.append(("paper", arm, "safa", c, seeds, 0.6, 0.6 - area, 0.6 - blob, 0.1, 0.9, *paired))
+    columns = [
+        "profile",
+        "arm",
+        "map",
+        "class",
+        "n_seeds",
+        "share_inside",
+        "area_share",
+        "gaussian_share",
+        "ci_low",
+        "ci_high",
+    ]
     columns += [f"diff_{control}{end}" for control in ("area", "gauss") for end in ("", "_low", "_high")]
     # Soft attention's map beside it, on the lesion in full: the claim is not about it.
-    lines += [(arm, "soft_attention", c, seeds, 1, 0.2, 0.2, 1, 1, *[0.8] * 6) for c in (*CLASSES, "all")]
+    lines += [("paper", arm, "soft_attention", c, seeds, 1, 0.2, 0.2, 1, 1, *[0.8] * 6) for c in (*CLASSES, "all")]
     write_table(pd.DataFrame(lines, columns=columns), "attention_maps", "paper", provenance)
 
 
@@ -227,7 +238,8 @@ def test_one_seed_is_shown_but_decides_nothing(results_dir):
     found = judge("safa-described")
     assert found.verdict == NOT_TESTABLE and math.isnan(found.our_value) and "one seed" in found.note
     assert re.fullmatch(
-        r"on DenseNet-121, end to end, 256 px \(`paper`, 1 seed\): \+3\.\d \[\+\d.\d, \+\d.\d\], p = 0.010",
+        r"on DenseNet-121, end to end, 256 px \(`paper`, n = 1,103, one seed\): \+3\.\d \[\+\d.\d, \+\d.\d\], "
+        "p = 0.010",
         found.elsewhere,
     )
 
@@ -270,9 +282,11 @@ def test_other_conditions_are_shown_and_give_no_verdict(results_dir):
     for profile in ("frozen", "paper"):  # in any profile's book
         step = judge("safa-described", profile)
         assert step.verdict == NOT_TESTABLE and step.note == "not DenseNet-121 trained end to end"
-        assert step.elsewhere.startswith("on MobileNetV2, frozen, 160 px (`frozen`, 2 seeds): +3.")
+        assert step.elsewhere.startswith("on MobileNetV2, frozen, 160 px (`frozen`, n = 1,103, 2 seeds): +3.")
     level = judge("accuracy-described")
-    assert level.verdict == NOT_TESTABLE and level.elsewhere.startswith("on MobileNetV2, frozen, 160 px (`frozen`, 2 ")
+    assert level.verdict == NOT_TESTABLE and level.elsewhere.startswith(
+        "on MobileNetV2, frozen, 160 px (`frozen`, n = 1,1"
+    )
     assert "image_size 160 for 256" in level.note and "backbone mobilenetv2" in level.note
     # The paper's own backbone frozen decides nothing either.
     frozen = {"profile": "mine", "train": "frozen", "image_size": 256}
@@ -353,7 +367,7 @@ def test_best_backbone_must_beat_both(results_dir, rival):
     write_ladder(results_dir, random, profile="random", weights="none")
     (words,) = judge("best-backbone").elsewhere.split("; ")
     assert words.startswith(
-        "end to end, 256 px, from random weights (`random`, 2 seeds): over MobileNetV2 (random init"
+        "end to end, 256 px, from random weights (`random`, n = 1,103, 2 seeds): over MobileNetV2 (random init"
     )
     assert " and over ResNet-50 (random initialisation) +4." in words
     # One rival alone is another question.
@@ -462,8 +476,8 @@ def test_heatmaps_of_another_backbone_are_shown_and_decide_nothing():
     found = judge("heatmaps-described")
     assert found.verdict == NOT_TESTABLE and found.note == "not DenseNet-121 trained end to end"
     assert found.elsewhere == (
-        "on MobileNetV2, end to end, 256 px (`paper`, 2 seeds): -20.0 [-30.0, -10.0] (smallest lead: akiec, over a "
-        "centred Gaussian)"
+        "on MobileNetV2, end to end, 256 px (`paper`, n = 1,103, 2 seeds): -20.0 [-30.0, -10.0] (smallest lead: "
+        "akiec, over a centred Gaussian)"
     )
 
 

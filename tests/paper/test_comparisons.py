@@ -81,6 +81,11 @@ def test_comparisons_differ_in_one_thing():
     assert ("training", "base-random", "base") in found and ("training", "base-lr0.01", "base") in found
     assert ("probe", "base", "probe") in found and ("ladder", "sa-gf-described", "base") in found
     assert len(found) == 6
+    # A control against no branch, where the module below was run; other fusions and branches differ in more.
+    below = [*variants[4:], "mobilenetv2-sa-described", "mobilenetv2-wagf-described-conv"]
+    against = [row[1:] for row in comparisons.comparisons(below) if "against no branch" in row[1]]
+    gf = "mobilenetv2-sa-gf-described"
+    assert against == [("strided convolution against no branch, (ii)", f"{gf}-conv", "mobilenetv2-sa-described")]
     assert comparisons.comparisons(["mobilenetv2-base"]) == []
 
 

@@ -72,18 +72,18 @@ NO_NUMBER = (np.nan,) * 3
 
 
 def decided(measured: list[Measured], missing: str) -> Outcome:
-    """The verdict of the nearest condition that can decide, with what the others show.
+    """The verdict of the nearest condition that can decide, with what the others show, in the order given.
 
     Args:
         missing: why there is no verdict, where no condition has the models.
     """
     if not measured:
         return Outcome(NOT_TESTABLE, note=missing)
-    measured = sorted(measured, key=lambda m: m.nearness)
-    able = next((m for m in measured if m.obstacle is None), None)
+    nearest = sorted(measured, key=lambda m: m.nearness)
+    able = next((m for m in nearest if m.obstacle is None), None)
     elsewhere = "; ".join(m.words for m in measured if m is not able)
     if able is None:
-        return Outcome(NOT_TESTABLE, note=measured[0].obstacle, elsewhere=elsewhere)
+        return Outcome(NOT_TESTABLE, note=nearest[0].obstacle, elsewhere=elsewhere)
     return replace(able.outcome, elsewhere=elsewhere)
 
 
@@ -99,12 +99,6 @@ def level(low: float, high: float, wanted: float) -> str:
     if low > wanted:
         return REPRODUCED
     return NOT_REPRODUCED if high < wanted else NOT_TESTABLE
-
-
-def at_hand(evidence) -> dict[str, list[Run]]:
-    """The runs of every condition, and the profile's own where they are not real, by profile."""
-    own = {} if evidence.profile in evidence.conditions or not evidence.runs else {evidence.profile: evidence.runs}
-    return own | evidence.conditions
 
 
 # --- directions ----------------------------------------------------------------------------------------------
@@ -144,11 +138,10 @@ def backbone() -> Test:
 
 def _directions(evidence, pairs: Callable[[pd.DataFrame], Iterator[list]]) -> Outcome:
     """``pairs`` picks, of the steps of a condition, those that must all be gains; several picks are several arms."""
-    real, own = evidence.table("all_steps"), evidence.table("ablation")
-    measured = []
-    for profile, runs in at_hand(evidence).items():
+    steps, measured = evidence.table("all_steps"), []
+    for profile, runs in conditions.at_hand(evidence).items():
         arms = by_arm(runs)
-        for lines in pairs(real[real["profile"] == profile] if profile in evidence.conditions else own):
+        for lines in pairs(steps[steps["profile"] == profile]):
             names = list(dict.fromkeys(name for line in lines for name in (line["arm_a"], line["arm_b"])))
             outcome = together([_direction(line) for line in lines])
             used = [arms[name] for name in names]
@@ -188,7 +181,7 @@ def _proposed(judge: Callable[[list[Run]], Outcome], unit: str, reading: str) ->
 
     def of(evidence):
         measured = []
-        for profile, all_runs in at_hand(evidence).items():
+        for profile, all_runs in conditions.at_hand(evidence).items():
             for name, runs in by_arm(all_runs).items():
                 arm = parse_arm(name)
                 if (arm.modules, arm.reading, arm.learning_rate) != ("wagf", reading, None) or arm.variants:
@@ -284,13 +277,16 @@ def heatmaps(reading: str) -> Test:
         if table is None or table.empty:
             return Outcome(NOT_TESTABLE, note="no attention maps with lesion masks: run the heatmaps chapter")
         table = table[(table["map"] == "safa") & table["class"].isin(CLASSES)]
-        for name, runs in by_arm(evidence.runs).items():
-            arm, lines = parse_arm(name), table[table["arm"] == name]
+        at_hand = conditions.at_hand(evidence).items()
+        for profile, name, runs in (
+            (profile, *item) for profile, all_runs in at_hand for item in by_arm(all_runs).items()
+        ):
+            arm, lines = parse_arm(name), table[(table["profile"] == profile) & (table["arm"] == name)]
             if (arm.modules, arm.reading, arm.learning_rate) != ("wagf", reading, None) or arm.variants or lines.empty:
                 continue
             outcome = _leads(lines)
-            words = f"{conditions.name(runs, evidence.profile)}: {_value(outcome, 'points')}"
-            rests_on = f"{lines['provenance'].iloc[0]}; profile {evidence.profile}"
+            words = f"{conditions.name(runs, profile)}: {_value(outcome, 'points')}"
+            rests_on = f"{lines['provenance'].iloc[0]}; profile {profile}"
             obstacle = conditions.obstacle(runs)
             measured.append(Measured(replace(outcome, rests_on=rests_on), words, conditions.nearness(runs), obstacle))
         return decided(measured, "no maps of the proposed model in this reading")

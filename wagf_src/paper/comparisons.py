@@ -58,8 +58,8 @@ def comparisons(arms: list[str]) -> list[tuple[str, str, str, str]]:
     """Pairs of arms that differ in one thing: (kind, what is compared, arm a, arm b), to be read as a minus b.
 
     Kinds: ``ladder`` (a module added, or all up to it), ``backbone``, ``reading`` (described minus released),
-    ``fusion`` and ``branch`` (the control minus the paper's own), ``training`` (initialisation, learning rate) and
-    ``probe`` (the trained network minus logistic regression).
+    ``fusion`` and ``branch`` (the control minus the paper's own, or minus the module below, which has no branch),
+    ``training`` (initialisation, learning rate) and ``probe`` (the trained network minus logistic regression).
     """
     parsed = [parse_arm(name) for name in sorted(arms, key=order_key)]
 
@@ -85,6 +85,10 @@ def comparisons(arms: list[str]) -> list[tuple[str, str, str, str]]:
     for b, a in pairs("branch"):
         titles = [BRANCHES[arm.branch].title for arm in (a, b)]
         rows.append(("branch", f"{' against '.join(titles)}, {a.module.rung}", a.name, b.name))
+    for b, a in pairs("modules", "fusion", "branch"):
+        control = BRANCHES[a.branch] if a.branch else None
+        if b.modules == a.module.below and not b.module.has_fusion and control and a.variants == [control]:
+            rows.append(("branch", f"{control.title} against no branch, {a.module.rung}", a.name, b.name))
     for b, a in pairs("weights", "learning_rate"):
         if a.weights != b.weights and a.learning_rate == b.learning_rate:
             rows.append(("training", "random against the profile's initialisation", a.name, b.name))

@@ -1,9 +1,10 @@
 """Under which conditions runs were made: how near to the paper's, and what keeps them from deciding a claim."""
 
+from wagf_src import paths
 from wagf_src.arms import BACKBONES, PAPER_BACKBONE, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.paper import published
-from wagf_src.runs import Run
+from wagf_src.runs import Run, by_arm, n_images, n_seeds
 from wagf_src.stats import bootstrap
 
 # One run of each arm cannot tell a module from luck; two are the fewest that show training noise at all.
@@ -88,11 +89,67 @@ def nearness(runs: list[Run]) -> tuple:
     )
 
 
-def name(runs: list[Run], profile: str, backbone: bool = True) -> str:
-    """The conditions of an arm in a few words: ``on MobileNetV2, frozen, 160 px (`frozen`, 5 seeds)``."""
-    settings, seeds = runs[0].info["settings"], len({run.seed for run in runs})
+def strength(runs: list[Run]) -> tuple:
+    """Sorts conditions by how much they can say about modules, the strongest first.
+
+    Those that hold modules; then by test images, training end to end, ImageNet weights, seeds, and how near they are to
+    the paper's.
+    """
+    settings, modules = runs[0].info["settings"], [parse_arm(run.arm).module for run in runs]
+    return (
+        not any(module.below for module in modules),
+        -n_images(runs),
+        settings["train"] != "end_to_end",
+        _random(runs),
+        -n_seeds(runs),
+        nearness(runs),
+    )
+
+
+def at_hand(evidence) -> dict[str, list[Run]]:
+    """The runs of every condition by profile: a reader's own profile first, then the strongest first.
+
+    A profile is a reader's own where the repository carries no runs of it; only such a one may be synthetic.
+    """
+    found = dict(evidence.conditions)
+    if evidence.runs:
+        found.setdefault(evidence.profile, evidence.runs)
+    committed = {path.parents[2].name for path in paths.REFERENCE_DIR.glob("*/runs/*/run.json")}
+    order = sorted(
+        found, key=lambda profile: (profile != evidence.profile or profile in committed, *strength(found[profile]))
+    )
+    return {profile: found[profile] for profile in order}
+
+
+def title(runs: list[Run]) -> str:
+    """The conditions of a few arms as the head of a column: ``MobileNetV2, frozen, 160 px; n = 1,103; 5 seeds``.
+
+    Arms may have unlike numbers of seeds: then the fewest and the most.
+    """
+    return "; ".join([_set_up(runs), f"n = {n_images(runs):,}", seeds(runs)])
+
+
+def _set_up(runs, backbone="{}"):
+    settings, backbones = runs[0].info["settings"], {parse_arm(run.arm).backbone for run in runs}
     words = ["SYNTHETIC"] if runs[0].synthetic else []
-    words += [f"on {BACKBONES[parse_arm(runs[0].arm).backbone].title}"] if backbone else []
+    words += [backbone.format(BACKBONES[name].title) for name in backbones if len(backbones) == 1 and backbone]
     words += ["frozen" if settings["train"] == "frozen" else "end to end", f"{settings['image_size']} px"]
-    words += ["from random weights"] if settings["weights"] == "none" else []
-    return f"{', '.join(words)} (`{profile}`, {seeds} seed{'s' * (seeds > 1)})"
+    return ", ".join(words + ["from random weights"] * _random(runs))
+
+
+def _random(runs):
+    """Whether most of them start from random weights."""
+    return sum(run.info["settings"]["weights"] == "none" for run in runs) > len(runs) / 2
+
+
+def seeds(runs: list[Run]) -> str:
+    """``5 seeds``, ``one seed`` or, where arms differ, ``1 to 2 seeds``; not counting probes, which know no chance."""
+    networks = [run for run in runs if parse_arm(run.arm).is_network] or runs
+    numbers = [n_seeds(arm) for arm in by_arm(networks).values()]
+    low, high = min(numbers), max(numbers)
+    return "one seed" if high == 1 else f"{high} seeds" if low == high else f"{low} to {high} seeds"
+
+
+def name(runs: list[Run], profile: str, backbone: bool = True) -> str:
+    """The conditions of an arm in a few words: ``on MobileNetV2, frozen, 160 px (`frozen`, n = 1,103, 5 seeds)``."""
+    return f"{_set_up(runs, 'on {}' if backbone else '')} (`{profile}`, n = {n_images(runs):,}, {seeds(runs)})"

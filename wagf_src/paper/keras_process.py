@@ -21,7 +21,7 @@ def ask(onednn: bool = False, **questions: dict) -> dict[str, dict[str, np.ndarr
     """What modules of ``models`` answer on TensorFlow's CPU kernels, one thread an operator: module to {name: array}.
 
     Args:
-        onednn: with oneDNN's kernels (TensorFlow's default on x86) or without; fixed when TensorFlow is imported.
+        onednn: with oneDNN's kernels (unset, only AVX-512 has them) or without; fixed on import.
         questions: module to {name: array}, in the order in which they are answered.
 
     Raises:

@@ -99,7 +99,7 @@ def tensorflow_build(onednn: bool) -> dict[str, np.ndarray]:
     """What TensorFlow computes for :func:`probe` on this machine's CPU (``models.conv3d_facts``), in a new process.
 
     Args:
-        onednn: with oneDNN's kernels (TensorFlow's default on x86) or without (TF_ENABLE_ONEDNN_OPTS=0).
+        onednn: with oneDNN's kernels (``TF_ENABLE_ONEDNN_OPTS=1``) or without (TF_ENABLE_ONEDNN_OPTS=0).
 
     Raises:
         RuntimeError: with TensorFlow's last line, if the process fails.

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from wagf_src.profile import Profile
 from wagf_src.report import evidence, figures, output, tables
-from wagf_src.runs import Run, complete, load_runs, provenance_line, real_profiles
+from wagf_src.runs import Run, load_runs, provenance_line
 
 
 @dataclass(frozen=True)
@@ -38,24 +38,28 @@ class Chapter:
         self.profile, self._tables = profile, {}
 
     @cached_property
+    def _evidence(self) -> evidence.Evidence:
+        return evidence.collect(self.profile, {})
+
+    @property
     def runs(self) -> list[Run]:
         """The profile's own runs, else the committed ones; UserError if there are none."""
-        return complete(load_runs(self.profile))
+        return self._evidence.runs or load_runs(self.profile)
 
-    @cached_property
+    @property
     def settings(self) -> Profile:
         """The profile's settings."""
-        return evidence.collect(self.profile, {}).settings
+        return self._evidence.settings
 
-    @cached_property
+    @property
     def provenance(self) -> str:
         """One line that says what the profile's own results rest on."""
         return provenance_line(self.runs)
 
-    @cached_property
+    @property
     def conditions(self) -> dict[str, list[Run]]:
         """The real runs of every profile that has some."""
-        return real_profiles()
+        return self._evidence.conditions
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of ``report.tables``, read once; UserError if it was not made."""
@@ -76,13 +80,24 @@ class Chapter:
     def draw(self, name: str, plot, *frames, otherwise: str = "Nothing to draw yet.", save: bool = True):
         """A plot of frames, the table of this name if none is given, stamped with what the first rests on and saved.
 
-        ``otherwise`` is said where the first has no rows; without ``save`` the figure is only shown.
+        That is its provenance, or, of a table of several conditions, their names. ``otherwise`` is said where it has no
+        rows; without ``save`` the figure is only shown.
         """
         frames = frames or (self.table(name),)
         if frames[0].empty:
             return Markdown(otherwise)
-        figure, provenance = plot(*frames), frames[0]["provenance"].iloc[0]
+        figure, provenance = plot(*frames), self.stamp(frames[0])
         return self.figure(name, figure, provenance) if save else Picture(figures.stamp(figure, provenance))
+
+    @staticmethod
+    def stamp(frame: pd.DataFrame) -> str:
+        """What stands under a figure of this table."""
+        if "condition" not in frame:
+            return frame["provenance"].iloc[0]
+        return "; ".join(
+            f"{name}: {condition.replace('; ', ', ')}"
+            for name, condition in frame[["profile", "condition"]].drop_duplicates().itertuples(index=False)
+        )
 
     def rests_on(self, note: str = "") -> Markdown:
         """The line that opens a chapter's evidence, with a note of whole sentences."""

@@ -9,6 +9,8 @@ from wagf_src.arms import parse_arm
 from wagf_src.errors import UserError
 from wagf_src.profile import load_profile
 from wagf_src.report import staleness
+from wagf_src.report.prose import table1 as prose
+from wagf_src.report.prose.conditions import caveats
 from wagf_src.report.staleness import USED
 from wagf_src.runs import WEIGHTS, load_runs, real_profiles
 
@@ -83,21 +85,18 @@ def keep_runs(profile: str, features: bool = False) -> None:
 
 def _fill_readme(profile: str) -> None:
     """Put the published table and figure between the README's two markers."""
-    table = pd.read_csv(paths.REFERENCE_DIR / profile / "tables" / "table1.csv")
-    rows = [
-        "| row | arm | paper, accuracy % | ours, accuracy % [95% interval] | ours, F1 % | seeds |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in table.dropna(subset=["accuracy_ours"]).to_dict("records"):
-        paper = "" if pd.isna(row["accuracy_paper"]) else f"{row['accuracy_paper']:.2f}"
-        rows.append(
-            f"| {row['row']} | {row['arm']} | {paper} | {row['accuracy_ours']:.2f} [{row['accuracy_ci_low']:.2f}, "
-            f"{row['accuracy_ci_high']:.2f}] | {row['f1_ours']:.2f} | {row['n_seeds']:.0f} |"
-        )
+    table1 = pd.read_csv(paths.REFERENCE_DIR / profile / "tables" / "table1.csv")
+    shown = prose.by_condition(table1)
+    rows = [f"| {' | '.join(map(str, row))} |" for row in (shown.columns, ["---"] * shown.shape[1], *shown.to_numpy())]
     figure = f"results/reference/{profile}/figures/table1.png"
+    about = (
+        "Accuracy in percent of the rows of the paper's Table 1, as the paper describes them, with 95% intervals: one "
+        "column a condition, the strongest first, on the backbone that its head names. ≈: ours and the printed value "
+        "differ by less than both margins together; ↓, ↑: ours is lower or higher by more."
+    )
     contents = {
-        "picture": f"![Test accuracy of every arm with 95% intervals, beside the printed values]({figure})",
-        "results": f"Profile `{profile}`: {table['provenance'].iloc[0]}.\n\n" + "\n".join(rows),
+        "picture": f"![Test accuracy of the paper's rows in every condition, beside the printed values]({figure})",
+        "results": "\n".join([about, "", *rows, "", caveats(table1)]).rstrip(),
     }
     readme = paths.README.read_text(encoding="utf-8")
     for name, text in contents.items():

@@ -50,13 +50,19 @@ def direction_test(
         UserError: as ``bootstrap.paired_difference``. An undefined metric gives NaN.
     """
     value, values = bootstrap.resampled_difference(runs_a, runs_b, metric, resamples, seed)
-    # Hits are counted: a difference as far as the estimate to the last hit must not depend on rounding.
-    further = (abs(values - value) >= abs(value) - 1e-12).sum()
-    p = np.nan if np.isnan(value) else (1 + further) / (1 + resamples)
     y, probabilities = bootstrap.aligned(runs_a, metric)
     n_seeds = min(len(probabilities), len({run.seed for run in runs_b}))
     n_folds = len({run.fold for run in runs_a})
-    return Difference(value, *bootstrap.percentiles(values, value, level), float(p), len(y), n_seeds, n_folds)
+    return Difference(
+        value, *bootstrap.percentiles(values, value, level), resampled_p(values, value), len(y), n_seeds, n_folds
+    )
+
+
+def resampled_p(values: np.ndarray, value: float) -> float:
+    """Two-sided p of no difference, from an estimated difference and its resamples (``direction_test`` says how)."""
+    # Hits are counted: a difference as far as the estimate to the last hit must not depend on rounding.
+    further = (abs(values - value) >= abs(value) - 1e-12).sum()
+    return np.nan if np.isnan(value) else float((1 + further) / (1 + len(values)))
 
 
 def holm(pvalues) -> np.ndarray:

@@ -5,7 +5,7 @@ from sklearn import metrics as sk
 from sklearn.neighbors import KNeighborsClassifier
 
 from wagf_src.errors import UserError
-from wagf_src.stats import bootstrap
+from wagf_src.stats import bootstrap, paired
 
 
 def separability(features: np.ndarray, y: np.ndarray, neighbours: int = 5) -> dict[str, tuple[float, float, float]]:
@@ -20,12 +20,28 @@ def separability(features: np.ndarray, y: np.ndarray, neighbours: int = 5) -> di
     """
     if len(np.unique(y)) < 2 or len(y) <= neighbours:
         raise UserError(f"separability needs two classes and more than {neighbours} images, not {len(y)}")
-    silhouette = sk.silhouette_samples(features, y)
-    # predict(None) leaves each image out of its own neighbours.
-    hits = (KNeighborsClassifier(neighbours).fit(features, y).predict(None) == y).astype(float)
+    silhouette, hits = sk.silhouette_samples(features, y), _hits(features, y, neighbours)
     return {
         "silhouette": bootstrap.resampled_mean(silhouette, y),
         "silhouette_balanced": bootstrap.resampled_mean(silhouette, y, balanced=True),
         "knn_accuracy": bootstrap.resampled_mean(hits, y),
         "knn_balanced_accuracy": bootstrap.resampled_mean(hits, y, balanced=True),
     }
+
+
+def neighbours_lead(
+    a: np.ndarray, b: np.ndarray, y: np.ndarray, neighbours: int = 5
+) -> tuple[float, float, float, float]:
+    """``knn_balanced_accuracy`` in features a (n, d) minus that in b (n, e) of the same images: value, low, high and p.
+
+    By the rule for directions (``paired.direction_test``), with one seed: image by image, resampled within classes.
+    """
+    lead = _hits(a, y, neighbours) - _hits(b, y, neighbours)
+    weights = 1 / np.bincount(y)[y] / len(np.unique(y))
+    value, values = float(lead @ weights), bootstrap.image_draws(y, bootstrap.RESAMPLES, 0) @ (lead * weights)
+    return value, *bootstrap.percentiles(values, value), paired.resampled_p(values, value)
+
+
+def _hits(features, y, neighbours):
+    # predict(None) leaves each image out of its own neighbours.
+    return (KNeighborsClassifier(neighbours).fit(features, y).predict(None) == y).astype(float)

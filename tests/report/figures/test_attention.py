@@ -81,8 +81,8 @@ def test_means_and_leads(rng):
     assert [ax.get_xlabel() for ax in figure.axes] == ["0.00 to 1.00", "1.00 to 1.00"]
     summary = attention.summary([attention.shares(rng.random((14, 5, 5)), discs(rng, 14, 30))], np.repeat(CLASSES, 2))
     arms = ("densenet121-sa-described", "soft_attention"), ("densenet121-wagf-described", "safa")
-    ax = figures.attention_leads(pd.concat([summary.assign(arm=a, map=m) for a, m in arms])).axes[0]
+    ax = figures.attention_leads(pd.concat([summary.assign(arm=a, map=m, profile="lite") for a, m in arms])).axes[0]
     labels = [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()]
-    assert labels == ["SaFA: DenseNet-121 + SA + GF + SaFA", "soft attention: DenseNet-121 + SA"]
+    assert labels == ["SaFA: DenseNet-121 + SA + GF + SaFA, lite", "soft attention: DenseNet-121 + SA, lite"]
     lead = 100 * summary.set_index("class").loc["all", "diff_area"]
     np.testing.assert_allclose(ax.containers[0].lines[0].get_xdata(), [lead, lead])

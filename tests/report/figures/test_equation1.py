@@ -20,7 +20,9 @@ def table(own_results):
 
 def weights(*arms, seeds=(0, 1)):
     lines = [(arm, s, f, e, 0.4 + e / 100 + s / 10) for arm, f in arms for s in seeds for e in (1, 2, 3)]
-    return pd.DataFrame(lines, columns=["arm", "seed", "fusion", "epoch", "g_w"]).assign(kept=False)
+    return pd.DataFrame(lines, columns=["arm", "seed", "fusion", "epoch", "g_w"]).assign(
+        kept=False, profile="lite", run=[f"{line[0]}-seed{line[1]}" for line in lines]
+    )
 
 
 def test_orbits_are_points_on_lines(table):

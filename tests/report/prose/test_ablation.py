@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.report.prose import ablation as prose
+from wagf_src.report.prose import conditions
 
 D = "densenet121-"
 PAIRS = [
@@ -27,70 +28,88 @@ ABLATION = pd.DataFrame(PAIRS, columns=["comparison", "arm_a", "arm_b"]).assign(
     paper_high=[4.2, 3.8, np.nan],
     n_seeds=3,
     sentence=["First.", "Second.", "Third."],
+    profile="lite",
+    condition="DenseNet-121, end to end, 96 px; n = 1,103; 3 seeds",
     provenance="HAM10000",
 )
+FOLDS = {"profile": "lite-folds", "condition": "DenseNet-121, end to end, 96 px; n = 5,514; one seed", "n_seeds": 1}
+BOTH = pd.concat([ABLATION[:2].assign(**FOLDS, p_holm=0.3), ABLATION], ignore_index=True)
 BALANCED = pd.DataFrame(
     [
-        (*pair, metric, d, d - 1, d + 1)
+        ("lite", "end to end", *pair, metric, d, d - 1, d + 1)
         for pair, d in zip(PAIRS, (0.5, 2.0, np.nan))
         for metric in ("balanced_accuracy", "f1_macro")
     ],
-    columns=["comparison", "arm_a", "arm_b", "metric", "difference", "ci_low", "ci_high"],
+    columns=["profile", "condition", "comparison", "arm_a", "arm_b", "metric", "difference", "ci_low", "ci_high"],
 )
 BALANCED["p_holm"] = [0.9, 0.9, 0.03, 0.2, np.nan, np.nan]
-ARMS = pd.DataFrame(
-    {"arm": sorted({arm for pair in PAIRS for arm in pair[1:]} | {"resnet50-base"}), "n_seeds": 3}
-).assign(accuracy=0.8, accuracy_ci_low=0.7, accuracy_ci_high=0.9)
 
 
 def test_main_comparisons():
     assert prose.with_main(ABLATION)["main"].tolist() == [True, True, False]
-    assert prose.with_main(ABLATION[2:])["main"].tolist() == [True]  # nothing else to show first
+    assert prose.with_main(ABLATION.assign(kind="branch"))["main"].tolist() == [True, True, False]  # planned
     assert len(prose.with_main(ABLATION[:0])) == 0
 
 
-def test_answer_counts_what_is_shown():
-    text = prose.answer(prose.with_main(ABLATION), BALANCED)
-    assert text == (
-        "of 2 planned directions, 1 changes accuracy (soft attention +2.0); of 1 other comparisons, 1 changes "
-        "accuracy (learned fusion -3.0). Over the plain backbone: (i) +2.0 [+1.0, +3.0], of which (i) is shown to be "
-        "better. Of 3 comparisons, 1 changes balanced accuracy (SaFA +2.0). All after Holm's correction."
+def test_answer_counts_what_is_shown_in_each_condition():
+    lines = prose.answer(BOTH, BALANCED).split("\n")
+    assert lines[2] == (
+        "- DenseNet-121, end to end, 96 px; n = 5,514; one seed (`lite-folds`): of 2 planned directions, 0 "
+        "change accuracy. Over the plain backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: none."
     )
-    worse = ABLATION.assign(difference=[-2.0, 0.1, -3.0], ci_low=[-3.0, -1, -4], ci_high=[-1.0, 1, -2])
-    assert "(i) -2.0 [-3.0, -1.0], of which none is shown" in prose.answer(prose.with_main(worse), BALANCED)
-    synthetic = prose.with_main(ABLATION.assign(provenance="SYNTHETIC; 64 px"))
-    assert prose.answer(synthetic, BALANCED).endswith("not what the modules do.")
-    assert prose.answer(prose.with_main(ABLATION[2:]), BALANCED).startswith("of 1 comparisons, 1 changes accuracy (l")
-    assert "nothing to compare" in prose.answer(prose.with_main(ABLATION[:0]), BALANCED[:0])
-
-
-def test_one_seed_is_warned_of():
-    probe = pd.DataFrame({"arm": ["mobilenetv2-probe"], "n_seeds": 1})
-    assert prose.note(pd.concat([ARMS, probe])) == ""
-    assert "With one seed" in prose.note(ARMS.assign(n_seeds=1))
+    assert lines[3] == (
+        "- DenseNet-121, end to end, 96 px; n = 1,103; 3 seeds (`lite`): of 2 planned directions, 1 changes accuracy "
+        "(soft attention +2.0); of 1 other comparisons, 1 changes accuracy (learned fusion -3.0). Over the plain "
+        "backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: (i)."
+    )
+    assert lines[-1] == "Of all 5 comparisons, 1 change balanced accuracy: SaFA +2.0, `lite`."
+    synthetic = prose.answer(ABLATION.assign(condition="SYNTHETIC, 64 px"), BALANCED)
+    assert "not what the modules do." in synthetic
+    assert "nothing to compare" in prose.answer(ABLATION[:0], BALANCED[:0])
 
 
 def test_lists_and_tables_for_people():
-    steps = prose.with_main(ABLATION)
-    assert prose.sentences(steps[:2]) == "- First.\n- Second." and prose.sentences(steps[:0]) == "Nothing was compared."
-    line = prose.table(steps).iloc[0].tolist()
-    assert line[1:4] == ["DenseNet-121 + SA", "DenseNet-121", "+2.0 [+1.0, +3.0]"]
-    assert line[4:] == ["0.002", "planned", "+1.3 [-1.5, +4.2]", 3]
-    assert prose.table(steps).iloc[2, -3:].tolist() == ["others", "–", 3]
-    assert prose.mcnemar_table(steps).iloc[0].tolist() == ["soft attention", 5, 1, "0.220"]
-    balanced = prose.balanced_table(BALANCED)
-    assert list(balanced.columns) == ["comparison", "a", "b", "balanced accuracy", "macro F1"]
-    assert balanced["comparison"].tolist() == [pair[0] for pair in PAIRS]
-    assert balanced["balanced accuracy"].tolist() == ["+0.5 [-0.5, +1.5]", "+2.0 [+1.0, +3.0]*", "–"]
-    assert balanced["macro F1"].tolist() == ["+0.5 [-0.5, +1.5]", "+2.0 [+1.0, +3.0]", "–"]
+    assert prose.sentences(BOTH[:3]) == "*lite-folds*\n\n- First.\n- Second.\n\n*lite*\n\n- First."
+    assert prose.sentences(BOTH[:0]) == "Nothing was compared."
+    table = prose.table(BOTH)
+    heads = [
+        f"{profile}: DenseNet-121, end to end, 96 px; n = {n}"
+        for profile, n in (("lite-folds", "5,514; one seed"), ("lite", "1,103; 3 seeds"))
+    ]
+    assert list(table.columns) == ["comparison", "paper [its margin]", *heads]
+    assert table.iloc[0].tolist() == [
+        "soft attention",
+        "+1.3 [-1.5, +4.2]",
+        "+2.0 [+1.0, +3.0], p = 0.300",
+        "+2.0 [+1.0, +3.0], p = 0.002*",
+    ]
+    assert table.iloc[2].tolist() == ["learned fusion", "–", "–", "-3.0 [-4.0, -2.0], p < 0.001*"]
+    assert prose.mcnemar_table(BOTH).iloc[2].tolist() == ["learned fusion", "–", "5 against 1, p = 0.220"]
+    balanced = prose.balanced_table(BALANCED, "balanced_accuracy")
+    assert list(balanced.columns) == ["comparison", "lite: end to end"]
+    assert balanced["lite: end to end"].tolist() == ["+0.5 [-0.5, +1.5]", "+2.0 [+1.0, +3.0]*", "–"]
+    for empty in (prose.table(BOTH[:0]), prose.mcnemar_table(BOTH[:0]), prose.balanced_table(BALANCED[:0], "f1_macro")):
+        assert len(empty) == 0
 
 
-def test_ladder_holds_what_is_compared_in_order():
-    labels = prose.ladder(ARMS, ABLATION)["label"].tolist()
-    assert labels[:3] == ["DenseNet-121", "DenseNet-121 + SA", "DenseNet-121 + SA + GF"] and len(labels) == 5
-    assert len(prose.ladder(ARMS, ABLATION[:0])) == len(ARMS)
-    assert prose.ladder(ARMS, ABLATION).iloc[0][["value", "low", "high"]].tolist() == [80, 70, 90]
+def test_what_limits_conditions_is_said():
+    text = conditions.rests_on(BOTH)
+    assert "- `lite-folds`: DenseNet-121, end to end, 96 px; n = 5,514; one seed\n- `lite`: " in text
+    assert "With one seed (lite-folds), the noise of training is in no interval. In folds (lite-folds), every" in text
+    assert "With one seed" not in conditions.rests_on(ABLATION) and "make reproduce" in conditions.rests_on(
+        ABLATION[:0]
+    )
+
+
+def test_accuracies_of_rows_and_controls():
+    results = pd.DataFrame({"arm": [PAIRS[2][1], PAIRS[0][2]], "accuracy": [0.8, 0.7]})
+    results = results.assign(profile="lite", condition="here", accuracy_ci_low=0.6, accuracy_ci_high=0.9)
+    assert prose.accuracies(results).to_numpy().tolist() == [
+        ["DenseNet-121", "70.0 [60.0, 90.0]"],
+        ["DenseNet-121 + SA + GF (learned fusion)", "80.0 [60.0, 90.0]"],
+    ]
 
 
 def test_forest_plot_takes_corrected_p_values():
-    assert prose.differences(ABLATION)["p"].tolist() == [0.002, 0.9, 0.0003]
+    drawn = prose.differences(BOTH)
+    assert drawn["p"].tolist() == [0.3, 0.3, 0.002, 0.9, 0.0003] and drawn["series"].nunique() == 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import fabricate
+from fabricate import divide, fabricate
 
 from wagf_src.report.prose import all_results as prose
 from wagf_src.report.tables.conditions import SHOWN
@@ -40,10 +40,11 @@ def test_answer_names_the_best():
 def test_what_the_page_rests_on(tmp_path, monkeypatch):
     conditions = {"lite": fabricate(tmp_path, ("mobilenetv2-base",), synthetic=False)}
     text = prose.rests_on(conditions)
-    assert "1 runs on real images in 1 profiles (lite), all on the same test images." in text
-    conditions["lite"][0].info["data"]["test_id_digest"] = "1"
-    other = fabricate(tmp_path / "other", ("mobilenetv2-base",), synthetic=False)
-    assert "on 2 sets of test images" in prose.rests_on(conditions | {"frozen": other})
+    assert "1 runs on real images in 1 profiles (lite), each tested on 200 images." in text
+    folds = divide(
+        fabricate(tmp_path / "other", ("mobilenetv2-base",), counts={"nv": 20, "mel": 7}), tmp_path / "folds"
+    )
+    assert "each tested on 27 or 200 images" in prose.rests_on(conditions | {"frozen-folds": folds})
     assert "make reproduce" in prose.rests_on({})
     # The profile lite plans 15 runs; a profile without a file plans what it has.
     assert " 1 of the 15 runs of this profile are here." in prose.about("lite", conditions["lite"])
@@ -59,27 +60,12 @@ def test_tables_for_people():
         "as expected, by the estimate",
         "otherwise, certain",
     ]
-    rows = prose.by_row(RESULTS[:1].assign(row="MobileNet-v2", paper=79.03)).iloc[0]
-    assert rows.tolist() == ["MobileNet-v2", "79.03", "lite", "MobileNetV2", 2, "90.0 [89.0, 91.0]", "+11.0"]
-    for table in (
-        prose.by_row(RESULTS[:0].assign(row="", paper=0.0)),
-        prose.outcomes(EXPECTED[:0]),
-        prose.cost(RESULTS[:0]),
-    ):
-        assert len(table) == 0
+    assert len(prose.outcomes(EXPECTED[:0])) == len(prose.cost(RESULTS[:0])) == 0
+    own = RESULTS.assign(condition=["end to end", "end to end", "SYNTHETIC, frozen"])
+    assert prose.real(own)["profile"].tolist() == ["lite", "lite"]
 
 
 def test_ladder_is_sorted():
     ladder = prose.ladder(RESULTS)
     assert ladder["label"].tolist() == ["MobileNetV2: lite", "ResNet-50: frozen", "MobileNetV2 + SA: lite"]
     assert ladder["value"].tolist() == pytest.approx([90, 85, 80])
-
-
-def test_steps_of_all_profiles_side_by_side():
-    lines = [("frozen", "SaFA", 1.0, 1.27), ("frozen", "fusion", 2.0, np.nan), ("lite", "SaFA", -1.0, 1.27)]
-    steps = pd.DataFrame(lines, columns=["profile", "comparison", "difference", "paper"])
-    steps = steps.assign(ci_low=steps["difference"] - 1, ci_high=steps["difference"] + 1, p_holm=0.2)
-    shown = prose.steps(steps).set_index("comparison")
-    assert shown.loc["SaFA"].tolist() == ["+1.27", "+1.0 [+0.0, +2.0], p = 0.200", "-1.0 [-2.0, +0.0], p = 0.200"]
-    assert shown.loc["fusion", "paper"] == "–" and pd.isna(shown.loc["fusion", "lite"])
-    assert len(prose.steps(steps[:0])) == 0

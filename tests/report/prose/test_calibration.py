@@ -33,6 +33,7 @@ DECISIONS = pd.DataFrame(
         "arm": [WAGF] * 3,
         "specificity_validation": [0.95, 0.8, 0.9],
         "sensitivity": [0.4, 0.8, 0.6],
+        "sensitivity_if_kept": [0.45, 0.85, 0.7],
         "sensitivity_low": 0.35,
         "sensitivity_high": 0.85,
         "specificity": [0.97, 0.82, 0.93],
@@ -72,8 +73,9 @@ def test_confidence_against_accuracy():
 
 def test_melanoma_at_the_middle_specificity():
     text = prose.melanoma(ARMS, DECISIONS)
-    assert "for 90% specificity on validation it finds 60.0 [35.0, 85.0]% of 46 melanomas" in text
-    assert text.endswith("taking the most probable class finds 50.0 [30.0, 60.0]%.")
+    assert "for 90% specificity on validation, which has 93.0% on the test images, finds 60.0 [35.0, 85.0]%" in text
+    assert "Had it kept the wanted specificity, it would find 70.0%" in text
+    assert "taking the most probable class finds 50.0 [30.0, 60.0]%." in text
     assert prose.melanoma(ARMS, DECISIONS[:0]).endswith("(AUC 95.0 [80.0, 99.0]%).")
     assert "no melanomas" in prose.melanoma(ARMS.assign(auc_melanoma=np.nan), DECISIONS)
 

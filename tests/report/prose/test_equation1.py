@@ -12,6 +12,9 @@ WEIGHTS = pd.DataFrame(
     {
         "arm": ["densenet121-sa-gf-described"] * 4 + ["densenet121-sa-gf-described-learned"],
         "seed": [0, 0, 1, 1, 0],
+        "run": ["a", "a", "b", "b", "c"],
+        "profile": "lite",
+        "condition": "here",
         "fusion": ["eq1"] * 4 + ["learned"],
         "epoch": [1, 2, 1, 2, 1],
         "g_w": [0.5, 0.5, 0.5, 0.5, 0.25],
@@ -20,23 +23,32 @@ WEIGHTS = pd.DataFrame(
         "provenance": "HAM10000",
     }
 )
-BRANCH = "densenet121-sa-gf-described"
-PAIRS = {
-    ("haar", "none"): (BRANCH, "densenet121-sa-described"),
-    ("conv", "none"): (f"{BRANCH}-conv", "densenet121-sa-described"),
-    ("haar", "conv"): (BRANCH, f"{BRANCH}-conv"),
-    ("pool", "none"): (f"{BRANCH}-pool", "densenet121-sa-described"),
-}
+SA, GF = "mobilenetv2-sa-described", "mobilenetv2-sa-gf-described"
+ARMS = {"none": SA, "haar": GF, "conv": f"{GF}-conv", "pool": f"{GF}-pool"}
 
 
-def branches(provenance="HAM10000", seeds=3, model="(ii), DenseNet-121", **signs):
-    """Differences of 2 points with intervals that lie on the side that is asked for, or hold 0."""
+def branches(condition="MobileNetV2, frozen, 160 px; n = 1,103; 3 seeds", seeds=3, **signs):
+    """Differences of 2 points, of which those with the sign 0 are not shown, whatever their intervals say."""
     lines = []
     for pair, sign in signs.items():
-        arms = PAIRS[tuple(pair.split("_"))]
-        lines.append((model, *arms, 2.0 * sign, 2.0 * sign - 1, 2.0 * sign + 1, seeds))
-    frame = pd.DataFrame(lines, columns=["model", "arm_a", "arm_b", "difference", "low", "high", "n_seeds"])
-    return frame.assign(provenance=provenance)
+        a, b = pair.split("_")
+        lines.append(
+            (
+                "frozen",
+                condition,
+                a,
+                b,
+                ARMS[a],
+                ARMS[b],
+                2.0 * (sign or 1),
+                1.0,
+                3.0,
+                seeds,
+                0.2 if sign == 0 else 0.01,
+            )
+        )
+    columns = ["profile", "condition", "branch_a", "branch_b", "arm_a", "arm_b", "difference", "ci_low", "ci_high"]
+    return pd.DataFrame(lines, columns=[*columns, "n_seeds", "p_holm"]).assign(p=0.01, provenance="HAM10000")
 
 
 def test_answer_says_what_was_measured_and_recorded():
@@ -62,11 +74,12 @@ def test_orbit_by_hand():
     assert "one half by 0e+00 at most" in text
 
 
-def test_weights_of_each_seed():
+def test_weights_of_each_arm():
     table = prose.weights_table(WEIGHTS).set_index("fusion")
-    column = "g(F_w) of each seed in the epoch kept"
-    assert table[column].to_dict() == {"Equation 1": "0.500, all alike", "learned": "0.250"}
-    assert table["furthest from 1/2 in any epoch"].tolist() == ["0", "0.25"] and table["seeds"].tolist() == [2, 1]
+    assert table["g(F_w) in the epochs kept"].to_dict() == {"Equation 1": "0.500", "learned": "0.250"}
+    assert table["furthest from 1/2 in any epoch"].tolist() == ["0", "0.25"] and table["runs"].tolist() == [2, 1]
+    moved = WEIGHTS.assign(g_w=[0.5, 0.4, 0.6, 0.5, 0.25])
+    assert prose.weights_table(moved)["g(F_w) in the epochs kept"].iloc[0] == "0.400 to 0.600"
 
 
 def test_readings_name_the_end_and_the_excursion():
@@ -89,30 +102,32 @@ def test_controls_by_hand():
 @pytest.mark.parametrize(
     ("signs", "said"),
     [
-        ({"haar_conv": 1, "conv_none": 1}, "better than the layer without it, which is better than none"),
-        ({"haar_conv": 0, "conv_none": 1}, "not shown to differ from the layer without it, which is better than none"),
-        ({"haar_conv": -1, "conv_none": 0}, "worse than the layer without it, which is not shown to help"),
-        ({"haar_conv": 0, "conv_none": -1}, "not shown to differ from the layer without it, which is worse than none"),
-        ({"haar_conv": 1}, "the wavelet is better than the layer without it** ("),
-        ({"pool_none": 1}, "this cannot be told"),
+        (
+            {"conv_haar": 1, "conv_none": 1},
+            "place is better than it; the branch with the convolution is better than none",
+        ),
+        (
+            {"conv_haar": 0, "haar_none": 1},
+            "place is not shown to differ from it; the branch with the wavelet is better",
+        ),
+        ({"conv_haar": -1}, "a strided convolution in the wavelet's place is worse than it** ("),
+        ({"pool_none": 0}, "**the branch with pooling is not shown to differ from none**"),
     ],
 )
 def test_wavelet_or_layer(signs, said):
     text = prose.wavelet_or_layer(branches(**signs))
-    assert said in text and "noise" not in text and "synthetic" not in text
-    if "haar_conv" in signs:
-        assert f"wavelet minus convolution {2.0 * signs['haar_conv']:+.1f} [" in text and "3 seeds" in text
+    assert said in text and "MobileNetV2, frozen, 160 px; n = 1,103; 3 seeds: **" in text
+    assert "noise" not in text and "SYNTHETIC" not in text
+    if "conv_haar" in signs:
+        assert "convolution minus wavelet" in text and f"p = {0.2 if not signs['conv_haar'] else 0.01:.3f}" in text
 
 
 def test_one_seed_and_synthetic_images_are_said():
-    text = prose.wavelet_or_layer(branches("SYNTHETIC; 64 px", seeds=1, haar_conv=1))
-    assert "the noise of training is not in the intervals" in text and "images are synthetic" in text
+    text = prose.wavelet_or_layer(branches("SYNTHETIC, end to end, 64 px; n = 9; one seed", seeds=1, conv_haar=1))
+    assert "the noise of training is not in the intervals" in text and "SYNTHETIC images show how" in text
 
 
-def test_pairs_are_labelled():
-    pairs = prose.branch_pairs(branches(model="(ii), DenseNet-121, as released", haar_none=1, haar_conv=0))
-    assert pairs["label"].tolist() == [
-        "(ii): wavelet against no branch (as released)",
-        "(ii): wavelet against convolution (as released)",
-    ]
-    assert pairs[["a", "b"]].to_numpy().tolist() == [["haar", "none"], ["haar", "conv"]]
+def test_pairs_are_drawn_with_their_corrected_p():
+    pairs = prose.branch_pairs(branches(haar_none=1, conv_haar=0))
+    assert pairs["label"].tolist() == ["wavelet against no branch", "convolution against wavelet"]
+    assert pairs["p"].tolist() == [0.01, 0.2] and pairs["series"].iloc[0].startswith("frozen: MobileNetV2")

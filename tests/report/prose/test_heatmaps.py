@@ -13,6 +13,7 @@ def table(area=0.02, gauss=-0.1, others=0.0001, half=0.01, provenance="HAM10000"
     for kind in ("safa", "safa, stretched"):
         for name, n in (("mel", 40), ("nv", 1000), ("all", 1040)):
             line = {
+                "profile": "lite",
                 "arm": "a",
                 "map": kind,
                 "class": name,

@@ -21,7 +21,8 @@ def test_answer_counts_aims_that_one_rule_reaches():
     means = prose.rule_means(RULES)
     assert means.loc["plain", "accuracy"] == 0.94 and list(means.index) == ["plain", "fair"]
     assert prose.answer(means) == (
-        "of the 3 aims, 2 at most are reached by one rule (fair: balanced accuracy, melanoma sensitivity). The best "
+        "by the estimates, of the 3 aims 2 at most are reached by one rule (fair: balanced accuracy, melanoma "
+        "sensitivity). The best "
         "points are accuracy 94.0% (plain; aim 92%); balanced accuracy 80.0% (fair; aim 75%); melanoma sensitivity "
         "65.0% (fair; aim 60%)."
     )

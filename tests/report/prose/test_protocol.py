@@ -113,7 +113,7 @@ def test_generator():
 
 def test_augmentation_and_populations():
     text = prose.augmentation(COUNTS)
-    assert "from 58 to 1 down to 1.4 to 1" in text  # 6,705 / 115; 8,022 / 5,771
+    assert "from 54 to 1 down to 1.4 to 1" in text  # 5,822 / 107; 8,022 / 5,771
     assert "every photograph of df then stands for 54 files, every one of nv for 1.4." in text
     assert "15.4% of the training files are nv." in prose.populations(COUNTS)
     assert "80.1% accurate on this test set" in prose.populations(COUNTS)

@@ -51,7 +51,7 @@ STEPS = pd.DataFrame(
         ("b", "reading", "described against released", 1.0, 0.2, 1.8, 0.01),
     ],
     columns=["profile", "kind", "comparison", "difference", "ci_low", "ci_high", "p_holm"],
-)
+).assign(condition="end to end")
 
 
 def cells(text):
@@ -62,8 +62,9 @@ def test_answer_tallies_claims_and_counts_apart():
     text = prose.answer(LEDGER, STEPS)
     assert text.startswith(
         "of 3 claims, 0 reproduced, 1 not reproduced, 1 contradicted by construction, 1 not testable here. Of 2 "
-        "counts of files and images, which are no claims about the model, 1 agrees, 1 differs. Of 2 steps of ladders "
-        "and between backbones, in all conditions, 1 is shown: SaFA, +1.0 [+0.2, +1.8] (`a`)."
+        "counts of files and images, which are no claims about the model, 1 agrees, 1 differs. In the strongest "
+        "condition, a: end to end, 1 of 1 steps are shown. Of 2 steps of ladders and "
+        "between backbones, in all conditions, 1 is shown: SaFA, +1.0 [+0.2, +1.8] (`a`)."
     )
     assert "*Not reproduced:* SaFA improves accuracy: (iii) over (ii) (as described)." in text
     assert "*Not testable" not in text and "HAM10000" not in text

@@ -1,82 +1,101 @@
 """What the chapter on Table 1 says, from tables made by hand."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
-import pytest
 
 from wagf_src.classes import CLASSES
+from wagf_src.paper import published
 from wagf_src.report.prose import table1 as prose
 
-REAL = "HAM10000; 96 px"
+M, D = "mobilenetv2-", "densenet121-"
+LINES = [  # profile, condition, row, reading, arm, accuracy, seeds
+    ("x-folds", "MobileNetV2, end to end; n = 5,514; 1 to 2 seeds", "MobileNet-v2", "", f"{M}base", 0.790, 2),
+    (
+        "x-folds",
+        "MobileNetV2, end to end; n = 5,514; 1 to 2 seeds",
+        "(iii)",
+        "described",
+        f"{M}wagf-described",
+        0.880,
+        1,
+    ),
+    ("x-folds", "MobileNetV2, end to end; n = 5,514; 1 to 2 seeds", "(iii)", "released", f"{M}wagf-released", 0.870, 2),
+    ("y", "end to end; n = 1,103; one seed", "(i)", "described", f"{D}sa-described", 0.860, 1),
+    ("y", "end to end; n = 1,103; one seed", "(iii)", "described", f"{D}wagf-described", 0.999, 1),
+]
 
 
-def table1(ours, provenance=REAL):
-    """Rows (i) and (iii), and an arm beside row (iii): accuracy printed 87.21 and 90.75, ours with ±1 point."""
-    frame = pd.DataFrame({"row": ["(i)", "(iii)", "(iii), as released"], "arm": list("abc"), "n_seeds": 2})
-    for name in ("accuracy", "f1"):
-        frame[f"{name}_paper"] = [87.21, 90.75, 90.75]
-        frame[f"{name}_released_notebook"] = [88.3, np.nan, np.nan] if name == "accuracy" else np.nan
-        frame[f"{name}_ours"] = ours
-        frame[f"{name}_ci_low"], frame[f"{name}_ci_high"] = np.array(ours) - 1, np.array(ours) + 1
-    return frame.assign(provenance=provenance)
+def table1(**changes):
+    """Values with ±1 point; what is printed comes from the paper."""
+    frame = pd.DataFrame(LINES, columns=["profile", "condition", "row", "reading", "arm", "accuracy", "n_seeds"])
+    for metric in ("f1_weighted", "balanced_accuracy"):
+        frame[metric] = frame["accuracy"]
+    for metric in ("accuracy", "f1_weighted", "balanced_accuracy"):
+        frame[f"{metric}_ci_low"], frame[f"{metric}_ci_high"] = frame[metric] - 0.01, frame[metric] + 0.01
+    frame["accuracy_paper"] = [published.row(row).accuracy for row in frame["row"]]
+    frame["f1_paper"] = [published.row(row).f1 for row in frame["row"]]
+    return frame.assign(main=True, stored=[82.86, np.nan, np.nan, 88.3, np.nan], **changes)
 
 
-PER_CLASS = pd.DataFrame(
-    [(arm, c, 10, 50.0, 20.0, 80.0) for arm in "abc" for c in CLASSES],
-    columns=["arm", "class", "n_test", "recall", "ci_low", "ci_high"],
-)
-ARMS = pd.DataFrame({"arm": list("cab"), "row": ["third", "first", "second"]})
+def test_six_rows_and_a_column_for_each_condition():
+    shown = prose.by_condition(table1()).set_index("row")
+    assert list(shown.index) == ["MobileNet-v2", "ResNet50", "DenseNet-121", "(i)", "(ii)", "(iii)"]
+    folds, other = f"x-folds: {LINES[0][1]}", f"y: {LINES[3][1]}"
+    assert list(shown.columns) == ["paper", "stored notebook", folds, other]
+    assert shown.loc["MobileNet-v2"].tolist() == ["79.03", "82.86", "79.0 [78.0, 80.0] ≈", "–"]
+    assert shown.loc["ResNet50"].tolist() == ["84.66", "85.68", "–", "–"]
+    # The arm with fewer seeds than others of its condition says so; marks are those of both margins.
+    assert shown.loc["(iii)"].tolist() == ["90.75", "–", "88.0 [87.0, 89.0] ↓ (1 seed)", "99.9 [98.9, 100.9] ↑"]
+    released = prose.by_condition(table1(), reading="released").set_index("row")
+    assert list(released.index) == ["(iii)"] and released.loc["(iii)", folds] == "87.0 [86.0, 88.0] ↓"
+    assert list(prose.by_condition(table1(), "f1_weighted").columns) == ["row", "paper", folds, other]
+    assert prose.by_condition(table1(), "balanced_accuracy").iloc[0].tolist() == [
+        "MobileNet-v2",
+        "79.0 [78.0, 80.0]",
+        "–",
+    ]
+    assert len(prose.by_condition(table1()[:0])) == 0
+    synthetic = prose.by_condition(table1(condition="SYNTHETIC, 64 px"))
+    assert not synthetic.iloc[:, 3:].map(lambda text: text[-1] in "≈↓↑").any(axis=None)
 
 
-def test_answer_counts_rows_of_the_paper_only():
-    text = prose.answer(table1([87.0, 80.0, 90.7]), PER_CLASS)
-    assert "of the paper's 6 rows, 2 were run in the described reading on their own backbone ((i), (iii))" in text
-    assert "of which 1 agrees with the printed accuracy" in text
-    assert "about ±1.0 points with 70 test images" in text
-    text = prose.answer(table1([87.0, np.nan, 90.7]), PER_CLASS)
-    assert "1 was run" in text and "of which 1 agrees" in text
-    assert "nothing is said about the paper" in prose.answer(table1([87.0, 80.0, 90.7], "SYNTHETIC; 64 px"), PER_CLASS)
+def test_a_stored_model_that_is_not_the_row_s_is_named(monkeypatch):
+    stored = dataclasses.replace(published.RELEASED[2], model="DenseNet-121 + CBAM")
+    monkeypatch.setattr(published, "RELEASED", (*published.RELEASED[:2], stored, *published.RELEASED[3:]))
+    column = prose.by_condition(table1()).set_index("row")["stored notebook"]
+    assert column["DenseNet-121"] == "86.31 (DenseNet-121 + CBAM)" and column["(i)"] == "88.30"
 
 
-def test_rows_stand_beside_the_paper():
-    frame = prose.side_by_side(table1([87.0, 80.0, np.nan]), "accuracy").set_index("row")
-    assert frame.loc["(i)"].tolist() == [87.21, 88.3, "87.0 [86.0, 88.0]", "-0.2", 2, "agrees within noise"]
-    assert frame.loc["(iii)", "verdict"] == "ours is lower" and frame.iloc[2]["verdict"] == "not run"
-    assert "released notebook" not in prose.side_by_side(table1([87.0, 80.0, 90]), "f1")
-    synthetic = prose.side_by_side(table1([87.0, 80.0, np.nan], "SYNTHETIC"), "accuracy")
-    assert synthetic["verdict"].tolist() == ["none: synthetic", "none: synthetic", "not run"]
-
-
-def test_ladder_leaves_out_what_was_not_run():
-    ladder = prose.ladder(table1([87.0, np.nan, 90.0]))
-    assert ladder["label"].tolist() == ["(i)", "(iii), as released"]
-    assert ladder[["value", "low", "high", "paper", "notebook"]].iloc[0].tolist() == [87, 86, 88, 87.21, 88.3]
-
-
-def test_overview_and_cost_for_people():
-    metrics = (
-        "balanced_accuracy",
-        "precision_macro",
-        "f1_macro",
-        "f1_weighted",
-        "melanoma_sensitivity",
-        "auc_melanoma",
+def test_answer_leads_with_the_strongest_condition():
+    text = prose.answer(table1())
+    assert text.startswith(f"in the strongest condition, x-folds: {LINES[0][1]}, the rows read (on the backbone named")
+    assert "MobileNet-v2 79.0 [78.0, 80.0]%; (iii) 88.0 [87.0, 89.0]%. " in text
+    # On its own backbone: MobileNet-v2, and (i) and (iii) on DenseNet-121; 86.0 for 87.21 is within both margins.
+    assert (
+        "Of the paper's 6 rows, 3 were run on their own backbone as described, in 2 conditions; of these 3 values 2"
+        in text
     )
-    arms = pd.DataFrame(
-        {"row": ["first"]} | {f"{m}{end}": [0.5] for m in metrics for end in ("", "_ci_low", "_ci_high")}
-    )
-    assert prose.overview(arms).iloc[0].tolist() == ["first"] + ["50.0 [50.0, 50.0]"] * 6
-    costs = {"total": 1_234_567, "trainable": 9, "epochs": 3, "epochs_kept": "2, 3", "minutes": 1.26}
-    arms = arms.assign(**costs, images_per_second=np.nan)
-    assert prose.cost(arms).iloc[0].tolist() == ["first", "1,234,567", "9", 3, "2, 3", "1.3", "–"]
+    assert "margin of about ±2.1 points from its 1,103 images alone, ours there of about ±1.0" in text
+    assert prose.answer(table1()[:0]) == "no runs yet."
+
+
+def test_ladder_has_one_series_a_condition():
+    ladder = prose.ladder(table1())
+    assert ladder["label"].tolist() == ["MobileNet-v2", "(i)", "(iii)", "(iii)"] and ladder["series"].nunique() == 2
+    assert ladder.iloc[1][["value", "low", "high", "paper", "notebook"]].tolist() == [86, 85, 87, 87.21, 88.3]
 
 
 def test_recalls_by_class_and_arm():
-    frame = prose.recalls(PER_CLASS, ARMS)
-    assert frame["row"].tolist() == ["third", "first", "second"]
-    assert list(frame.columns) == ["row", *(f"{c} (n = 10)" for c in CLASSES)] and frame.iloc[0, 1] == "50 [20, 80]"
-    points = prose.recall_points(PER_CLASS, pd.DataFrame({"arm": ["a", "a", "c"]}), ARMS)
-    assert set(points["label"]) == {"first", "third"} and len(points) == 14
+    arms = [(line[0], line[4]) for line in LINES[:3]]
+    columns = ["profile", "arm", "class", "n_test", "recall", "ci_low", "ci_high"]
+    per_class = pd.DataFrame([(*arm, c, 10, 50.0, 20.0, 80.0) for arm in arms for c in CLASSES], columns=columns)
+    frame = prose.recalls(per_class, table1())
+    assert frame["row"].tolist() == ["MobileNet-v2", "(iii)", "(iii), as released"]
+    assert list(frame.columns) == ["profile", "row", "model", *CLASSES] and frame.iloc[0, 3] == "50 [20, 80]"
+    points = prose.recall_points(per_class, prose.strongest(table1()))
+    assert set(points["label"]) == {"MobileNet-v2", "(iii)"} and len(points) == 14
 
 
 def test_which_average():
@@ -100,14 +119,8 @@ def test_averages_and_their_bound():
             "f1": [60.0, 66],
         }
     )
-    shown = prose.averages_measured(averages, ARMS)
-    assert shown["row"].tolist() == ["first", "first"] and shown["F1 above (P + R)/2"].tolist() == ["no", "yes"]
+    shown = prose.averages_measured(averages.assign(arm="mobilenetv2-base"))
+    assert shown["model"].tolist() == ["MobileNetV2"] * 2 and shown["F1 above (P + R)/2"].tolist() == ["no", "yes"]
     text = prose.averages_matter(averages)  # steps of Table 1's F1: 4.71, 1.54, 2.58, 2.65, 1.09
     assert "by up to 6.0 points" in text and "more than the median step of Table 1 (2.6 points)" in text
     assert "not more than" in prose.averages_matter(averages.assign(f1=[60.0, 61.0]))
-
-
-def test_row_names_are_the_paper_s():
-    assert prose.TABLE1_ROWS == ["MobileNet-v2", "ResNet50", "DenseNet-121", "(i)", "(ii)", "(iii)"]
-    with pytest.raises(KeyError):
-        prose.side_by_side(table1([1, 2, 3]), "specificity")

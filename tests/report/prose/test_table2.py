@@ -9,6 +9,7 @@ from wagf_src.report.prose import table2 as prose
 PRINTED = Evidence("none", [], {}, tables.TABLES).table("table2")
 PROBE = {"group": "probe", "row": "a probe", "accuracy": 86.0, "ci_low": 85.0, "ci_high": 87.0, "n_test": 1103}
 PROBE |= {"balanced_accuracy": 45.0, "balanced_ci_low": 40.0, "balanced_ci_high": 50.0, "provenance": "HAM10000"}
+PROBE |= {"arm": "mobilenetv2-probe", "profile": "frozen", "condition": "MobileNetV2, frozen"}
 TABLE = pd.concat([PRINTED.assign(provenance="HAM10000"), pd.DataFrame([PROBE])], ignore_index=True)
 
 
@@ -21,8 +22,9 @@ def test_answer():
     assert "reaches 91.57% on as many images" in text and "nevus scores 80.05%" in text
     # Below 86.0 lie 85.3 and 82.0 of 86.4, 88.8, 85.3, 88.6, 82.0 and 90.75.
     assert text.endswith("86.0% [85.0, 87.0] accuracy (45.0% balanced), above 2 of 6 printed accuracies.")
-    assert prose.answer(TABLE[:-1]).endswith("no linear probe is part of this profile (see the profile frozen).")
-    assert "our rows are synthetic" in prose.answer(TABLE.assign(provenance="SYNTHETIC; 64 px"))
+    assert prose.answer(TABLE[:-1]).endswith("no condition has a linear probe (the profile frozen has).")
+    own = pd.DataFrame([PROBE | {"group": "ours", "arm": "mobilenetv2-base", "condition": "SYNTHETIC, 64 px"}])
+    assert "own rows are synthetic" in prose.answer(pd.concat([own, TABLE])) and "synthetic" not in text
 
 
 def test_tables_for_people():
@@ -42,7 +44,9 @@ def test_tables_for_people():
 
 def test_ladders():
     ladder = prose.ladder(TABLE).set_index("label")
+    steps = pd.DataFrame([PROBE | {"group": "ours", "arm": f"mobilenetv2-{name}"} for name in ("sa-described", "base")])
+    assert len(prose.ladder(pd.concat([TABLE, steps]))) == 9  # a step of Table 1 is no rival of other methods
     assert len(ladder) == 8 and "Roy et al. [8]" not in ladder.index  # no accuracy is printed there
-    assert ladder.loc["ours: a probe", ["value", "low", "high"]].tolist() == [86, 85, 87]
-    assert prose.balanced_ladder(TABLE).iloc[0].tolist() == [45, 40, 50, "a probe"]
+    assert ladder.loc["a probe: frozen", ["value", "low", "high"]].tolist() == [86, 85, 87]
+    assert prose.balanced_ladder(TABLE).iloc[0].tolist() == [45, 40, 50, "a probe: frozen"]
     assert list(prose.official().values()) == [88.5, 87.1, 84.5]

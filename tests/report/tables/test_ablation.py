@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 import sklearn.metrics as sk
-from fabricate import FROZEN, fabricate
+from fabricate import FROZEN, divide, fabricate
 
 from wagf_src.classes import CLASSES
 from wagf_src.report import tables
@@ -28,6 +28,7 @@ def seeds(made_up, arm):
 
 def test_steps_by_hand(made_up):
     table = made_up.table("ablation").set_index("comparison")
+    assert set(table["profile"]) == {"made-up"} and table["condition"].iloc[0].startswith("SYNTHETIC, MobileNetV2, ")
     assert len(table) == 6 and list(table["n_seeds"]) == [2] * 6
     line = table.loc["gradient-based fusion with the wavelet branch"]
     assert (line["arm_a"], line["arm_b"]) == ("mobilenetv2-sa-gf-described", "mobilenetv2-sa-described")
@@ -91,8 +92,43 @@ def test_other_metrics_of_the_same_pairs(made_up):
     np.testing.assert_allclose(rows["p_holm"], expected)
 
 
-def test_one_arm_gives_an_empty_table_and_none_gives_none(tmp_path):
+def test_one_arm_gives_an_empty_table_and_so_do_none(tmp_path):
     one = Evidence("one", fabricate(tmp_path, FROZEN[:1]), {}, tables.TABLES)
-    assert len(one.table("ablation")) == len(one.table("ablation_balanced")) == 0
     nothing = Evidence("none", [], {}, tables.TABLES)
-    assert nothing.table("ablation") is None and nothing.table("ablation_balanced") is None
+    for gathered in (one, nothing):
+        for name in ("ablation", "ablation_balanced", "branches"):
+            assert len(gathered.table(name)) == 0 and gathered.table(name).columns[-1] == "provenance"
+
+
+GF = "mobilenetv2-sa-gf-described"
+BRANCHES = ("mobilenetv2-sa-described", GF, f"{GF}-conv", f"{GF}-pool")
+
+
+def test_branches_are_rows_of_the_ablation(tmp_path):
+    """Each contrast has one verdict: that of the ablation, in folds as without."""
+    runs = fabricate(tmp_path / "a", BRANCHES, seeds=(0, 1), skill=dict(zip(BRANCHES, (1.0, 3.0, 2.8, 2.9))))
+    found = Evidence("made-up", runs, {"other": fabricate(tmp_path / "b", BRANCHES[:2])}, tables.TABLES)
+    table, steps = found.table("branches"), found.table("ablation")
+    pairs = set(zip(table["branch_a"], table["branch_b"]))
+    of_none = {(branch, "none") for branch in ("haar", "conv", "pool")}
+    assert pairs == of_none | {("conv", "haar"), ("pool", "haar"), ("pool", "conv")} and len(table) == 6
+    assert set(table["profile"]) == {"made-up"}  # the other has no control
+    for _, line in table.iterrows():
+        same = (steps["profile"] == "made-up") & (steps["arm_a"] == line["arm_a"]) & (steps["arm_b"] == line["arm_b"])
+        [step] = steps[same].to_dict("records")
+        assert [line[name] for name in ("difference", "ci_low", "ci_high", "p_holm", "family")] == [
+            step[name] for name in ("difference", "ci_low", "ci_high", "p_holm", "family")
+        ]
+    family = table.set_index(["branch_a", "branch_b"])["family"]
+    assert family["haar", "none"] == family["conv", "haar"] == "planned" and family["pool", "none"] == "other"
+
+
+def test_folds_are_one_test_set_and_seeds_need_not_be_as_many(tmp_path):
+    whole = fabricate(tmp_path / "whole", FROZEN[1:3], seeds=(0, 1), synthetic=False)
+    folds = divide(whole[:3], tmp_path / "folds")  # the second arm has one seed only
+    found = Evidence("none", [], {"whole": whole[:3], "x-folds": folds}, tables.TABLES)
+    table = found.table("ablation").set_index("profile")
+    numbers = ["difference", "ci_low", "ci_high", "p", "n_images", "n_seeds", "mcnemar_b", "mcnemar_c"]
+    assert table.loc["x-folds", numbers].tolist() == table.loc["whole", numbers].tolist()
+    assert table["n_seeds"].tolist() == [1, 1] and table.loc["x-folds", "n_folds"] == 5
+    assert table.loc["x-folds", "condition"].endswith("n = 200; 1 to 2 seeds")

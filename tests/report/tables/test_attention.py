@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import discs, fabricate, seal
+from fabricate import discs, divide, fabricate, seal
 
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
@@ -118,7 +118,9 @@ def test_without_masks_nothing_is_measured_but_maps_are_shown(runs, monkeypatch)
 def test_committed_runs_without_masks_keep_their_committed_table(results_dir, monkeypatch):
     monkeypatch.setattr(photographs, "lesion_masks", lambda *_: (None, "the data are not here"))
     fabricate(results_dir / "reference" / "own" / "runs", ARMS)
-    committed = pd.DataFrame({"arm": [MAIN], "map": "safa", "class": "all", "provenance": "committed"})
+    committed = pd.DataFrame(
+        {"profile": ["own"], "arm": [MAIN], "map": "safa", "class": "all", "provenance": "committed"}
+    )
     (results_dir / "reference" / "own" / "tables").mkdir()
     committed.to_csv(results_dir / "reference" / "own" / "tables" / "attention_maps.csv", index=False)
     pd.testing.assert_frame_equal(collect().table("attention"), committed)
@@ -136,3 +138,20 @@ def test_runs_of_different_test_images_are_refused(runs, results_dir, masks):
     fabricate(results_dir / "own" / "runs", ["mobilenetv2-wagf-described"], counts={"mel": 200})
     with pytest.raises(UserError, match="different images"):
         collect().table("attention_maps")
+
+
+def test_folds_are_measured_each_on_its_own_images(results_dir, monkeypatch):
+    whole = fabricate(results_dir / "whole", (MAIN,), seeds=(0, 1), synthetic=False)
+    divide(whole, results_dir / "x-folds" / "runs")
+    drawn = dict(zip(whole[0].predictions()["image_id"], discs(np.random.default_rng(0), 200, 40)))
+    monkeypatch.setattr(photographs, "lesion_masks", lambda _, run, ids: (np.array([drawn[i] for i in ids]), ""))
+    table = evidence.collect("x-folds", TABLES).table("attention_maps").set_index(["map", "class"])
+    maps = np.mean([attention.normalised(run.attention()["safa"]) for run in whole], axis=0)
+    inside = attention.coverage(np.array(list(drawn.values())), 2, 2)
+    line = table.loc[("safa", "all")]
+    assert line["share_inside"] == pytest.approx((maps * inside).sum(axis=(1, 2)).mean(), rel=1e-5)
+    assert line["n"] == 200 and line["n_seeds"] == 2 and "n = 200; 2 seeds" in line["condition"]
+    # The control is the mean of the other maps of the same network, which are those of the fold.
+    first = [run for run in evidence.collect("x-folds", TABLES).runs if (run.fold, run.seed) == (0, 0)]
+    assert len(first[0].predictions()) == 40 and line["others_share"] > 0
+    assert len(evidence.collect("x-folds", TABLES).table("attention")) == 8  # seven classes and all

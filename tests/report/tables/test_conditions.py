@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-from fabricate import FROZEN, fabricate
+from fabricate import FROZEN, divide, fabricate
 
+from wagf_src import paths
+from wagf_src.paper import conditions
 from wagf_src.report import tables
 from wagf_src.report.evidence import Evidence
 
@@ -35,24 +37,69 @@ def test_all_results_by_hand(made_up):
     assert line["provenance"].startswith("frozen: HAM10000") and "; lite: HAM10000" in line["provenance"]
 
 
-def test_rows_of_table_1_gather_all_profiles(made_up):
-    table, results = made_up.table("all_table1"), made_up.table("all_results").set_index(["profile", "arm"])
+def test_rows_of_table_1_gather_all_conditions(made_up):
+    table, results = made_up.table("table1"), made_up.table("all_results").set_index(["profile", "arm"])
     assert list(zip(table["row"], table["profile"])) == [
         ("MobileNet-v2", "frozen"),
-        ("MobileNet-v2", "lite"),
         ("(i)", "frozen"),
-        ("(i)", "lite"),
         ("(ii)", "frozen"),
         ("(iii)", "frozen"),
+        ("MobileNet-v2", "lite"),
+        ("(i)", "lite"),
     ]
-    assert table["paper"].tolist() == [79.03, 79.03, 87.21, 87.21, 89.48, 90.75]
+    assert table["accuracy_paper"].tolist() == [79.03, 87.21, 89.48, 90.75, 79.03, 87.21] and table["main"].all()
+    assert table["f1_paper"][0] == 78.60 and table["stored"][1] == 88.30 and table["stored"].isna().sum() == 2
     for _, line in table.iterrows():
-        assert line["accuracy"] == results.loc[(line["profile"], line["arm"]), "accuracy"]
+        for metric in ("accuracy", "f1_weighted", "precision_weighted_ci_low"):
+            assert line[metric] == results.loc[(line["profile"], line["arm"]), metric]
+
+
+def test_the_strongest_condition_leads_and_a_reader_s_own_goes_before_it(tmp_path, results_dir):
+    def runs(name, arms, folds=0, **options):
+        made = fabricate(tmp_path / "runs" / name, arms, **{"synthetic": False} | options)
+        return divide(made, tmp_path / "runs" / f"{name}-folds", folds) if folds else made
+
+    modules = FROZEN[1:3]
+    found = {
+        "a-plain": runs("plain", FROZEN[1:2], seeds=(0, 1, 2)),
+        "b-one-seed": runs("one", modules),
+        "c-two-seeds": runs("two", modules, seeds=(0, 1)),
+        "d-folds": runs("d", modules, folds=2, counts={"nv": 500, "mel": 20}),
+    }
+    own = runs("own", modules, synthetic=True)
+    order = ["d-folds", "c-two-seeds", "b-one-seed", "a-plain"]
+    assert list(conditions.at_hand(Evidence("demo", own, found, {}))) == ["demo", *order]
+    assert list(conditions.at_hand(Evidence("a-plain", found["a-plain"], found, {}))) == ["a-plain", *order[:3]]
+    (paths.REFERENCE_DIR / "a-plain" / "runs" / "x").mkdir(parents=True)
+    (paths.REFERENCE_DIR / "a-plain" / "runs" / "x" / "run.json").write_text("{}")
+    assert list(conditions.at_hand(Evidence("a-plain", found["a-plain"], found, {}))) == order
+    assert (
+        conditions.title(found["d-folds"]) == "MobileNetV2, end to end, 64 px, from random weights; n = 520; one seed"
+    )
+    assert conditions.title(own).startswith("SYNTHETIC, MobileNetV2, ")
+    assert conditions.name(found["c-two-seeds"], "x").endswith(" (`x`, n = 200, 2 seeds)")
+
+
+def test_folds_stand_beside_the_others(made_up, tmp_path):
+    folds = divide(made_up.conditions["frozen"], tmp_path)
+    both = Evidence("none", [], {"frozen": made_up.conditions["frozen"], "frozen-folds": folds}, tables.TABLES)
+    rows = both.table("all_results").set_index(["profile", "arm"])
+    numbers = ["n_seeds", "n_images", "accuracy", "accuracy_ci_low", "f1_weighted", "balanced_accuracy_ci_high", "ece"]
+    for arm in FROZEN:
+        assert rows.loc[("frozen-folds", arm), numbers].tolist() == pytest.approx(
+            rows.loc[("frozen", arm), numbers].tolist()
+        )
+    assert rows.loc["frozen-folds", "condition"].iloc[0].endswith("n = 200; 2 seeds")
+    table2 = both.table("table2").groupby("profile")["accuracy"]
+    assert table2.get_group("frozen").tolist() == pytest.approx(table2.get_group("frozen-folds").tolist())
+    confusion = both.table("confusion").groupby("profile")["images"]
+    assert confusion.get_group("frozen").tolist() == confusion.get_group("frozen-folds").tolist()
 
 
 def test_steps_are_within_a_profile(made_up):
     table = made_up.table("all_steps")
-    assert table.groupby("profile", sort=False).size().to_dict() == {"frozen": 5, "lite": 1}  # no probe here
+    assert table.groupby("profile", sort=False).size().to_dict() == {"frozen": 6, "lite": 1}
+    table = table[table["kind"] != "probe"].reset_index()
     accuracy = made_up.table("all_results").set_index(["profile", "arm"])["accuracy"]
     for _, line in table.iterrows():
         profile = line["profile"]
@@ -74,6 +121,6 @@ def test_expectations_of_the_profiles_that_have_some(made_up):
 
 def test_without_real_runs_tables_are_empty_and_say_so():
     nothing = Evidence("demo", [], {}, tables.TABLES)
-    for name in ("all_results", "all_table1", "all_steps", "expectations"):
+    for name in ("all_results", "table1", "all_steps", "expectations"):
         table = nothing.table(name)
         assert len(table) == 0 and table.columns[-1] == "provenance"

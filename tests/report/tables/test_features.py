@@ -10,6 +10,7 @@ from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.report import evidence
 from wagf_src.report.tables import TABLES, features
+from wagf_src.stats import separability
 
 ARMS = ("densenet121-base", "densenet121-wagf-described", "densenet121-wagf-released")
 
@@ -44,6 +45,7 @@ def test_confusion_is_scikit_learns(runs):
         frame = run.predictions()
         predicted = frame.filter(like="p_").idxmax(axis=1).str.removeprefix("p_")
         counts += confusion_matrix(frame["dx"], predicted, labels=CLASSES) / 2
+    assert set(table["profile"]) == {"own"}
     pivot = table.pivot(index="true", columns="predicted", values="images")
     np.testing.assert_allclose(pivot.loc[list(CLASSES), list(CLASSES)], counts)
     assert table["arm"].unique().tolist() == ["densenet121-wagf-described"]
@@ -65,7 +67,17 @@ def test_separability_and_components(runs):
     assert list(per_batch.index) == ["fitted once", "per batch, shuffled", "per batch, class by class"]
 
 
+def test_the_lead_over_the_plain_backbone_is_of_the_same_images(runs):
+    [line] = evidence.collect("own", TABLES).table("features_lead").to_dict("records")
+    assert (line["arm_a"], line["arm_b"]) == ("densenet121-wagf-described", "densenet121-base")
+    (a, y), (b, _) = features.features_and_truth(runs[2]), features.features_and_truth(runs[0])
+    assert line["difference"] == pytest.approx(neighbours(a, y) - neighbours(b, y))
+    assert line["ci_low"] < line["difference"] < line["ci_high"] and 0 < line["p"] <= 1
+    same = separability.neighbours_lead(a, a, y)
+    assert same == (0, 0, 0, 1)
+
+
 def test_nothing_without_runs_or_features(results_dir):
     gathered = evidence.collect("own", TABLES)
     assert gathered.table("confusion") is gathered.table("pca_per_batch") is gathered.table("components") is None
-    assert not len(gathered.table("separability"))
+    assert not len(gathered.table("separability")) and not len(gathered.table("features_lead"))

@@ -43,7 +43,8 @@ def test_as_trained_against_the_aims(made_up):
         "melanoma sensitivity": 0.60,
     }
     aimed = table.dropna(subset="aim")
-    expected = np.where(aimed["value"] >= aimed["aim"], "reached", "not reached")
+    above, below = aimed["ci_low"] >= aimed["aim"], aimed["ci_high"] < aimed["aim"]
+    expected = np.select([above, below], ["reached", "not reached"], "undecided: the interval holds the aim")
     assert aimed["outcome"].tolist() == expected.tolist() and table.loc["macro F1", "outcome"] == ""
 
 

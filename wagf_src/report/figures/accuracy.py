@@ -8,7 +8,8 @@ import seaborn as sns
 from wagf_src.classes import CLASSES
 from wagf_src.paper.directions import LEVEL
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, found, legend, new
+from wagf_src.report.figures.style import MUTED, OURS, SERIES, found, legend, new
+from wagf_src.report.figures.style import PAPER as PRINTED
 from wagf_src.report.figures.text import p_value
 from wagf_src.runs import truth_and_probabilities
 
@@ -53,28 +54,56 @@ def always_nv(runs) -> dict[str, float]:
     return {f"always nv, {value:.1f}%": value for value in share}
 
 
+def _series(ax, frame, per_row, around, alone):
+    """Rows for the labels of a frame, and its series beside each other within them.
+
+    Returns the height of each label, and (name, look, rows, their heights) of each series; without a column ``series``
+    there is one, named ``alone``.
+    """
+    names = frame["series"] if "series" in frame else frame["label"].map(lambda _: alone)
+    series, labels = list(dict.fromkeys(names)), list(dict.fromkeys(frame["label"]))
+    where = dict(zip(labels, labelled_rows(ax, labels, per_row + 0.13 * (len(series) - 1), around)))
+    offsets = np.linspace(0.3, -0.3, len(series)) if len(series) > 1 else [0]
+    looks = [
+        {"color": color, "markers": marker} for color, marker in zip((c for c, _ in SERIES if c != PRINTED), "os^vPX")
+    ]
+    parts = [
+        (name, look, frame[names == name], frame["label"][names == name].map(where).to_numpy() + offset)
+        for name, offset, look in zip(series, offsets, 2 * looks)
+    ]
+    return where, parts
+
+
 def accuracy_ladder(frame, lines: dict[str, float] | None = None, xlabel: str = "test accuracy (%)"):
     """One row an arm or model: ours with its interval, and the published value where there is one; None without rows.
 
     Args:
-        frame: columns label; value, low, high (ours, percent); optionally paper and notebook. NaN is left out.
+        frame: columns label; value, low, high (ours, percent); optionally series (several values a row), paper and
+            notebook (of a row's first line). NaN is left out.
         lines: vertical reference lines, name to percent.
     """
     if not len(frame):
         return None
     figure, ax = new()
-    where = labelled_rows(ax, frame["label"], per_row=0.3, around=1.2)
-    have = frame["value"].notna().to_numpy()
-    intervals(ax, where[have], *frame.loc[have, ["value", "low", "high"]].to_numpy(float).T, label="ours, 95% interval")
+    ours = "ours, 95% interval"
+    where, series = _series(ax, frame, 0.3, 1.2, ours)
+    for name, look, part, heights in series:
+        have = part["value"].notna().to_numpy()
+        if have.any():
+            intervals(
+                ax, heights[have], *part.loc[have, ["value", "low", "high"]].to_numpy(float).T, **look, label=name
+            )
+    first = frame.drop_duplicates("label")
+    heights = first["label"].map(where)
     for column, marker, name in (("paper", "D", "paper"), ("notebook", "|", "released notebook")):
         if column in frame and frame[column].notna().any():
             filled = {"markerfacecolor": "white"} if marker == "D" else {"markeredgewidth": 2}
-            ax.plot(frame[column], where, marker, color=PAPER, ms=6 if marker == "D" else 11, label=name, **filled)
+            ax.plot(first[column], heights, marker, color=PRINTED, ms=6 if marker == "D" else 11, label=name, **filled)
     for (name, x), style in zip((lines or {}).items(), ("--", ":", "-.")):
         ax.axvline(x, color=MUTED, ls=style, lw=1.2, label=name, zorder=0)
     ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
-    legend(figure, first="ours, 95% interval", ncols=4)
+    legend(figure, first=ours, ncols=4 if len(series) == 1 else 1)
     return found(figure, findings.ladder(frame, lines))
 
 
@@ -82,35 +111,37 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
     """Forest plot of paired differences; None without rows.
 
     Args:
-        frame: columns label, difference, low, high (points), p (corrected; NaN where none was asked, then intervals
-            fill the markers); optionally paper, paper_low, paper_high (points).
+        frame: columns label, difference, low, high (points), p (corrected; full markers where it is below the level);
+            optionally series (several differences a row, one colour each), and paper, paper_low, paper_high (points).
     """
     if not len(frame):
         return None
     figure, ax = new()
-    where = labelled_rows(ax, frame["label"], per_row=0.34, around=1.1)
+    where, series = _series(ax, frame, 0.34, 1.1, "")
     ax.axvline(0, color=MUTED, lw=1.2)
-    if frame["p"].notna().any():
-        full, names = (frame["p"] < LEVEL).to_numpy(), (f"corrected p < {LEVEL:g}", "not shown")
-    else:
-        full = ((frame["low"] > 0) | (frame["high"] < 0)).to_numpy()
-        names = "interval excludes 0", "interval includes 0"
-    for rows, face, name in ((full, OURS, names[0]), (~full, "white", names[1])):
-        if rows.any():
-            values = frame.loc[rows, ["difference", "low", "high"]].to_numpy(float).T
-            intervals(ax, where[rows], *values, markerfacecolor=face, label=name)
+    shown, not_shown = f"corrected p < {LEVEL:g}", "not shown"
+    for name, look, part, heights in series:
+        full = (part["p"] < LEVEL).to_numpy()
+        for rows, face, meaning in ((full, look["color"], shown), (~full, "white", not_shown)):
+            if rows.any():
+                values = part.loc[rows, ["difference", "low", "high"]].to_numpy(float).T
+                label = meaning if len(series) == 1 else name if rows is full or not full.any() else "_"
+                intervals(ax, heights[rows], *values, **look, markerfacecolor=face, label=label)
+    first = frame.drop_duplicates("label")
     if "paper" in frame and frame["paper"].notna().any():
-        have = frame["paper"].notna().to_numpy()
-        values = frame.loc[have, ["paper", "paper_low", "paper_high"]].to_numpy(float).T
-        style = {"color": PAPER, "markers": "D", "markerfacecolor": "white", "capsize": 0, "linewidth": 1}
-        intervals(ax, where[have] - 0.25, *values, label="paper, its margin", **style)
-    right = ax.secondary_yaxis("right")
-    right.set_yticks(where, ["" if np.isnan(p) else p_value(p, "p = ") for p in frame["p"]])
-    right.tick_params(length=0, labelsize=9)
-    right.spines["right"].set_visible(False)
+        have = first["paper"].notna().to_numpy()
+        values = first.loc[have, ["paper", "paper_low", "paper_high"]].to_numpy(float).T
+        style = {"color": PRINTED, "markers": "D", "markerfacecolor": "white", "capsize": 0, "linewidth": 1}
+        below = first["label"].map(where).to_numpy()[have] - (0.25 if len(series) == 1 else 0.42)
+        intervals(ax, below, *values, label="paper, its margin", **style)
+    if len(series) == 1:
+        right = ax.secondary_yaxis("right")
+        right.set_yticks(list(where.values()), ["" if np.isnan(p) else p_value(p, "p = ") for p in frame["p"]])
+        right.tick_params(length=0, labelsize=9)
+        right.spines["right"].set_visible(False)
     ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
-    legend(figure, ncols=3)
+    legend(figure, ncols=3 if len(series) == 1 else 1)
     return found(figure, findings.differences(frame))
 
 

@@ -140,7 +140,8 @@ def attention_leads(frame):
     """
     frame = frame[frame["class"] == "all"].sort_values("map", key=lambda m: m.map(list(KINDS).index), kind="stable")
     figure, ax = new()
-    labels = [f"{KINDS[kind]}: {arm_label(arm)}" for kind, arm in zip(frame["map"], frame["arm"])]
+    rows = zip(frame["map"], frame["arm"], frame["profile"])
+    labels = [f"{KINDS[kind]}: {arm_label(arm)}, {profile}" for kind, arm, profile in rows]
     _leads(ax, frame, labelled_rows(ax, labels, per_row=0.5, around=1.1), 0.2)
     ax.set_xlabel("weight inside the lesion, attention minus control (points)")
     legend(figure, ncols=3)

@@ -40,16 +40,17 @@ def fusion_weights(frame):
     if frame.empty:
         return None
     several = frame["arm"].map(lambda name: parse_arm(name).backbone).nunique() > 1
-    frame = frame.assign(label=[_short(name, several) for name in frame["arm"]])
+    labels = [_short(name, several) for name in frame["arm"]]
+    frame = frame.assign(label=labels, where=frame["profile"] + frame["run"])
     labels = sorted(frame["label"].unique(), key=lambda label: " " in label)  # the rows of Table 1 before the controls
     looks = {"palette": dict(zip(labels, 2 * COLORS)), "markers": dict(zip(labels, 2 * "osD^vPX")), "dashes": False}
     panels = [fusion for fusion in FUSIONS if (frame["fusion"] == fusion).any()]
     figure, axes = new(1, len(panels), height=3.2, sharey=True, squeeze=False)
     for ax, fusion in zip(axes[0], panels):
         shown = frame[frame["fusion"] == fusion]
-        lines = {"hue": "label", "style": "label", "units": "seed", "estimator": None}
+        lines = {"hue": "label", "style": "label", "units": "where", "estimator": None}
         sns.lineplot(shown, x="epoch", y="g_w", **lines, **looks, lw=1, ms=4, alpha=0.8, ax=ax)
-        runs = shown.groupby(["arm", "seed"]).ngroups
+        runs = shown["where"].nunique()
         ax.set(title=f"{FUSIONS[fusion]}\n{runs} run{'s' * (runs > 1)}", ylim=(0, 1), ylabel="g(F_w)")
         ax.xaxis.get_major_locator().set_params(integer=True)
         place = "upper right" if shown["g_w"].mean() < 0.5 else "lower right"

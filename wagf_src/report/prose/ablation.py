@@ -1,54 +1,55 @@
-"""What the chapter on the ablation says and shows, from its tables."""
+"""What the chapter on the ablation says and shows, from its tables, which hold every condition."""
 
 import pandas as pd
 
 from wagf_src.arms import arm_label, order_key, parse_arm
 from wagf_src.paper.directions import DIFFERENCE, LEVEL, PAPER
-from wagf_src.report.figures.text import METRIC_TITLES, p_value, points
+from wagf_src.report.figures.text import p_value, percents, points
+from wagf_src.report.prose import conditions
 
 MAIN = ("ladder", "backbone", "reading")
 
 
-def note(arms: pd.DataFrame) -> str:
-    """A warning where every arm has one seed only."""
-    seeds = [n for arm, n in zip(arms["arm"], arms["n_seeds"]) if parse_arm(arm).modules != "probe"]
-    warning = "With one seed an arm, training noise is not in the intervals: a difference may be mere luck."
-    return warning if min(seeds, default=0) == 1 else ""
-
-
 def with_main(ablation: pd.DataFrame) -> pd.DataFrame:
-    """The table with whether each comparison is a ``main`` one: of the ladder, of backbones or of readings.
-
-    Where there is none, all comparisons are main ones.
-    """
-    main = ablation["kind"].isin(MAIN)
-    return ablation.assign(main=main | ~main.any())
+    """The table, what was planned first, with whether a row is a ``main`` one: planned, or of a ladder or such."""
+    planned = ablation["family"] == "planned"
+    rows = ablation.assign(main=ablation["kind"].isin(MAIN) | planned)
+    return pd.concat([rows[planned], rows[~planned]])
 
 
 def answer(steps: pd.DataFrame, balanced: pd.DataFrame) -> str:
-    """Which steps change accuracy, what stands against the plain backbone, and whether balanced accuracy differs.
+    """In each condition: which steps change accuracy, and what stands against the plain backbone.
 
     Args:
-        steps: ``with_main``. balanced: the table ``ablation_balanced``.
+        steps: the table ``ablation``. balanced: ``ablation_balanced``.
     """
     if not len(steps):
-        return "no two arms of this profile differ in one thing only, so there is nothing to compare."
-    planned, ladder = steps["family"] == "planned", steps["kind"] == "ladder"
-    judged, what = (steps[planned], "planned directions") if planned.any() else (steps, "comparisons")
-    whole = steps[ladder & planned & steps["arm_b"].map(lambda arm: parse_arm(arm).modules == "base")]
+        return "no two arms of one condition differ in one thing only, so there is nothing to compare."
+    parts = [_of_condition(profile, rows) for profile, rows in steps.groupby("profile", sort=False)]
     clear = balanced[(balanced["metric"] == "balanced_accuracy") & (balanced["p_holm"] < LEVEL)]
-    others = steps[~planned]
-    text = f"of {len(judged)} {what}, {_change(judged[judged['p_holm'] < LEVEL])}"
-    if planned.any() and len(others):
-        text += f"; of {len(others)} other comparisons, {_change(others[others['p_holm'] < LEVEL])}"
+    names = [
+        f"{name} {value:+.1f}, `{p}`" for name, value, p in clear[["comparison", "difference", "profile"]].to_numpy()
+    ]
+    text = "by condition, after Holm's correction:\n\n" + "\n".join(f"- {part}" for part in parts)
+    listed = f": {'; '.join(names)}" if names else ""
+    return f"{text}\n\nOf all {len(steps)} comparisons, {len(clear)} change balanced accuracy{listed}."
+
+
+def _of_condition(profile, steps):
+    planned = steps["family"] == "planned"
+    to_base = steps["arm_b"].map(lambda arm: parse_arm(arm).modules == "base")
+    whole = steps[planned & (steps["kind"] == "ladder") & to_base]
+    counted = [
+        f"of {len(rows)} {what}, {_change(rows[rows['p_holm'] < LEVEL])}"
+        for rows, what in ((steps[planned], "planned directions"), (steps[~planned], "other comparisons"))
+        if len(rows)
+    ]
+    text = f"{steps['condition'].iloc[0]} (`{profile}`): {'; '.join(counted)}."
     if len(whole):
-        listed = "; ".join(
-            f"{_row(a)} {points(*line)}" for a, line in zip(whole["arm_a"], whole[DIFFERENCE].to_numpy())
-        )
+        listed = "; ".join(f"{_row(line['arm_a'])} {points(*line[DIFFERENCE])}" for _, line in whole.iterrows())
         more = whole.loc[(whole["p_holm"] < LEVEL) & (whole["difference"] > 0), "arm_a"].map(_row)
-        text += f". Over the plain backbone: {listed}, of which {' and '.join(more) or 'none'} is shown to be better"
-    text += f". Of {len(steps)} comparisons, {_change(clear, ' balanced accuracy')}. All after Holm's correction."
-    if steps["provenance"].str.startswith("SYNTHETIC").any():
+        text += f" Over the plain backbone: {listed}; shown to be better: {' and '.join(more) or 'none'}."
+    if steps["condition"].iloc[0].startswith("SYNTHETIC"):
         text += " These are synthetic lesions: this says how the method works, not what the modules do."
     return text
 
@@ -57,70 +58,56 @@ def _row(arm):
     return parse_arm(arm).module.rung
 
 
-def _change(frame, what=" accuracy"):
+def _change(frame):
     parts = "; ".join(f"{name} {value:+.1f}" for name, value in zip(frame["comparison"], frame["difference"]))
-    return f"{len(frame)} change{'s' * (len(frame) == 1)}{what}" + (f" ({parts})" if parts else "")
+    return f"{len(frame)} change{'s' * (len(frame) == 1)} accuracy" + (f" ({parts})" if parts else "")
 
 
 def sentences(steps: pd.DataFrame) -> str:
-    """What each comparison says, as a list."""
-    return "\n".join(f"- {sentence}" for sentence in steps["sentence"]) or "Nothing was compared."
-
-
-def ladder(arms: pd.DataFrame, ablation: pd.DataFrame) -> pd.DataFrame:
-    """The arms that are compared, as ``figures.accuracy_ladder`` takes them; all where none is."""
-    compared = arms["arm"].isin([*ablation["arm_a"], *ablation["arm_b"]])
-    shown = (arms[compared] if compared.any() else arms).sort_values("arm", key=lambda names: names.map(order_key))
-    values = 100 * shown[["accuracy", "accuracy_ci_low", "accuracy_ci_high"]].set_axis(["value", "low", "high"], axis=1)
-    return values.assign(label=shown["arm"].map(arm_label))
+    """What each comparison says, as a list for each condition."""
+    parts = [
+        f"*{profile}*\n\n" + "\n".join(f"- {sentence}" for sentence in rows["sentence"])
+        for profile, rows in steps.groupby("profile", sort=False)
+    ]
+    return "\n\n".join(parts) or "Nothing was compared."
 
 
 def differences(steps: pd.DataFrame) -> pd.DataFrame:
-    """As ``figures.differences`` takes them."""
+    """As ``figures.differences`` takes them: one colour a condition."""
     names = {"comparison": "label", "ci_low": "low", "ci_high": "high", "p": "raw", "p_holm": "p"}
-    return steps.rename(columns=names)
+    return steps.rename(columns=names).assign(series=conditions.heads(steps))
 
 
 def table(steps: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons for people: differences in points, p corrected within its family, and the paper's step."""
-    sizes = steps["family"].map({"planned": "planned", "other": "others"})
-    return pd.DataFrame(
-        {
-            "comparison": steps["comparison"],
-            "a": steps["arm_a"].map(arm_label),
-            "b": steps["arm_b"].map(arm_label),
-            "a minus b [95% interval]": [points(*line) for line in steps[DIFFERENCE].to_numpy()],
-            "p (Holm)": steps["p_holm"].map(p_value),
-            "corrected with": sizes,
-            "paper [its margin]": [points(*line) for line in steps[PAPER].to_numpy(float)],
-            "seeds": steps["n_seeds"],
-        }
-    )
+    """Comparisons (rows) in each condition (columns): points with interval, corrected p; and the paper's own step."""
+    if not len(steps):
+        return steps
+    values = steps[[*DIFFERENCE, "p_holm"]].to_numpy(float)
+    texts = [f"{points(*line)}, {p_value(p, 'p = ')}{'*' if p < LEVEL else ''}" for *line, p in values]
+    shown = conditions.wide(steps.assign(text=texts), "comparison", "text")
+    paper = steps.groupby("comparison")[PAPER].first().loc[shown["comparison"]].to_numpy(float)
+    shown.insert(1, "paper [its margin]", [points(*line) for line in paper])
+    return shown
 
 
 def mcnemar_table(steps: pd.DataFrame) -> pd.DataFrame:
-    """McNemar's test on the mean probabilities of an arm's seeds, uncorrected."""
-    return pd.DataFrame(
-        {
-            "comparison": steps["comparison"],
-            "only a right": steps["mcnemar_b"],
-            "only b right": steps["mcnemar_c"],
-            "p": steps["mcnemar_p"].map(p_value),
-        }
-    )
+    """McNemar's test on the mean probabilities of an arm's seeds, uncorrected: images only one arm gets right."""
+    lines = steps[["mcnemar_b", "mcnemar_c", "mcnemar_p"]].itertuples(index=False)
+    texts = [f"{b} against {c}, {p_value(p, 'p = ')}" for b, c, p in lines]
+    return conditions.wide(steps.assign(text=texts), "comparison", "text") if len(steps) else steps
 
 
-def balanced_table(balanced: pd.DataFrame) -> pd.DataFrame:
-    """The same pairs under other metrics (columns), in points; an asterisk where the corrected p is below LEVEL."""
-    values = balanced[[*DIFFERENCE, "p_holm"]].to_numpy(float)
-    texts = balanced.assign(
-        text=[points(*line) + ("*" if p < LEVEL else "") for *line, p in values],
-        a=balanced["arm_a"].map(arm_label),
-        b=balanced["arm_b"].map(arm_label),
-        metric=balanced["metric"].map(METRIC_TITLES),
-    )
-    keys = ["comparison", "a", "b"]
-    wide = texts.pivot(index=keys, columns="metric", values="text")
-    return wide.loc[
-        texts[keys].drop_duplicates().itertuples(index=False, name=None), texts["metric"].unique()
-    ].reset_index()
+def balanced_table(balanced: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The same pairs under another metric, in points; an asterisk where the corrected p is below LEVEL."""
+    rows = balanced[balanced["metric"] == metric]
+    values = rows[[*DIFFERENCE, "p_holm"]].to_numpy(float)
+    texts = [points(*line) + ("*" if p < LEVEL else "") for *line, p in values]
+    return conditions.wide(rows.assign(text=texts), "comparison", "text") if len(rows) else rows
+
+
+def accuracies(results: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of every model (rows) in each condition (columns), percent with interval, in the order of Table 1."""
+    ordered = results.sort_values("arm", key=lambda arms: arms.map(order_key), kind="stable")
+    ordered = ordered.assign(model=ordered["arm"].map(arm_label), text=percents(ordered, ["accuracy"])["accuracy"])
+    columns = ["model", *dict.fromkeys(conditions.heads(results))]
+    return conditions.wide(ordered, "model", "text")[columns] if len(ordered) else ordered

@@ -5,23 +5,26 @@ import pandas as pd
 
 from wagf_src import paths
 from wagf_src.arms import arm_label
-from wagf_src.paper.directions import DIFFERENCE
 from wagf_src.profile import load_profile
-from wagf_src.report.figures.text import p_value, percents, points
+from wagf_src.report.figures.text import percents
 from wagf_src.report.tables.conditions import SHOWN
-from wagf_src.runs import Run, provenance_line
+from wagf_src.runs import Run, n_images, provenance_line
 
 
 def rests_on(conditions: dict[str, list[Run]]) -> str:
     """How many runs of which profiles the page rests on, or how to make some."""
     if not conditions:
         return "No profile has runs on real images yet; `make reproduce PROFILE=frozen` makes some."
-    tests = {run.info["data"]["test_id_digest"] for runs in conditions.values() for run in runs}
-    same = "all on the same test images" if len(tests) == 1 else f"on {len(tests)} sets of test images"
+    sizes = " or ".join(f"{n:,}" for n in sorted({n_images(runs) for runs in conditions.values()}))
     return (
         f"**This page rests on:** {sum(map(len, conditions.values()))} runs on real images in {len(conditions)} "
-        f"profiles ({', '.join(conditions)}), {same}."
+        f"profiles ({', '.join(conditions)}), each tested on {sizes} images."
     )
+
+
+def real(everything: pd.DataFrame) -> pd.DataFrame:
+    """The table without the reader's own synthetic runs."""
+    return everything[~everything["condition"].str.startswith("SYNTHETIC")]
 
 
 def answer(everything: pd.DataFrame, expected: pd.DataFrame) -> str:
@@ -62,32 +65,6 @@ def ladder(everything: pd.DataFrame) -> pd.DataFrame:
     order = everything.sort_values("accuracy", ascending=False)
     values = 100 * order[["accuracy", "accuracy_ci_low", "accuracy_ci_high"]].set_axis(["value", "low", "high"], axis=1)
     return values.assign(label=[f"{arm_label(a)}: {p}" for a, p in zip(order["arm"], order["profile"])])
-
-
-def by_row(table1: pd.DataFrame) -> pd.DataFrame:
-    """All that was trained for each row of Table 1: accuracy in percent, difference to the printed value in points."""
-    return pd.DataFrame(
-        {
-            "row": table1["row"],
-            "paper": table1["paper"].map("{:.2f}".format),
-            "profile": table1["profile"],
-            "model": table1["arm"].map(arm_label),
-            "seeds": table1["n_seeds"],
-            "ours": percents(table1, ["accuracy"])["accuracy"],
-            "difference": (100 * table1["accuracy"] - table1["paper"]).map("{:+.1f}".format),
-        }
-    )
-
-
-def steps(all_steps: pd.DataFrame) -> pd.DataFrame:
-    """Each comparison (rows) in each profile (columns), points with 95% intervals and corrected p."""
-    values = all_steps[[*DIFFERENCE, "p_holm"]].to_numpy(float)
-    texts = all_steps.assign(text=[f"{points(*line)}, {p_value(p, 'p = ')}" for *line, p in values])
-    groups = texts.groupby("comparison", sort=False)
-    frame = pd.DataFrame({"paper": groups["paper"].first().map(lambda v: "–" if np.isnan(v) else f"{v:+.2f}")})
-    for profile, part in texts.groupby("profile", sort=False):
-        frame[profile] = part.drop_duplicates("comparison").set_index("comparison")["text"]
-    return frame.reset_index()
 
 
 def outcomes(expected: pd.DataFrame) -> pd.DataFrame:

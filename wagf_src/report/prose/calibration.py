@@ -73,10 +73,15 @@ def melanoma(arms: pd.DataFrame, decisions: pd.DataFrame) -> str:
     if len(at):
         row = at.sort_values("specificity_validation").iloc[len(at) // 2]
         hits = percent(*row[["sensitivity", "sensitivity_low", "sensitivity_high"]])
+        wanted, real = f"{100 * row['specificity_validation']:.0f}%", f"{percent(row['specificity'])}%"
+        text += f"; a threshold for {wanted} specificity on validation, which has {real} on the test images, finds "
         text += (
-            f"; with a threshold for {100 * row['specificity_validation']:.0f}% specificity on validation it finds "
-            f"{hits}% of {row['n_melanoma']} melanomas, where taking the most probable class finds {argmax}%"
+            f"{hits}% of {row['n_melanoma']} melanomas there, where taking the most probable class finds {argmax}%. "
         )
+        text += (
+            f"Had it kept the wanted specificity, it would find {percent(row['sensitivity_if_kept'])}% (a description "
+        )
+        text += "of these images, which chooses nothing)"
     return text + "."
 
 

@@ -2,10 +2,15 @@
 
 import pandas as pd
 
-from wagf_src.arms import arm_label, parse_arm
+from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES
-from wagf_src.report.figures.text import percent
+from wagf_src.paper.directions import LEVEL
+from wagf_src.report.figures.text import p_value, percent, points
+from wagf_src.report.prose.conditions import heads
+from wagf_src.runs import Run, provenance_line
 from wagf_src.stats.projections import batch_size
+
+BENIGN = ("nv", "bkl", "df", "vasc")  # a melanoma called one of these is sent home
 
 MEASURES = {
     "silhouette": "silhouette",
@@ -15,33 +20,61 @@ MEASURES = {
 }
 
 
-def answer(confusion: pd.DataFrame, separability: pd.DataFrame) -> str:
-    """Which classes are taken for which, and whether they lie apart."""
-    counts = _counts(confusion)
-    worst = confusion[confusion["true"] != confusion["predicted"]].set_index(["true", "predicted"])["images"]
+def strongest(confusion: pd.DataFrame) -> pd.DataFrame:
+    """The matrix of the strongest condition, of the table ``confusion``."""
+    return confusion[confusion["profile"] == confusion["profile"].iloc[0]]
+
+
+def answer(confusion: pd.DataFrame, arm: str, separability: pd.DataFrame) -> str:
+    """Which classes are taken for which in the strongest condition, and whether they lie apart in an arm's features."""
+    shown = strongest(confusion)
+    counts = _counts(shown)
+    worst = shown[shown["true"] != shown["predicted"]].set_index(["true", "predicted"])["images"]
     true, predicted = worst.idxmax()
-    melanomas = counts.loc["mel"].sum()
-    missed = f" Of {melanomas:.0f} melanomas, {counts.loc['mel', 'nv']:.0f} are called nevi." if melanomas else ""
     recall = {c: counts.loc[c, c] / counts.loc[c].sum() for c in CLASSES if counts.loc[c].sum()}
     low = ", ".join(c for c, r in recall.items() if r < 0.5)
-    half = f"Fewer than half of the images are found in: {low}" if low else "In every class at least half are found"
+    half = f"Fewer than half of the images are found in {low}" if low else "At least half are found in every class"
+    text = f"in the strongest condition ({heads(shown).iloc[0]}), the most frequent confusion of {_label(shown)} is "
+    text += f"{true} taken for {predicted} ({worst.max():.0f} images).{_melanomas(counts)} {half}. "
+    return text + apart(arm, separability)
+
+
+def _melanomas(counts):
+    total = counts.loc["mel"].sum()
+    benign = counts.loc["mel", list(BENIGN)]
+    listed = ", ".join(f"{name} {n:.1f}" for name, n in benign[benign > 0].items())
+    return f" Of {total:.0f} melanomas, {benign.sum():.1f} are called benign ({listed or 'none'})." if total else ""
+
+
+def melanomas(confusion: pd.DataFrame) -> pd.DataFrame:
+    """What becomes of the melanomas in every condition: percent found, called benign, and by class."""
+    lines = []
+    for _, cells in confusion.groupby("profile", sort=False):
+        calls = _counts(cells).loc["mel"]
+        if calls.sum():
+            share = 100 * calls / calls.sum()
+            line = {"condition": heads(cells).iloc[0], "model": _label(cells), "melanomas": f"{calls.sum():.0f}"}
+            line |= {"found (%)": f"{share['mel']:.1f}", "called benign (%)": f"{share[list(BENIGN)].sum():.1f}"}
+            lines.append(line | {f"as {c} (%)": f"{share[c]:.1f}" for c in CLASSES if c != "mel"})
+    return pd.DataFrame(lines)
+
+
+def arms(confusion: pd.DataFrame, run: Run) -> str:
+    """What the page shows: the matrix of which model, and the features of which."""
+    shown = strongest(confusion)
     return (
-        f"the most frequent confusion is {true} taken for {predicted} ({worst.max():.0f} images).{missed} {half}. "
-        f"{apart(confusion, separability)}"
+        f"**Matrix:** {_label(shown)}, {heads(shown).iloc[0]}. **Features:** {arm_label(run.arm)}, "
+        f"{provenance_line([run])}."
     )
 
 
-def arm(confusion: pd.DataFrame) -> str:
-    """What the page shows, and what it rests on."""
-    return f"**Arm:** {_label(confusion)}. **This page rests on:** {confusion['provenance'].iloc[0]}."
-
-
-def apart(confusion: pd.DataFrame, separability: pd.DataFrame) -> str:
-    """How far the classes lie apart in the features of the shown arm."""
-    silhouette = _measures(separability, confusion["arm"].iloc[0]).loc["silhouette_balanced", "value"]
+def apart(arm: str, separability: pd.DataFrame) -> str:
+    """How far the classes lie apart in the features of an arm."""
+    silhouette = _measures(separability, arm).loc["silhouette_balanced", "value"]
     word = "well apart" if silhouette > 0.5 else "apart, with overlap" if silhouette > 0.2 else "largely overlapping"
-    features = f"the features of {_label(confusion)}"
-    return f"By the balanced silhouette of {silhouette:.2f}, the classes are {word} in {features}."
+    return (
+        f"By the balanced silhouette of {silhouette:.2f}, the classes are {word} in the features of {arm_label(arm)}."
+    )
 
 
 def measures(separability: pd.DataFrame) -> pd.DataFrame:
@@ -55,23 +88,19 @@ def measures(separability: pd.DataFrame) -> pd.DataFrame:
     return wide.rename(index=arm_label, columns=MEASURES).reset_index()
 
 
-def neighbours(confusion: pd.DataFrame, separability: pd.DataFrame, components: pd.DataFrame) -> str:
-    """The neighbours' balanced accuracy, that of the plain backbone, and what three components leave out."""
-    shown = confusion["arm"].iloc[0]
-    base = f"{parse_arm(shown).backbone}-base"
-    own = _measures(separability, shown).loc["knn_balanced_accuracy"]
-    against = ""
-    if base != shown and base in set(separability["arm"]):
-        other = _measures(separability, base).loc["knn_balanced_accuracy"]
-        overlap = own["ci_low"] <= other["ci_high"] and other["ci_low"] <= own["ci_high"]
-        against = (
-            f" Its plain backbone reaches {percent(other['value'])}%; the two intervals "
-            f"{'overlap' if overlap else 'do not overlap'}."
-        )
+def neighbours(arm: str, separability: pd.DataFrame, lead: pd.DataFrame, parts: pd.DataFrame) -> str:
+    """The neighbours' balanced accuracy, what it is ahead of the plain backbone, and what the plot leaves out."""
+    own, against = _measures(separability, arm).loc["knn_balanced_accuracy"], ""
+    for line in lead.itertuples():
+        word = "not shown to differ from"
+        if line.p < LEVEL:
+            word = "above" if line.difference > 0 else "below"
+        values = points(100 * line.difference, 100 * line.ci_low, 100 * line.ci_high)
+        against = f" That is {word} its plain backbone's, image by image ({values} points, {p_value(line.p, 'p = ')})."
     return (
-        f"The neighbours' balanced accuracy in the features of {_label(confusion)} is "
+        f"The neighbours' balanced accuracy in the features of {arm_label(arm)} is "
         f"{percent(*own[['value', 'ci_low', 'ci_high']])}%.{against} Three components hold "
-        f"{percent(components['variance_share'].sum(), decimals=0)}% of the variance, so the plot shows part of it."
+        f"{percent(parts['variance_share'].sum(), decimals=0)}% of the variance, so the plot shows part of it."
     )
 
 
@@ -87,7 +116,7 @@ def batches(per_batch: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def fitting_per_batch(per_batch: pd.DataFrame, confusion: pd.DataFrame) -> str:
+def fitting_per_batch(per_batch: pd.DataFrame, images: int) -> str:
     """Whether the procedure or the model decides what such a plot shows."""
     values = per_batch["value"]
     once, mixed, by_class = map(percent, values)
@@ -95,7 +124,7 @@ def fitting_per_batch(per_batch: pd.DataFrame, confusion: pd.DataFrame) -> str:
     return (
         "With the same features, neighbours in the three-dimensional plot give a balanced accuracy of "
         f"{once}% when the projection is fitted once, {mixed}% when it is fitted per shuffled batch and {by_class}% "
-        f"per batch in class order (batches of {batch_size(round(confusion['images'].sum()))}): "
+        f"per batch in class order (batches of {batch_size(images)}): "
         + (
             "the procedure, not the model, decides what such a plot shows."
             if decides

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.arms import arm_label, parse_arm
+from wagf_src.paper import directions
+from wagf_src.paper.directions import DIFFERENCE
 from wagf_src.report.figures.equation1 import FUSIONS
-from wagf_src.report.figures.text import points
+from wagf_src.report.figures.text import p_value, points
+from wagf_src.report.prose.ablation import differences as as_drawn
 
 BRANCHES = {"haar": "wavelet", "conv": "convolution", "pool": "pooling", "none": "no branch"}
 
@@ -18,7 +21,7 @@ def answer(exchanges: pd.DataFrame, conversions: pd.DataFrame, weights: pd.DataF
     recorded = weights[weights["fusion"] == "eq1"]
     off = np.abs(recorded[["g_w", "g_sa"]].to_numpy(float) - 0.5).max(initial=0)
     where = "exactly one half" if off == 0 else f"never further than {off:.1g} from one half"
-    runs = recorded.groupby(["arm", "seed"]).ngroups
+    runs = recorded.groupby(["profile", "run"]).ngroups
     in_runs = f"; over {len(recorded)} epochs of {runs} runs they were {where}" if runs else ""
     return (
         f"no, twice. The weights of Equation 1 can only change places, measured to {exchange:.0e}{in_runs}: it amounts "
@@ -45,15 +48,14 @@ def orbit(orbits: pd.DataFrame) -> str:
 
 
 def weights_table(weights: pd.DataFrame) -> pd.DataFrame:
-    """One line an arm: g(F_w) of every seed in the epoch that was kept, and how far it ever was from one half."""
+    """One line a condition and arm: g(F_w) of its runs in the epoch kept, and how far it ever was from one half."""
     lines = []
-    for arm, rows in weights.groupby("arm", sort=False):
-        kept = [f"{v:.3f}" for v in rows["g_w"][rows["kept"].astype(bool)]]
-        alike = len(kept) > 1 and len(set(kept)) == 1
-        line = {"arm": arm_label(arm), "fusion": FUSIONS[rows["fusion"].iloc[0]], "seeds": rows["seed"].nunique()}
-        line["g(F_w) of each seed in the epoch kept"] = f"{kept[0]}, all alike" if alike else ", ".join(kept)
-        line["furthest from 1/2 in any epoch"] = f"{(rows['g_w'] - 0.5).abs().max():.2g}"
-        lines.append(line)
+    for (condition, arm), rows in weights.groupby(["condition", "arm"], sort=False):
+        kept = rows["g_w"][rows["kept"].astype(bool)]
+        line = {"condition": condition, "arm": arm_label(arm), "fusion": FUSIONS[rows["fusion"].iloc[0]]}
+        ends = list(dict.fromkeys(f"{value:.3f}" for value in (kept.min(), kept.max())))
+        line |= {"runs": rows["run"].nunique(), "g(F_w) in the epochs kept": " to ".join(ends)}
+        lines.append(line | {"furthest from 1/2 in any epoch": f"{(rows['g_w'] - 0.5).abs().max():.2g}"})
     return pd.DataFrame(lines)
 
 
@@ -81,49 +83,43 @@ def controls(controls: pd.DataFrame) -> str:
     )
 
 
-def branch_pairs(branches: pd.DataFrame) -> pd.DataFrame:
-    """The table ``branches`` with the branches ``a`` and ``b``, and as ``figures.differences`` takes it."""
-    a, b = ([parse_arm(arm).branch or "none" for arm in branches[f"arm_{side}"]] for side in "ab")
-    notes = [model.split(", ") for model in branches["model"]]
-    labels = [
-        f"{rung}: {BRANCHES[x]} against {BRANCHES[y]}" + (f" ({', '.join(more)})" if more else "")
-        for x, y, (rung, _, *more) in zip(a, b, notes)
-    ]
-    return branches.assign(a=a, b=b, label=labels, p=np.nan)
-
-
 def wavelet_or_layer(branches: pd.DataFrame) -> str:
-    """Is it the wavelet or the extra layer? Decided by two intervals: wavelet and convolution, convolution and none."""
+    """Is it the wavelet or the extra layer? By the one rule for directions, in each condition that has a control."""
     if branches.empty:
-        return "Whether in training it is the wavelet or the extra layer that helps needs controls, not run here."
-    models = branch_pairs(branches).groupby("model", sort=False)
-    text = f"Is it the wavelet or the extra layer? {'; '.join(_verdict(*model) for model in models)}."
+        return "Whether in training it is the wavelet or the extra layer that helps needs controls, and no run has one."
+    models = branches.groupby(["condition", branches["arm_b"].map(lambda arm: parse_arm(arm).backbone)], sort=False)
+    text = "Is it the wavelet or the extra layer? " + " ".join(_verdict(name, rows) for (name, _), rows in models)
     if branches["n_seeds"].min() == 1:
         text += " With one seed an arm, the noise of training is not in the intervals."
-    if branches["provenance"].iloc[0].startswith("SYNTHETIC"):
-        text += " The images are synthetic: this shows how the question is answered, not the answer."
+    if branches["condition"].str.startswith("SYNTHETIC").any():
+        text += " SYNTHETIC images show how the question is answered, not the answer."
     return text
 
 
-def _verdict(model, rows):
-    pair = {(line.a, line.b): line for line in rows.itertuples()}
-    if ("haar", "conv") not in pair:
-        return f"{model}: without a convolution in the wavelet's place this cannot be told"
-    said = {
-        ("haar", "conv"): ("not shown to differ from", "better than", "worse than"),
-        ("conv", "none"): ("not shown to help", "better than none", "worse than none"),
+def _verdict(condition, rows):
+    lines = {(line["branch_a"], line["branch_b"]): line for _, line in rows.iterrows()}
+    words = {
+        ("conv", "haar"): "a strided convolution in the wavelet's place is {} it",
+        ("haar", "none"): "the branch with the wavelet is {} none",
+        ("conv", "none"): "the branch with the convolution is {} none",
+        ("pool", "none"): "the branch with pooling is {} none",
     }
-    verdicts = {key: words[_sign(pair[key])] for key, words in said.items() if key in pair}
-    wavelet = f"the wavelet is {verdicts['haar', 'conv']} the layer without it"
-    layer = f", which is {verdicts['conv', 'none']}" if ("conv", "none") in pair else ""
+    found = {pair: lines[pair] for pair in words if pair in lines}
+    said = [words[pair].format(_compared(line)) for pair, line in found.items()]
     values = [
-        f"{BRANCHES[a]} minus {BRANCHES[b]} {points(line.difference, line.low, line.high)}"
-        for (a, b), line in pair.items()
-        if "pool" not in (a, b)
+        f"{BRANCHES[a]} minus {BRANCHES[b]} {points(*line[DIFFERENCE])}, {p_value(line['p_holm'], 'p = ')}"
+        for (a, b), line in found.items()
     ]
-    seeds = rows["n_seeds"].min()
-    return f"{model}: **{wavelet}{layer}** ({'; '.join(values)} points; {seeds} seed{'s' if seeds > 1 else ''})"
+    return f"{condition}: **{'; '.join(said)}** ({'; '.join(values)})."
 
 
-def _sign(line):
-    return int(line.low > 0) - int(line.high < 0)
+def _compared(line):
+    if not directions.shown(line):
+        return "not shown to differ from"
+    return "better than" if line["difference"] > 0 else "worse than"
+
+
+def branch_pairs(branches: pd.DataFrame) -> pd.DataFrame:
+    """As ``figures.differences`` takes them, one colour a condition."""
+    labels = [f"{BRANCHES[a]} against {BRANCHES[b]}" for a, b in zip(branches["branch_a"], branches["branch_b"])]
+    return as_drawn(branches.assign(comparison=labels))

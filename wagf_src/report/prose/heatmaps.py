@@ -25,7 +25,8 @@ def answer(main: pd.DataFrame, table: pd.DataFrame) -> str:
     if main.empty:
         return "nothing measured, so the question stays open here."
     raw = main.set_index("class")
-    stretched = table[(table["arm"] == main["arm"].iloc[0]) & (table["map"] == "safa, stretched")].set_index("class")
+    same = (table["profile"] == main["profile"].iloc[0]) & (table["arm"] == main["arm"].iloc[0])
+    stretched = table[same & (table["map"] == "safa, stretched")].set_index("class")
     line, loud, classes = raw.loc["all"], stretched.loc["all"], raw.drop(index="all")
     better = list(classes.index[classes["diff_gauss_low"] > 0])
     decided = "yes" if line["diff_gauss_low"] > 0 else "no" if line["diff_gauss_high"] < 0 else "that cannot be told"

@@ -35,8 +35,8 @@ def answer(means: pd.DataFrame) -> str:
     how_many = "all are" if len(names) == len(AIMS) else f"{len(names)} at most are"
     best = [f"{METRIC_TITLES[m]} {percent(means[m].max())}% ({means[m].idxmax()}; aim {AIMS[m]:.0%})" for m in AIMS]
     return (
-        f"of the {len(AIMS)} aims, {how_many} reached by one rule ({most}: {', '.join(names) or 'none'}). "
-        f"The best points are {'; '.join(best)}."
+        f"by the estimates, of the {len(AIMS)} aims {how_many} reached by one rule ({most}: "
+        f"{', '.join(names) or 'none'}). The best points are {'; '.join(best)}."
     )
 
 

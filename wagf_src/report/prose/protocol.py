@@ -150,8 +150,8 @@ def generator_example(generator: pd.DataFrame, counts: pd.DataFrame) -> str:
 def augmentation(counts: pd.DataFrame) -> str:
     """How far augmentation evens the classes out, and how often it copies a photograph."""
     by_class = wide(counts)[list(CLASSES)]
-    images, files = by_class.loc["images"], by_class.loc["augmented files"]
-    copies = files / by_class.loc["images left"]
+    images, files = by_class.loc["images left"], by_class.loc["augmented files"]
+    copies = files / images
     rare, common = copies.idxmax(), copies.idxmin()
     return (
         f"Augmentation evens the classes out, from {images.max() / images.min():.0f} to 1 down to "

@@ -9,6 +9,7 @@ from wagf_src import paths
 from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
 from wagf_src.report.figures.text import p_value
+from wagf_src.report.prose.conditions import heads
 from wagf_src.runs import by_arm, load_runs, provenance_line
 
 KIND = {  # classes of book.css
@@ -44,14 +45,19 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
 
 def _shown(steps):
     """Steps of ladders and backbones that are shown in some condition, whether it can decide or not."""
-    steps = steps[steps["kind"].isin(["ladder", "backbone"])]
+    steps = steps[steps["kind"].isin(["ladder", "backbone"]) & ~steps["condition"].str.startswith("SYNTHETIC")]
     shown = steps[steps["p_holm"] < directions.LEVEL]
     lines = [
         f"{line.comparison}, {line.difference:+.1f} [{line.ci_low:+.1f}, {line.ci_high:+.1f}] (`{line.profile}`)"
         for line in shown.itertuples()
     ]
     found = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")
-    return f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}."
+    text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}."
+    first = steps[steps["profile"] == steps["profile"].iloc[0]] if len(steps) else steps
+    if first["profile"].nunique() == steps["profile"].nunique():
+        return text
+    clear = (first["p_holm"] < directions.LEVEL).sum()
+    return f"In the strongest condition, {heads(first).iloc[0]}, {clear} of {len(first)} steps are shown. {text}"
 
 
 def rests_on(profile: str) -> str:

@@ -1,107 +1,144 @@
-"""What the chapter on Table 1 says and shows, from its tables."""
+"""What the chapter on Table 1 says and shows, from its tables, which hold every condition."""
 
 import numpy as np
 import pandas as pd
 
+from wagf_src.arms import BACKBONES, PAPER_BACKBONE, READINGS, arm_label, parse_arm
+from wagf_src.classes import CLASSES
 from wagf_src.paper import published
-from wagf_src.report.figures.text import percent, percents
-from wagf_src.stats import paired
+from wagf_src.report.figures.text import percent
+from wagf_src.report.prose import conditions
+from wagf_src.stats import paired, proportions
 
-TABLE1_ROWS = [row.row for row in published.TABLE1]
-
-
-def _synthetic(table):
-    return table["provenance"].str.startswith("SYNTHETIC").any()
-
-
-def verdicts(table1: pd.DataFrame, name: str = "accuracy") -> list[str]:
-    """For each row: does our value agree with the printed one? None is given on synthetic images."""
-    columns = [f"{name}_{part}" for part in ("ours", "ci_low", "ci_high")]
-    values = table1[[f"{name}_paper", *columns]].to_numpy(float)
-    words = [paired.verdict(paper, published.N_TEST, *ours) for paper, *ours in values]
-    missing = "not run", "not in the paper"
-    return [word if word in missing or not _synthetic(table1) else "none: synthetic" for word in words]
+ROWS = {row.row: row for row in published.TABLE1}
+DESCRIBED, RELEASED = READINGS
+# A measured value beside the printed one; neither where a condition has other images than the paper.
+MARKS = {"agrees within noise": " ≈", "ours is lower": " ↓", "ours is higher": " ↑"}
+PRINTED = {"accuracy": "accuracy", "precision_weighted": "precision", "recall_weighted": "recall", "f1_weighted": "f1"}
 
 
-def answer(table1: pd.DataFrame, per_class: pd.DataFrame) -> str:
-    """How many of the six rows were run, how many agree, and how wide a row's margin is."""
-    run = table1[table1["accuracy_ours"].notna()]
-    exact = run[run["row"].isin(TABLE1_ROWS)]
-    n = per_class.loc[per_class["arm"] == per_class["arm"].iloc[0], "n_test"].sum()
-    width = (run["accuracy_ci_high"] - run["accuracy_ci_low"]).median() / 2
-    margin = f"A single row has a margin of about ±{width:.1f} points with {n:,} test images."
-    if _synthetic(table1):
-        beside = run["accuracy_paper"].notna().sum()
-        return (
-            "these are synthetic lesions, so nothing is said about the paper; arms that went the way that real images "
-            f"go: {beside}. {margin}"
-        )
+def of_reading(table1: pd.DataFrame, reading: str) -> pd.DataFrame:
+    """One arm a row of the paper and condition: plain backbones and this reading of the modules."""
+    return table1[table1["main"].astype(bool) & table1["reading"].fillna("").isin(["", reading])]
+
+
+def strongest(table1: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the strongest condition."""
+    return table1[table1["profile"] == table1["profile"].iloc[0]] if len(table1) else table1
+
+
+def verdicts(rows: pd.DataFrame, metric: str = "accuracy") -> list[str]:
+    """For each row: does our value agree with the printed one? Nothing is said of synthetic images."""
+    values = 100 * rows[[metric, f"{metric}_ci_low", f"{metric}_ci_high"]].to_numpy(float)
+    printed = rows[f"{PRINTED[metric]}_paper"].astype(float)
+    words = [paired.verdict(paper, published.N_TEST, *ours) for paper, ours in zip(printed, values)]
+    synthetic = rows["condition"].str.startswith("SYNTHETIC")
+    return ["none: synthetic" if made_up else word for word, made_up in zip(words, synthetic)]
+
+
+def answer(table1: pd.DataFrame) -> str:
+    """Which rows were run on their own backbone, how many agree, what the strongest condition reads, and margins."""
+    if not len(table1):
+        return "no runs yet."
+    rows = of_reading(table1, DESCRIBED)
+    first = strongest(rows)
+    values = "; ".join(f"{row} {value}%" for row, value in zip(first["row"], _texts(first, "accuracy")))
+    other = "" if set(map(_backbone, first["arm"])) == {PAPER_BACKBONE} else " (on the backbone named there)"
+    text = f"in the strongest condition, {conditions.heads(first).iloc[0]}, the rows read{other}: {values}. "
+    real = rows[~rows["condition"].str.startswith("SYNTHETIC")]
+    exact = real[[_own_backbone(row, arm) for row, arm in zip(real["row"], real["arm"])]]
     agree = verdicts(exact).count("agrees within noise")
-    return (
-        f"of the paper's {len(TABLE1_ROWS)} rows, {len(exact)} {'was' if len(exact) == 1 else 'were'} run in the "
-        f"described reading on their own backbone ({', '.join(exact['row']) or 'none'}), of which {agree} "
-        f"agree{'s' if agree == 1 else ''} with the printed accuracy within noise. {margin}"
+    text += (
+        f"Of the paper's {len(ROWS)} rows, {exact['row'].nunique()} were run on their own backbone as described, in "
+        f"{exact['profile'].nunique()} conditions; of these {len(exact)} values {agree} lie within noise "
+        "of the printed accuracy. "
+    )
+    low, high = proportions.wilson_percent(ROWS["DenseNet-121"].accuracy, published.N_TEST)
+    ours = 50 * (first["accuracy_ci_high"] - first["accuracy_ci_low"]).median()
+    return text + (
+        f"A printed accuracy has a margin of about ±{(high - low) / 2:.1f} points from its {published.N_TEST:,} images "
+        f"alone, ours there of about ±{ours:.1f}: resamples are drawn within each class, as the split was, which "
+        "leaves out the luck of how many nevi a test set holds, and more images make them narrower."
     )
 
 
-def side_by_side(table1: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One metric of every row: paper, released notebook, ours, difference, verdict."""
-    frame = pd.DataFrame({"row": table1["row"], "paper": table1[f"{name}_paper"]})
-    if table1[f"{name}_released_notebook"].notna().any():
-        frame["released notebook"] = table1[f"{name}_released_notebook"]
-    ours = table1[[f"{name}_{part}" for part in ("ours", "ci_low", "ci_high")]].to_numpy(float)
-    frame["ours [95% interval]"] = [percent(*line) for line in ours / 100]
-    difference = table1[f"{name}_ours"] - table1[f"{name}_paper"]
-    frame["difference"] = ["–" if np.isnan(d) else f"{d:+.1f}" for d in difference]
-    return frame.assign(seeds=table1["n_seeds"], verdict=verdicts(table1, name))
+def _backbone(arm):
+    return parse_arm(arm).backbone
+
+
+def _own_backbone(row, arm):
+    return parse_arm(arm).modules == "base" or parse_arm(arm).backbone == PAPER_BACKBONE
+
+
+def by_condition(table1: pd.DataFrame, metric: str = "accuracy", reading: str = DESCRIBED) -> pd.DataFrame:
+    """The rows of the paper: its value, the stored notebook's and one column a condition, percent with intervals."""
+    rows = of_reading(table1, reading)
+    if reading == RELEASED:
+        rows = rows[rows["reading"] == RELEASED]
+    if not len(rows):
+        return rows
+    texts = _texts(rows, metric)
+    if metric in PRINTED:
+        texts = [text + MARKS.get(verdict, "") for text, verdict in zip(texts, verdicts(rows, metric))]
+    most = rows.groupby("profile")["n_seeds"].transform("max")
+    seeds = [f" ({n} seed{'s' * (n > 1)})" if n < m else "" for n, m in zip(rows["n_seeds"], most)]
+    shown = conditions.wide(rows.assign(text=[text + note for text, note in zip(texts, seeds)]), "row", "text")
+    shown = (
+        shown.set_index("row")
+        .reindex([row for row in ROWS if reading == DESCRIBED or row in set(shown["row"])])
+        .fillna("–")
+    )
+    if metric == "accuracy":
+        stored = {result.table1: result for result in published.RELEASED}
+        shown.insert(0, "stored notebook", [_stored(stored.get(row), row) for row in shown.index])
+    if metric in PRINTED:
+        shown.insert(0, "paper", [f"{getattr(ROWS[row], PRINTED[metric]):.2f}" for row in shown.index])
+    return shown.reset_index()
+
+
+def _texts(rows, metric):
+    return [percent(*line) for line in rows[[metric, f"{metric}_ci_low", f"{metric}_ci_high"]].to_numpy(float)]
+
+
+def _stored(result, row):
+    """A stored accuracy, with its model where that is not the row's."""
+    if result is None:
+        return "–"
+    arms = (f"{PAPER_BACKBONE}-sa-{DESCRIBED}", *(f"{backbone}-base" for backbone in BACKBONES))
+    models = {parse_arm(arm).paper_row: arm_label(arm) for arm in arms}
+    return f"{result.accuracy:.2f}" + ("" if result.model == models[row] else f" ({result.model})")
 
 
 def ladder(table1: pd.DataFrame) -> pd.DataFrame:
-    """The rows that were run, as ``figures.accuracy_ladder`` takes them."""
-    names = {"ours": "value", "ci_low": "low", "ci_high": "high", "paper": "paper", "released_notebook": "notebook"}
-    columns = {"row": "label"} | {f"accuracy_{part}": name for part, name in names.items()}
-    return table1.rename(columns=columns).dropna(subset="value")
+    """The paper's rows in every condition, as ``figures.accuracy_ladder`` takes them."""
+    rows = of_reading(table1, DESCRIBED)
+    rows = rows.sort_values("row", key=lambda names: names.map(list(ROWS).index), kind="stable")
+    values = 100 * rows[["accuracy", "accuracy_ci_low", "accuracy_ci_high"]].set_axis(["value", "low", "high"], axis=1)
+    about = {"label": rows["row"], "series": conditions.heads(rows), "paper": rows["accuracy_paper"]}
+    return values.assign(**about, notebook=rows["stored"], profile=rows["profile"], condition=rows["condition"])
 
 
-def overview(arms: pd.DataFrame) -> pd.DataFrame:
-    """What accuracy leaves out, percent with 95% intervals."""
-    metrics = ("balanced_accuracy", "precision_macro", "f1_macro", "f1_weighted", "melanoma_sensitivity")
-    return pd.DataFrame({"row": arms["row"]} | percents(arms, (*metrics, "auc_melanoma")))
-
-
-def cost(arms: pd.DataFrame) -> pd.DataFrame:
-    """What each arm costs, as the mean over its seeds."""
-    return pd.DataFrame(
-        {
-            "row": arms["row"],
-            "parameters": arms["total"].map("{:,}".format),
-            "trainable": arms["trainable"].map("{:,}".format),
-            "epochs": arms["epochs"],
-            "epoch kept": arms["epochs_kept"],
-            "minutes a run": arms["minutes"].map("{:.1f}".format),
-            "training images/s": arms["images_per_second"].map("{:.0f}".format).replace("nan", "–"),
-        }
-    )
-
-
-def recalls(per_class: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """Recall of each class (columns) and arm (rows), percent with its interval."""
-    values = per_class[["recall", "ci_low", "ci_high"]].to_numpy(float) / 100
-    per_class = per_class.assign(
+def recalls(per_class: pd.DataFrame, table1: pd.DataFrame) -> pd.DataFrame:
+    """Recall of each class (columns) of the paper's rows in each condition, percent with its interval."""
+    shown = table1[["profile", "row", "reading", "arm"]].merge(per_class, on=["profile", "arm"])
+    values = shown[["recall", "ci_low", "ci_high"]].to_numpy(float) / 100
+    released = shown["reading"].fillna("").eq(RELEASED)
+    shown = shown.assign(
         text=[percent(*line, decimals=0) for line in values],
-        title=per_class["class"] + " (n = " + per_class["n_test"].astype(str) + ")",
+        row=shown["row"] + released.map({True: f", as {RELEASED}", False: ""}),
+        model=shown["arm"].map(arm_label),
     )
-    wide = per_class.pivot(index="arm", columns="title", values="text")
-    wide = wide.loc[arms["arm"], per_class["title"].unique()]
-    wide.insert(0, "row", arms["row"].to_numpy())
-    return wide
+    keys = ["profile", "row", "model"]
+    wide = shown.drop_duplicates([*keys, "class"]).pivot(index=keys, columns="class", values="text")
+    return wide.loc[list(shown[keys].drop_duplicates().itertuples(index=False, name=None)), CLASSES].reset_index()
 
 
-def recall_points(per_class: pd.DataFrame, averages: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """Recalls of the arms whose averages are shown, as ``figures.class_recall`` takes them."""
-    rows = dict(zip(arms["arm"], arms["row"]))
-    shown = per_class[per_class["arm"].isin(averages["arm"])]
-    return shown.assign(label=shown["arm"].map(rows))
+def recall_points(per_class: pd.DataFrame, table1: pd.DataFrame) -> pd.DataFrame:
+    """Recalls of the described rows, as ``figures.class_recall`` takes them."""
+    rows = of_reading(table1, DESCRIBED)
+    return (
+        rows[["profile", "row", "arm"]].merge(per_class, on=["profile", "arm"]).assign(label=lambda frame: frame["row"])
+    )
 
 
 def averages_possible(possible: pd.DataFrame) -> str:
@@ -120,12 +157,11 @@ def averages_possible(possible: pd.DataFrame) -> str:
     )
 
 
-def averages_measured(averages: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+def averages_measured(averages: pd.DataFrame) -> pd.DataFrame:
     """Our own predictions under every average, percent, and whether F1 exceeds what one report allows."""
-    rows = averages["arm"].map(dict(zip(arms["arm"], arms["row"])))
     above = averages["f1"] > (averages["precision"] + averages["recall"]) / 2 + 1e-7
     shown = averages[["average", "precision", "recall", "f1"]].round(2)
-    shown.insert(0, "row", rows)
+    shown.insert(0, "model", averages["arm"].map(arm_label))
     return shown.assign(**{"F1 above (P + R)/2": np.where(above, "yes", "no")})
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from wagf_src.arms import parse_arm
 from wagf_src.paper import audits, published
 from wagf_src.report.figures.text import percent
 
@@ -30,9 +31,11 @@ def answer(table2: pd.DataFrame) -> str:
         "kind",
         f"on the paper's test images always answering nevus scores {audits.majority_percent():.2f}%",
     ]
-    if table2["provenance"].str.startswith("SYNTHETIC").any():
-        parts.append("our rows are synthetic and rank nowhere")
-    elif len(probe):
+    probe = probe[~probe["condition"].astype(str).str.startswith("SYNTHETIC")]
+    ours = _group(table2, "ours")
+    if ours["condition"].astype(str).str.startswith("SYNTHETIC").any():
+        parts.append("this book's own rows are synthetic and rank nowhere")
+    if len(probe):
         line = probe.iloc[0]
         parts.append(
             f"a linear probe without any training of the network reaches {line['accuracy']:.1f}% "
@@ -40,7 +43,7 @@ def answer(table2: pd.DataFrame) -> str:
             f"above {(reached < line['accuracy']).sum()} of {len(reached)} printed accuracies"
         )
     else:
-        parts.append("no linear probe is part of this profile (see the profile frozen)")
+        parts.append("no condition has a linear probe (the profile frozen has)")
     return "; ".join(parts) + "."
 
 
@@ -60,12 +63,14 @@ def sources(table2: pd.DataFrame) -> pd.DataFrame:
 
 
 def ours(table2: pd.DataFrame) -> pd.DataFrame:
-    """Our rows and the yardsticks, percent with 95% intervals."""
-    rest = table2[~table2["group"].isin(["paper", "left out"])]
+    """Our rows and the yardsticks, percent with 95% intervals: of each condition what stands beside other methods."""
+    others = ["paper", "left out", "ours", "probe"]
+    rest = pd.concat([_ours(table2), table2[~table2["group"].isin(others)]])
     return pd.DataFrame(
         {
             "": rest["group"],
             "model": rest["row"],
+            "condition": rest["profile"].fillna("–"),
             "accuracy (%)": _cells(rest, ACCURACY),
             "balanced accuracy (%)": _cells(rest, BALANCED),
             "test images": rest["n_test"].map("{:,.0f}".format),
@@ -80,7 +85,7 @@ def ladder(table2: pd.DataFrame) -> pd.DataFrame:
     names = {"accuracy": "value", "ci_low": "low", "ci_high": "high"}
     frames = [
         pd.DataFrame({"label": printed["model"], "paper": printed["accuracy"]}),
-        rows[ACCURACY].rename(columns=names).assign(label="ours: " + rows["row"]),
+        rows[ACCURACY].rename(columns=names).assign(label=_named(rows)),
     ]
     return pd.concat(frames).dropna(subset=["paper", "value"], how="all")
 
@@ -88,7 +93,7 @@ def ladder(table2: pd.DataFrame) -> pd.DataFrame:
 def balanced_ladder(table2: pd.DataFrame) -> pd.DataFrame:
     """Balanced accuracy of our rows, as ``figures.accuracy_ladder`` takes it."""
     rows = _ours(table2)
-    return rows[BALANCED].set_axis(["value", "low", "high"], axis=1).assign(label=rows["row"])
+    return rows[BALANCED].set_axis(["value", "low", "high"], axis=1).assign(label=_named(rows))
 
 
 def official() -> dict[str, float]:
@@ -112,7 +117,17 @@ def _different(printed):
 
 
 def _ours(table2):
-    return table2[table2["group"].isin(["ours", "probe"])]
+    """Of each condition the plain backbones, the proposed model in both readings, the probe: no steps, no controls."""
+    rows = table2[table2["group"].isin(["ours", "probe"])]
+    return rows[[_stands_beside_others(parse_arm(arm)) for arm in rows["arm"]]]
+
+
+def _stands_beside_others(arm):
+    return arm.modules in ("base", "wagf", "probe") and not arm.variants
+
+
+def _named(rows):
+    return rows["row"] + ": " + rows["profile"]
 
 
 def _cells(frame, columns):

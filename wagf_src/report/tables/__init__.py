@@ -44,7 +44,7 @@ from wagf_src.report.tables import (
 from wagf_src.runs import load_runs
 
 TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
-    "table1": accuracy.table1,
+    "table1": conditions.table1,
     "arms": accuracy.arms,
     "per_class": accuracy.per_class,
     "averages": accuracy.averages,
@@ -52,7 +52,6 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "ablation": ablation.ablation,
     "ablation_balanced": ablation.ablation_balanced,
     "all_results": conditions.all_results,
-    "all_table1": conditions.all_table1,
     "all_steps": conditions.all_steps,
     "expectations": conditions.expectations,
     "own_model": own_model.own_model,
@@ -73,6 +72,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "coverage": calibration.coverage,
     "confusion": features.confusion,
     "separability": features.separability_of_arms,
+    "features_lead": features.features_lead,
     "components": features.components,
     "pca_per_batch": features.pca_per_batch,
     # The printed numbers, and what becomes of the claims
@@ -105,7 +105,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "attention_means": attention.means,
     "attention_widths": attention.widths,
     "attention_equivalents": attention.equivalents,
-    "branches": equation1.branches,
+    "branches": ablation.branches,
     "control_branches": equation1.control_branches,
     "equation1_exchanges": equation1.exchanges,
     "equation1_orbits": equation1.orbits,
@@ -147,9 +147,10 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
 }
 
 
-# Their tables rest on others', so they come when those are made; and rooms that share Keras's answers.
-_LAST = (scorecard,)
+# Their tables rest on others', so they come when those are made; and rooms that share what they rest on.
+_LAST = (scorecard, table2)
 _SHARED = dict.fromkeys((released.__name__, two_readings.__name__), equation1.__name__)
+_SHARED[ablation.__name__] = conditions.__name__
 
 
 def write(profile: str) -> None:

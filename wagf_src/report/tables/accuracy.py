@@ -1,12 +1,12 @@
-"""Table 1 and what it leaves out: every arm of the profile with its averages, classes and costs."""
+"""What Table 1 leaves out: arms with their averages, classes and costs."""
 
 import numpy as np
 import pandas as pd
 
 from wagf_src.classes import CLASSES
-from wagf_src.paper import audits, comparisons, published
+from wagf_src.paper import audits, comparisons, conditions, published
 from wagf_src.report.evidence import Evidence
-from wagf_src.runs import Run, by_arm, truth_and_probabilities
+from wagf_src.runs import Run, by_arm, n_seeds, provenance_line, tested
 from wagf_src.stats import bootstrap, metrics
 
 # The paper does not name its averages; ours are weighted by class size (recall is then the accuracy).
@@ -33,22 +33,6 @@ def with_intervals(runs: list[Run], names) -> dict[str, float]:
     }
 
 
-def table1(evidence: Evidence) -> pd.DataFrame | None:
-    """The rows of Table 1, then all other arms: paper, released notebook and ours, percent (NaN: there is none)."""
-    arms = by_arm(evidence.runs)
-    stored = {result.table1: result.accuracy for result in published.RELEASED if result.table1}
-    lines = []
-    for row, arm, paper_row in comparisons.table1_rows(list(arms)):
-        line = {"row": row, "arm": arm}
-        for name, metric in AVERAGED.items():
-            ours = bootstrap.interval(arms[arm], metric) if arm else (np.nan,) * 3
-            line[f"{name}_paper"] = getattr(published.row(paper_row), name) if paper_row else np.nan
-            line[f"{name}_released_notebook"] = stored.get(paper_row, np.nan) if name == "accuracy" else np.nan
-            line |= dict(zip((f"{name}_ours", f"{name}_ci_low", f"{name}_ci_high"), (100 * v for v in ours)))
-        lines.append(line | {"n_seeds": len(arms.get(arm, []))})
-    return pd.DataFrame(lines).assign(provenance=evidence.provenance) if arms else None
-
-
 def arms(evidence: Evidence) -> pd.DataFrame | None:
     """One row an arm, in the order of Table 1: metrics (fractions) with 95% intervals, and what a run costs (means)."""
     runs_by_arm = by_arm(evidence.runs)
@@ -58,7 +42,7 @@ def arms(evidence: Evidence) -> pd.DataFrame | None:
             runs = runs_by_arm[arm]
             infos = [run.info for run in runs]
             speeds = [info["train_images_per_second"]["compute"] or np.nan for info in infos]
-            line = {"row": row, "arm": arm, "n_seeds": len(runs)} | with_intervals(runs, OVERVIEW)
+            line = {"row": row, "arm": arm, "n_seeds": n_seeds(runs)} | with_intervals(runs, OVERVIEW)
             lines.append(line | infos[0]["parameters"])
             lines[-1] |= {
                 "epochs": runs[0].history()["epoch"].max(),
@@ -70,18 +54,21 @@ def arms(evidence: Evidence) -> pd.DataFrame | None:
 
 
 def per_class(evidence: Evidence) -> pd.DataFrame | None:
-    """Recall of each class and arm with its interval, precision and F1 (means over seeds), percent."""
+    """Recall of each class, arm and condition with its interval, precision and F1 (means over seeds), percent."""
     lines = []
-    for arm, runs in by_arm(evidence.runs).items():
-        reports = [metrics.per_class(*truth_and_probabilities(run)) for run in runs]
-        for c in CLASSES:
-            line = {"arm": arm, "class": c, "n_test": int(reports[0].loc[c, "n_test"])}
-            line |= dict(
-                zip(("recall", "ci_low", "ci_high"), (100 * v for v in bootstrap.interval(runs, f"recall_{c}")))
-            )
-            line |= {name: 100 * np.mean([report.loc[c, name] for report in reports]) for name in ("precision", "f1")}
-            lines.append(line)
-    return pd.DataFrame(lines).assign(provenance=evidence.provenance) if lines else None
+    for profile, condition in conditions.at_hand(evidence).items():
+        about = {"profile": profile, "condition": conditions.title(condition)}
+        for arm, runs in by_arm(condition).items():
+            reports = [metrics.per_class(*seed) for seed in tested(runs)]
+            for c in CLASSES:
+                recall = (100 * value for value in bootstrap.interval(runs, f"recall_{c}"))
+                line = about | {"arm": arm, "class": c, "n_test": int(reports[0].loc[c, "n_test"])}
+                line |= dict(zip(("recall", "ci_low", "ci_high"), recall))
+                line |= {
+                    score: 100 * np.mean([report.loc[c, score] for report in reports]) for score in ("precision", "f1")
+                }
+                lines.append(line | {"provenance": provenance_line(runs)})
+    return pd.DataFrame(lines) if lines else None
 
 
 def averages(evidence: Evidence) -> pd.DataFrame | None:
@@ -96,8 +83,8 @@ def averages(evidence: Evidence) -> pd.DataFrame | None:
     exact = [arm for row, arm in rows if row in {r.row for r in published.TABLE1}]
     frames = []
     for arm in (exact if len(exact) > 2 else [arm for _, arm in rows])[:6]:
-        per_seed = [metrics.averages(*truth_and_probabilities(run)).set_index("average") for run in arms[arm]]
-        frames.append((100 * sum(per_seed) / len(per_seed)).reset_index().assign(arm=arm, n_seeds=len(arms[arm])))
+        per_seed = [metrics.averages(*seed).set_index("average") for seed in tested(arms[arm])]
+        frames.append((100 * sum(per_seed) / len(per_seed)).reset_index().assign(arm=arm, n_seeds=len(per_seed)))
     columns = ["arm", "average", "precision", "recall", "f1", "n_seeds"]
     return pd.concat(frames)[columns].assign(provenance=evidence.provenance)
 

@@ -10,10 +10,11 @@ from wagf_src import paths
 from wagf_src.arms import parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
+from wagf_src.paper import conditions
 from wagf_src.report import photographs
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.cells import cells
-from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, provenance_line, runs_dir
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, by_seed, provenance_line, runs_dir
 from wagf_src.stats import attention
 
 KINDS = ("safa", "safa, stretched", "soft_attention")  # of maps, as ``attention_maps`` names them
@@ -54,13 +55,14 @@ def _distance(name):
 
 
 def maps(evidence: Evidence) -> Maps:
-    """The attention maps of the profile's runs.
+    """The attention maps of the profile's runs; of folds, those of the first.
 
     Raises:
         UserError: the runs were tested on different images.
     """
-    arrays = {run.name: run.attention() for run in evidence.runs}
-    runs = [run for run in evidence.runs if arrays[run.name]]
+    own = [run for run in evidence.runs if not run.fold]
+    arrays = {run.name: run.attention() for run in own}
+    runs = [run for run in own if arrays[run.name]]
     if not any("safa" in array for array in arrays.values()):
         return Maps({}, {}, np.array([]), np.array([]), None, provenance_line([]))
     images = [run.predictions()[["image_id", "dx"]] for run in runs]
@@ -72,33 +74,57 @@ def maps(evidence: Evidence) -> Maps:
 
 
 def attention_maps(evidence: Evidence) -> pd.DataFrame:
-    """Every map of every arm against its controls: arm, map and the columns of ``attention.summary``.
+    """Every map of every arm and condition against its controls.
 
-    Without masks the committed table stands in where the runs are the committed ones; empty where there is nothing.
+    Columns: profile, condition, arm, map and those of ``attention.summary``. The maps of a run are compared with those
+    of its own other test images, hence within a fold; the folds of a seed are then one set of images. Without masks the
+    committed table stands in where the runs are the committed ones; empty where there is nothing.
     """
-    have = evidence.once(maps)
-    if have.masks is None:
+    if evidence.once(maps).arms and evidence.once(maps).masks is None:
         file = paths.REFERENCE_DIR / evidence.profile / "tables" / "attention_maps.csv"
-        if have.arms and runs_dir(evidence.profile).is_relative_to(paths.REFERENCE_DIR) and file.is_file():
+        if runs_dir(evidence.profile).is_relative_to(paths.REFERENCE_DIR) and file.is_file():
             return pd.read_csv(file)
-        return pd.DataFrame(columns=["arm", "map", "class", "provenance"])
     parts = []
-    for arm, runs in have.arms.items():
-        for kind in KINDS:
-            stacks = [have.arrays[run.name].get(kind.split(",")[0]) for run in runs]
-            stacks = [attention.stretched(s) if "stretched" in kind else s for s in stacks if s is not None]
-            if stacks:
-                summary = attention.summary([attention.shares(stack, have.masks) for stack in stacks], have.dx)
-                summary.insert(0, "arm", arm)
-                summary.insert(1, "map", kind)
-                parts.append(summary)
-    return pd.concat(parts, ignore_index=True).assign(provenance=have.provenance)
+    for profile, condition in conditions.at_hand(evidence).items():
+        for arm, runs in by_arm(condition).items():
+            found = [[_shares(evidence, profile, run) for run in folds] for folds in by_seed(runs)]
+            for kind in (kind for kind in KINDS if all(kind in shares for folds in found for shares, _ in folds)):
+                per_seed = [pd.concat([shares[kind] for shares, _ in folds]) for folds in found]
+                summary = attention.summary(per_seed, np.concatenate([dx for _, dx in found[0]]))
+                about = {"profile": profile, "condition": conditions.title(runs), "arm": arm, "map": kind}
+                summary = summary.assign(**about, provenance=provenance_line(runs))
+                parts.append(summary[[*about, *(column for column in summary if column not in about)]])
+    columns = ["profile", "condition", "arm", "map", "class", "provenance"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _shares(evidence, profile, run):
+    """``attention.shares`` of each kind of a run's maps, none without masks, and the classes of its test images."""
+    arrays, images, found = run.attention(), run.predictions(), {}
+    masks = _masks(evidence, profile, run, tuple(images["image_id"])) if arrays else None
+    for kind in KINDS if masks is not None else ():
+        if (stack := arrays.get(kind.split(",")[0])) is not None:
+            found[kind] = attention.shares(attention.stretched(stack) if "stretched" in kind else stack, masks)
+    return found, images["dx"].to_numpy()
+
+
+def _masks(evidence, profile, run, ids):
+    """The lesion masks of a test set or fold, read once: many runs share them."""
+    read = evidence.once(_read_masks)
+    if ids not in read:
+        read[ids], _ = photographs.lesion_masks(profile, run, ids)
+    return read[ids]
+
+
+def _read_masks(evidence):
+    return {}
 
 
 def main_map(evidence: Evidence) -> pd.DataFrame:
     """``attention.csv``: the lines of SaFA's own map in the arm nearest to the proposed model."""
     table = evidence.table("attention_maps")
-    return table[(table["arm"] == evidence.once(maps).main) & (table["map"] == "safa")]
+    own = table["profile"] == evidence.profile
+    return table[own & (table["arm"] == evidence.once(maps).main) & (table["map"] == "safa")]
 
 
 def examples(evidence: Evidence) -> pd.DataFrame:
@@ -155,7 +181,8 @@ def equivalents(evidence: Evidence) -> pd.DataFrame:
     have, curve, table, lines = evidence.once(maps), *map(evidence.table, ("attention_widths", "attention_maps")), []
     if len(curve):
         common = np.mean([attention.common_part(have.arrays[run.name]["safa"]) for run in have.arms[have.main]])
-        for _, line in table[(table["arm"] == have.main) & (table["class"] == "all")].iterrows():
+        own = (table["profile"] == evidence.profile) & (table["arm"] == have.main)
+        for _, line in table[own & (table["class"] == "all")].iterrows():
             sigma = np.interp(-line["share_inside"], -curve["share_inside"], curve["sigma"])
             less = line["share_inside"] < line["area_share"]
             lines.append((line["map"], line["share_inside"], np.nan if less else sigma, common))

@@ -1,63 +1,82 @@
-"""Every real run of every profile, side by side."""
+"""Every condition at hand, side by side: the real runs of every profile, and a reader's own synthetic ones."""
 
 import numpy as np
 import pandas as pd
 
-from wagf_src.paper import comparisons, directions, plans, published
+from wagf_src.arms import parse_arm
+from wagf_src.paper import comparisons, conditions, directions, plans, published
 from wagf_src.report.evidence import Evidence
-from wagf_src.report.tables.accuracy import with_intervals
-from wagf_src.runs import by_arm, provenance_line
+from wagf_src.report.tables.accuracy import AVERAGED, with_intervals
+from wagf_src.runs import by_arm, n_images, n_seeds, provenance_line
 
 SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "melanoma_sensitivity", "auc_melanoma", "ece")
+TABLE1 = tuple(dict.fromkeys([*AVERAGED.values(), "balanced_accuracy", "f1_macro", "melanoma_sensitivity"]))
 
 
-def _frame(evidence, lines, columns):
-    rests = "; ".join(f"{name}: {provenance_line(runs)}" for name, runs in evidence.conditions.items())
-    return pd.DataFrame(lines, columns=columns).assign(provenance=rests or "no real runs")
+def _frame(lines, columns, evidence):
+    rests = "; ".join(f"{name}: {provenance_line(runs)}" for name, runs in conditions.at_hand(evidence).items())
+    return pd.DataFrame(lines, columns=columns).assign(provenance=rests or "no runs")
+
+
+def _columns(metrics):
+    return [column for m in metrics for column in (m, f"{m}_ci_low", f"{m}_ci_high")]
 
 
 def all_results(evidence: Evidence) -> pd.DataFrame:
-    """One row an arm and profile: metrics (fractions) with 95% intervals, and costs (minutes of all its seeds)."""
+    """One row an arm and profile: metrics (fractions) with 95% intervals, and costs (minutes of all its runs)."""
     lines = []
-    for name, profile_runs in evidence.conditions.items():
+    for name, profile_runs in conditions.at_hand(evidence).items():
+        about = {"profile": name, "condition": conditions.title(profile_runs)}
         for arm, runs in by_arm(profile_runs).items():
             infos = [run.info for run in runs]
             times = [info.get("predict_milliseconds_per_image") for info in infos]
-            line = {"profile": name, "arm": arm, "n_seeds": len(runs)} | with_intervals(runs, SHOWN)
+            line = about | {"arm": arm, "n_seeds": n_seeds(runs), "n_images": n_images(runs)}
+            line |= with_intervals(runs, dict.fromkeys([*SHOWN, *TABLE1]))
             line["parameters"] = infos[0]["parameters"]["total"]
             line["minutes"] = sum(info["wall_seconds"] for info in infos) / 60
             line["predict_milliseconds"] = np.nan if None in times else np.mean(times)
             lines.append(line | {"rests_on": provenance_line(runs)})
-    metrics = [column for m in SHOWN for column in (m, f"{m}_ci_low", f"{m}_ci_high")]
-    costs = ["parameters", "minutes", "predict_milliseconds", "rests_on"]
-    return _frame(evidence, lines, ["profile", "arm", "n_seeds", *metrics, *costs])
+    columns = ["profile", "condition", "arm", "n_seeds", "n_images", *_columns(dict.fromkeys([*SHOWN, *TABLE1]))]
+    return _frame(lines, [*columns, "parameters", "minutes", "predict_milliseconds", "rests_on"], evidence)
 
 
-def all_table1(evidence: Evidence) -> pd.DataFrame:
-    """All that was trained for each row of Table 1, in whatever profile; ``paper`` in percent, ours as fractions."""
-    lines = [
-        (paper_row, arm, name)
-        for name, runs in evidence.conditions.items()
-        for _, arm, paper_row in comparisons.table1_rows(list(by_arm(runs)))
-        if arm and paper_row
-    ]
-    rows = pd.DataFrame(lines, columns=["row", "arm", "profile"])
+def table1(evidence: Evidence) -> pd.DataFrame:
+    """All that was trained for each row of Table 1, in every condition; ours are fractions, what is printed is percent.
+
+    ``row`` is the paper's; ``reading`` is described or released, empty for a plain backbone; ``main`` marks the arm
+    that stands for its row and reading in its condition, on the paper's own backbone where there is one.
+    """
+    lines = []
+    for name, runs in conditions.at_hand(evidence).items():
+        taken = set()
+        rows = [row for row in comparisons.table1_rows(list(by_arm(runs))) if row[1] and row[2]]
+        for _, arm, paper_row in rows:
+            place = paper_row, parse_arm(arm).reading or ""
+            lines.append((*place, arm, name, place not in taken))
+            taken.add(place)
+    rows = pd.DataFrame(lines, columns=["row", "reading", "arm", "profile", "main"])
     rows = rows.merge(evidence.table("all_results").drop(columns="provenance"), on=["profile", "arm"])
-    printed = {row.row: row.accuracy for row in published.TABLE1}
-    rows["paper"] = rows["row"].map(printed)
-    rows = rows.sort_values("row", key=lambda names: names.map(list(printed).index), kind="stable")
-    columns = ["row", "arm", "profile", "paper", "accuracy", "accuracy_ci_low", "accuracy_ci_high", "f1_macro"]
-    return _frame(evidence, rows, [*columns, "n_seeds", "rests_on"])
+    for printed in AVERAGED:
+        rows[f"{printed}_paper"] = rows["row"].map({row.row: getattr(row, printed) for row in published.TABLE1})
+    stored = {result.table1: result for result in published.RELEASED if result.table1}
+    rows["stored"] = [stored[row].accuracy if row in stored else np.nan for row in rows["row"]]
+    rows["stored_model"] = [stored[row].model if row in stored else "" for row in rows["row"]]
+    columns = ["row", "reading", "arm", "profile", "condition", "main", *(f"{name}_paper" for name in AVERAGED)]
+    columns += ["stored", "stored_model"]
+    return _frame(rows, [*columns, *_columns(TABLE1), "n_seeds", "n_images", "rests_on"], evidence)
 
 
 def all_steps(evidence: Evidence) -> pd.DataFrame:
     """``paper.directions.compared`` in every condition, where both arms were trained alike."""
-    frames = [directions.compared(runs).assign(profile=name) for name, runs in evidence.conditions.items()]
-    columns = ["profile", *directions.COLUMNS]
-    steps = pd.concat(frames)[columns] if frames else pd.DataFrame(columns=columns)
-    return _frame(evidence, steps[~steps["kind"].isin(["training", "probe"])], columns)
+    frames = [
+        directions.compared(runs).assign(profile=name, condition=conditions.title(runs))
+        for name, runs in conditions.at_hand(evidence).items()
+    ]
+    columns, frames = ["profile", "condition", *directions.COLUMNS], [frame for frame in frames if len(frame)]
+    steps = pd.concat(frames, ignore_index=True)[columns] if frames else None
+    return _frame(steps, columns, evidence)
 
 
 def expectations(evidence: Evidence) -> pd.DataFrame:
     """What the plans expected of each profile, and what came."""
-    return _frame(evidence, plans.outcomes(evidence.conditions, evidence.table("all_steps")), plans.COLUMNS)
+    return _frame(plans.outcomes(evidence.conditions, evidence.table("all_steps")), plans.COLUMNS, evidence)

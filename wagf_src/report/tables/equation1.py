@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from wagf_src.arms import MODULES, Arm, arm_label, parse_arm
-from wagf_src.paper import equation1
+from wagf_src.arms import parse_arm
+from wagf_src.paper import conditions, equation1
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.cells import cells
 from wagf_src.report.tables.keras_facts import keras_facts, random_features
 from wagf_src.runs import by_arm, provenance_line
-from wagf_src.stats import bootstrap
 
 EXCHANGES = ("tape − closed form, relative", "new g_w − old g_sa, three sizes", "the same, entry by entry")
 
@@ -72,46 +71,17 @@ def control_branches(evidence: Evidence) -> pd.DataFrame:
 
 
 def fusion_weights(evidence: Evidence) -> pd.DataFrame:
-    """The weights that runs with a fusion layer recorded: arm, seed, fusion, epoch, g_w, g_sa, kept."""
-    parts, runs = [], []
-    for run in (run for runs in by_arm(evidence.runs).values() for run in runs):
-        history = run.history()
-        if "g_w" in history:
-            about = {"arm": run.arm, "seed": run.seed, "fusion": parse_arm(run.arm).fusion}
-            parts.append(history.assign(**about, kept=history["epoch"] == run.info["best_epoch"]))
-            runs.append(run)
-    columns = ["arm", "seed", "fusion", "epoch", "g_w", "g_sa", "kept"]
-    frame = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-    return frame.assign(provenance=provenance_line(runs))
+    """The weights that runs with a fusion layer recorded, in every condition.
 
-
-def _like(arm: Arm) -> tuple:
-    """What arms must share for their branches to be compared."""
-    return arm.backbone, arm.reading, arm.weights, arm.learning_rate
-
-
-def branches(evidence: Evidence) -> pd.DataFrame:
-    """Differences in test accuracy between branches (points): model, arm_a, arm_b, difference, low, high, n_seeds.
-
-    Pairs of equal settings, in the reading's own fusion: each branch against none (SaFA has no such arm), the wavelet
-    against each control.
+    Columns: profile, condition, run, arm, seed, fusion, epoch, g_w, g_sa, kept.
     """
-    arms, lines, pairs = by_arm(evidence.runs), [], []
-    parsed = [parse_arm(name) for name in arms]
-    parsed = [a for a in parsed if a.fusion in (None, {"described": "eq1", "released": "released"}.get(a.reading))]
-    for key, modules in dict.fromkeys((_like(arm), arm.modules) for arm in parsed if arm.branch in ("conv", "pool")):
-        alike = [arm for arm in parsed if _like(arm) == key]
-        have = {arm.branch: arm.name for arm in alike if arm.modules == modules}
-        have |= {arm.branch: arm.name for arm in alike if (arm.modules, modules) == ("sa", "sa-gf")}  # None
-        backbone, reading, weights, rate = key
-        notes = [MODULES[modules].rung, arm_label(f"{backbone}-base")] + ["as released"] * (reading == "released")
-        notes += ["random start"] * bool(weights) + [f"rate {rate}"] * bool(rate)
-        for a, b in (("haar", None), ("conv", None), ("pool", None), ("haar", "conv"), ("haar", "pool")):
-            if a in have and b in have:
-                seeds = {run.seed for run in arms[have[a]]} & {run.seed for run in arms[have[b]]}
-                first, second = ([r for r in arms[have[k]] if r.seed in seeds or not seeds] for k in (a, b))
-                points = [100 * v for v in bootstrap.paired_difference(first, second, "accuracy")]
-                lines.append((", ".join(notes), have[a], have[b], *points, min(len(first), len(second))))
-                pairs += [have[a], have[b]]
-    frame = pd.DataFrame(lines, columns=["model", "arm_a", "arm_b", "difference", "low", "high", "n_seeds"])
-    return frame.assign(provenance=provenance_line([run for arm in dict.fromkeys(pairs) for run in arms[arm]]))
+    parts = []
+    for profile, condition in conditions.at_hand(evidence).items():
+        about = {"profile": profile, "condition": conditions.title(condition)}
+        for run in (run for runs in by_arm(condition).values() for run in runs if parse_arm(run.arm).fusion):
+            about |= {"run": run.name, "arm": run.arm, "seed": run.seed, "fusion": parse_arm(run.arm).fusion}
+            history = run.history()
+            about |= {"kept": history["epoch"] == run.info["best_epoch"], "provenance": provenance_line([run])}
+            parts.append(history.assign(**about))
+    columns = ["profile", "condition", "run", "arm", "seed", "fusion", "epoch", "g_w", "g_sa", "kept", "provenance"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

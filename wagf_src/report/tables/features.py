@@ -3,20 +3,25 @@
 import numpy as np
 import pandas as pd
 
+from wagf_src.arms import parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.paper import comparisons
+from wagf_src.paper import comparisons, conditions
 from wagf_src.report.evidence import Evidence
-from wagf_src.runs import Run, by_arm, of_arm, provenance_line, truth_and_probabilities
+from wagf_src.runs import Run, by_arm, of_arm, provenance_line, tested, truth_and_probabilities
 from wagf_src.stats import projections
-from wagf_src.stats.separability import separability
+from wagf_src.stats.separability import neighbours_lead, separability
+
+
+def nearest_arm(runs: list[Run], first=frozenset()) -> str:
+    """The proposed model (iii) or what comes nearest; arms of ``first`` before all others."""
+    rows = [(row, arm) for row, arm, _ in comparisons.table1_rows(list(by_arm(runs))) if arm]
+    return min(rows, key=lambda r: (r[1] not in first, not r[0].startswith("(iii)"), not r[0].startswith("(")))[1]
 
 
 def shown_arm(runs: list[Run]) -> str:
-    """The proposed model (iii) or what comes nearest; arms with features first, as published runs may lack them."""
-    kept = {run.arm for run in runs if (run.path / "features.npz").is_file()}
-    rows = [(row, arm) for row, arm, _ in comparisons.table1_rows(list(by_arm(runs))) if arm]
-    return min(rows, key=lambda r: (r[1] not in kept, not r[0].startswith("(iii)"), not r[0].startswith("(")))[1]
+    """``nearest_arm``; arms with features first, as published runs may lack them."""
+    return nearest_arm(runs, {run.arm for run in runs if (run.path / "features.npz").is_file()})
 
 
 def shown_run(runs: list[Run]) -> Run:
@@ -38,15 +43,17 @@ def features_and_truth(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def confusion(evidence: Evidence) -> pd.DataFrame | None:
-    """Test images of the shown arm by true and predicted class, means over seeds."""
-    if not evidence.runs:
-        return None
-    runs = of_arm(evidence.runs, shown_arm(evidence.runs))
-    cells = [7 * y + p.argmax(axis=1) for y, p in map(truth_and_probabilities, runs)]
-    images = np.bincount(np.concatenate(cells), minlength=49) / len(runs)
-    cases = pd.MultiIndex.from_product([CLASSES, CLASSES], names=["true", "predicted"]).to_frame(index=False)
-    cases.insert(0, "arm", runs[0].arm)
-    return cases.assign(images=images, provenance=provenance_line(runs))
+    """Test images by true and predicted class, means over seeds: of ``nearest_arm`` in every condition at hand."""
+    frames = []
+    for profile, condition in conditions.at_hand(evidence).items():
+        runs = of_arm(condition, nearest_arm(condition))
+        seeds = [7 * y + p.argmax(axis=1) for y, p in tested(runs)]
+        cases = pd.MultiIndex.from_product([CLASSES, CLASSES], names=["true", "predicted"]).to_frame(index=False)
+        about = {"profile": profile, "condition": conditions.title(runs), "arm": runs[0].arm}
+        images = np.bincount(np.concatenate(seeds), minlength=49) / len(seeds)
+        cases = cases.assign(**about, images=images, provenance=provenance_line(runs))
+        frames.append(cases[[*about, "true", "predicted", "images", "provenance"]])
+    return pd.concat(frames, ignore_index=True) if frames else None
 
 
 def separability_of_arms(evidence: Evidence) -> pd.DataFrame:
@@ -57,6 +64,22 @@ def separability_of_arms(evidence: Evidence) -> pd.DataFrame:
             rows += [(arm, measure, *value, 1) for measure, value in separability(*features_and_truth(run)).items()]
     columns = ["arm", "measure", "value", "ci_low", "ci_high", "n_seeds"]
     return pd.DataFrame(rows, columns=columns).assign(provenance=evidence.provenance)
+
+
+def features_lead(evidence: Evidence) -> pd.DataFrame:
+    """Neighbours' balanced accuracy in the features of the shown run minus that of its plain backbone, image by image.
+
+    Columns: arm_a, arm_b, difference, ci_low, ci_high (fractions), p. No row where one of the two kept no features.
+    """
+    kept = [run for run in evidence.runs if (run.path / "features.npz").is_file()]
+    lines = []
+    for a in [shown_run(kept)] if kept else []:
+        plain = f"{parse_arm(a.arm).backbone}-base"
+        for b in [run for run in kept if (run.arm, run.seed, run.fold) == (plain, a.seed, a.fold) and plain != a.arm]:
+            (first, y), (second, _) = map(features_and_truth, (a, b))
+            lines.append((a.arm, b.arm, *neighbours_lead(first, second, y)))
+    columns = ["arm_a", "arm_b", "difference", "ci_low", "ci_high", "p"]
+    return pd.DataFrame(lines, columns=columns).assign(provenance=evidence.provenance)
 
 
 def components(evidence: Evidence) -> pd.DataFrame | None:

@@ -23,14 +23,20 @@ def _frame(evidence, lines, columns):
 
 
 def own_model(evidence: Evidence) -> pd.DataFrame:
-    """Each metric (fraction) with its 95% interval, what was aimed at, and whether the estimate reached it."""
+    """Each metric (fraction) with its 95% interval, what was aimed at, and whether it is reached beyond chance."""
     runs, lines = _ours(evidence), []
     for metric in SHOWN:
         value, low, high = bootstrap.interval(runs, metric) if runs else (np.nan,) * 3
         aim = AIMS.get(metric)
-        met = "" if aim is None or not runs else "reached" if value >= aim else "not reached"
+        met = "" if aim is None or not runs else _outcome(low, high, aim)
         lines.append((METRIC_TITLES[metric], value, low, high, aim, met))
     return _frame(evidence, lines, ["metric", "value", "ci_low", "ci_high", "aim", "outcome"])
+
+
+def _outcome(low, high, aim):
+    if low >= aim:
+        return "reached"
+    return "not reached" if high < aim else "undecided: the interval holds the aim"
 
 
 def own_model_curve(evidence: Evidence) -> pd.DataFrame:

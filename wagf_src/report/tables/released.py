@@ -59,7 +59,7 @@ def soft_attention_builds(evidence: Evidence) -> pd.DataFrame:
 
     lines = []
     for name, answer, scores in (
-        ("oneDNN's kernel (the default)", facts["onednn"], "scores"),
+        ("oneDNN's kernel (on in this book)", facts["onednn"], "scores"),
         ("TensorFlow's own kernel (oneDNN off)", facts["plain"], "scores"),
         ("compiled by XLA", facts["onednn"], "compiled"),
     ):

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from wagf_src.arms import parse_arm
-from wagf_src.paper import claim_tests, conditions
 from wagf_src.paper import claims as ledger
+from wagf_src.paper import conditions
 from wagf_src.report.evidence import Evidence
 from wagf_src.runs import by_arm, provenance_line
 
@@ -21,7 +21,7 @@ def conditions_at_hand(evidence: Evidence) -> pd.DataFrame:
     ``departures`` keep it from deciding levels.
     """
     lines = []
-    for profile, runs in claim_tests.at_hand(evidence).items():
+    for profile, runs in conditions.at_hand(evidence).items():
         networks = [run for run in runs if parse_arm(run.arm).is_network] or runs
         nearest = min(by_arm(networks).values(), key=lambda arm: (conditions.nearness(arm), -len(arm)))
         obstacle = conditions.obstacle(nearest) or ""

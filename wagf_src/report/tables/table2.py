@@ -6,23 +6,22 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.arms import arm_label, parse_arm
-from wagf_src.paper import audits, comparisons, published, table2_sources
+from wagf_src.paper import audits, comparisons, conditions, published, table2_sources
 from wagf_src.report.evidence import Evidence
-from wagf_src.runs import by_arm, truth_and_probabilities
-from wagf_src.stats import bootstrap
+from wagf_src.runs import by_arm, provenance_line, truth_and_probabilities
 
 OURS = {"accuracy": ("accuracy", "ci"), "balanced_accuracy": ("balanced_accuracy", "balanced_ci")}
 COLUMNS = ["group", "row", "model", "accuracy", "precision", "recall", "f1", "ci_low", "ci_high", "n_test", "audit"]
 SOURCE = ["data", "split", "metric", "same_metric", "same_images", "source", "basis", "note"]
 COLUMNS += [*SOURCE, "arm", "balanced_accuracy", "balanced_ci_low", "balanced_ci_high"]
-COLUMNS += ["n_seeds"]
+COLUMNS += ["n_seeds", "profile", "condition"]
 
 
 def table2(evidence: Evidence) -> pd.DataFrame:
     """All rows by ``group``: paper, left out, ours, probe, majority, ISIC-2018 Task 3; in percent, ours weighted."""
     lines = [_printed(row) for row in published.TABLE2]
     lines += [_printed(table2_sources.missing_row()) | {"group": "left out"}]
-    lines += _ours(evidence.runs) + _majority(evidence.runs)
+    lines += _ours(evidence) + _majority(evidence.runs)
     lines += [
         {
             "group": "ISIC-2018 Task 3",
@@ -34,7 +33,7 @@ def table2(evidence: Evidence) -> pd.DataFrame:
         }
         for name, value in published.OFFICIAL.items()
     ]
-    return pd.DataFrame(lines, columns=COLUMNS).assign(provenance=evidence.provenance)
+    return pd.DataFrame(lines, columns=[*COLUMNS, "provenance"]).fillna({"provenance": evidence.provenance})
 
 
 def _printed(row):
@@ -45,20 +44,23 @@ def _printed(row):
     return line | metrics | {"audit": audits.marks(row)} | {name: source[name] for name in SOURCE}
 
 
-def _ours(runs):
-    arms, lines = by_arm(runs), []
-    for row, arm, _ in comparisons.table1_rows(list(arms)):
-        if arm is None:
-            continue
-        data = arms[arm][0].info["data"]
-        line = {"group": "ours" if parse_arm(arm).is_network else "probe", "row": row, "model": arm_label(arm)}
-        line |= {"arm": arm, "n_test": data["n_test"], "n_seeds": len(arms[arm]), "data": data["name"]}
-        for metric, (name, ends) in OURS.items():
-            values = (100 * value for value in bootstrap.interval(arms[arm], metric))
-            line |= dict(zip((name, f"{ends}_low", f"{ends}_high"), values))
-        for name in ("precision", "recall", "f1"):
-            line[name] = 100 * bootstrap.interval(arms[arm], f"{name}_weighted")[0]
-        lines.append(line)
+def _ours(evidence):
+    results, lines = evidence.table("all_results").set_index(["profile", "arm"]), []
+    for profile, runs in conditions.at_hand(evidence).items():
+        for row, arm, _ in comparisons.table1_rows(list(by_arm(runs))):
+            if arm is None:
+                continue
+            found = results.loc[(profile, arm)]
+            line = {"group": "ours" if parse_arm(arm).is_network else "probe", "row": row, "model": arm_label(arm)}
+            line |= {"profile": profile, "condition": found["condition"], "arm": arm, "n_test": found["n_images"]}
+            line |= {"n_seeds": found["n_seeds"], "data": runs[0].info["data"]["name"]}
+            line["provenance"] = provenance_line(runs)
+            for metric, (name, ends) in OURS.items():
+                values = (100 * found[f"{metric}{end}"] for end in ("", "_ci_low", "_ci_high"))
+                line |= dict(zip((name, f"{ends}_low", f"{ends}_high"), values))
+            for name in ("precision", "recall", "f1"):
+                line[name] = 100 * found[f"{name}_weighted"]
+            lines.append(line)
     return lines
 
 

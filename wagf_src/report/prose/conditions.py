@@ -1,0 +1,41 @@
+"""What chapters that show every condition at hand have in common."""
+
+import pandas as pd
+
+
+def heads(frame: pd.DataFrame) -> pd.Series:
+    """For each row of a pooled table, its condition as the head of a column or the name of a series."""
+    return frame["profile"] + ": " + frame["condition"]
+
+
+def rests_on(frame: pd.DataFrame) -> str:
+    """The conditions of a pooled table, and what limits some of them."""
+    if not len(frame):
+        return "**This page rests on** no runs yet; `make reproduce PROFILE=frozen` makes some."
+    named = frame.drop_duplicates("profile")
+    listed = "\n".join(
+        f"- `{profile}`: {condition}" for profile, condition in zip(named["profile"], named["condition"])
+    )
+    return f"**This page rests on** these conditions, the strongest first:\n\n{listed}\n\n{caveats(frame)}".rstrip()
+
+
+def caveats(frame: pd.DataFrame) -> str:
+    """What a reader must know of conditions with one seed, and of those with folds."""
+    one = frame.loc[frame["condition"].str.contains("one seed"), "profile"].unique()
+    folds = [profile for profile in frame["profile"].unique() if "-folds" in profile]
+    text = f"With one seed ({', '.join(one)}), the noise of training is in no interval. " if len(one) else ""
+    if folds:
+        text += (
+            f"In folds ({', '.join(folds)}), every image is tested once a seed, by a model that was not trained on it; "
+            "the models of different folds share most of their training images, which no interval shows."
+        )
+    return text.rstrip()
+
+
+def wide(frame: pd.DataFrame, rows: str | list[str], text: str) -> pd.DataFrame:
+    """One line a value of ``rows`` and one column a condition, holding ``text``; a dash where there is none."""
+    keys = [rows] if isinstance(rows, str) else rows
+    table = frame.assign(head=heads(frame)).drop_duplicates([*keys, "head"])
+    found = table.pivot(index=keys, columns="head", values=text)[list(dict.fromkeys(table["head"]))]
+    order = pd.MultiIndex.from_frame(table[keys].drop_duplicates()) if len(keys) > 1 else table[rows].drop_duplicates()
+    return found.loc[order].reset_index().fillna("–")
