@@ -46,10 +46,8 @@ def _page(app, pagename, templatename, context, doctree):
     page = BeautifulSoup(context["body"], "html.parser")
     for paragraph in page.select("p.table-caption"):
         table = paragraph.find_next("table")
-        caption = page.new_tag("caption")
-        caption.extend(list(paragraph.contents))
-        table.insert(0, caption)
-        paragraph.decompose()
+        paragraph.name = "span"  # within the caption, so that it stays in sight while a wide table scrolls
+        table.insert(0, paragraph.wrap(page.new_tag("caption")))
     names = Counter()
     for table in page.find_all("table"):
         _table(page, table, lambda term: _glossary(app, pagename, term))

@@ -67,6 +67,7 @@ def _draw(ax, places, boxes, arrows, rows):
             "connectionstyle": f"arc3,rad={-2 * aside / (PITCH * (y1 - y0))}",
             "color": "#444444",
             "lw": 1,
+            "shrinkB": 5 if aside else 2,
             **ends,
         }
         ax.annotate("", (x1, -y1), (x0, -y0), arrowprops=style, zorder=1 if aside else 3)
