@@ -135,7 +135,7 @@ def test_what_is_no_dermoscopic_photograph_is_warned_of(shipped, pictures, tmp_p
     frame, _, _ = predict.predict(shipped, sorted(tmp_path.glob("*.png")))
     said = dict(zip((path.split("/")[-1] for path in frame["image"]), frame["warning"]))
     assert all("may be no dermoscopic photograph: colours" in said[f"{name}.png"] for name in odd), said
-    assert "400 x 60 pixels, far from the 4:3" in said["strip.png"]
+    assert "400 x 60 pixels is another frame than 4:3" in said["strip.png"]
 
 
 def test_the_command_line_says_it_all(run, asked, shipped, pictures, tmp_path, capsys, monkeypatch):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import keras
 import numpy as np
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from wagf_src import atomic
 from wagf_src.classes import CLASSES
@@ -129,6 +130,7 @@ def make(run: Run, model: keras.Model) -> Companions:
     )
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # on a busy machine its threads wait for each other for minutes
 def built(features, pixels, image_ids, lesion_ids, classes) -> Companions:
     """From pooled features (n, D), images (n, S, S, 3) uint8, and their ids, lesions and classes, (n,) each."""
     found = PCA(min(COMPONENTS, *features.shape), svd_solver="randomized", random_state=0).fit(features)
