@@ -22,8 +22,11 @@ spec.loader.exec_module(install)
 SHOW = 'show: ; @printf "%s\\n" "$$HAM10000_DIR" "$$WAGF_WEIGHTS_DIR" "$(JOBS)" "$(NAME)"\n'
 
 
+KEPT_OUT = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "HAM10000_DIR", "WAGF_WEIGHTS_DIR")
+
+
 def make(*words, cwd=paths.ROOT, text=None, **environment):
-    inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "HAM10000_DIR")}
+    inherited = {k: v for k, v in os.environ.items() if k not in KEPT_OUT}
     return subprocess.run(
         ["make", *words],
         cwd=cwd,

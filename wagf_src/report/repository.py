@@ -74,7 +74,7 @@ def _colab_button(app, page, template, context, doctree):
                 "type": "link",
                 "url": f"https://colab.research.google.com/github{urlsplit(url).path}/blob/{BRANCH}/{START}",
                 "tooltip": "Run it on Colab",
-                "icon": "fas fa-rocket",
+                "icon": "_static/images/logo_colab.png",
                 "label": "colab-button",
             }
         )
