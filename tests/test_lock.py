@@ -37,7 +37,8 @@ def holder(results_dir):
 
     yield start
     for process, done in started:
-        done.set()
+        if process.is_alive():  # the event of one that was killed while it waited would never return
+            done.set()
         process.join(60)
 
 
