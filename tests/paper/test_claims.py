@@ -499,7 +499,7 @@ def test_heatmaps_read_what_the_chapter_writes():
     for maps, on_lesion in ((masks + 0.01, True), (np.ones(masks.shape), False)):
         table = attention.summary([attention.shares(maps, masks)] * 2, dx)
         write_attention()  # its runs
-        write_table(table.assign(arm=DENSENET[3], map="safa"), "attention_maps", "paper", "HAM10000")
+        write_table(table.assign(profile="paper", arm=DENSENET[3], map="safa"), "attention_maps", "paper", "HAM10000")
         assert (judge("heatmaps-described").verdict == REPRODUCED) == on_lesion
 
 
