@@ -164,7 +164,7 @@ class Run:
         """The run as a Keras model from pixels (B, S, S, 3), 0 to 255, to probabilities (B, 7).
 
         Raises:
-            UserError: see ``models.kept.load_model``, which also has features and attention maps.
+            UserError: see ``models.kept.read_model``, which also has features and attention maps.
         """
         # By name, as the registry names builders: whoever only reads a run needs no Keras.
         return pkgutil.resolve_name("wagf_src.models.kept:probabilities")(self)

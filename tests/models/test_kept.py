@@ -11,7 +11,7 @@ from tiny_profiles import END_TO_END, FROZEN
 
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
-from wagf_src.models.kept import load_model, with_views
+from wagf_src.models.kept import read_model, with_views
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
 from wagf_src.train import staging
 from wagf_src.train.trainer import PREDICT_BATCH
@@ -72,7 +72,7 @@ def test_a_head_stands_on_its_frozen_backbone(arm, tmp_path, monkeypatch):
     images = images_of(profile, run)
     model = run.model()
     np.testing.assert_allclose(predicted(model, images), committed(run), atol=2e-5)
-    maps = load_model(run).predict(images, verbose=0)
+    maps = read_model(run).predict(images, verbose=0)
     for name, values in run.attention().items():
         np.testing.assert_allclose(maps[name], values, rtol=1e-3)
     model.save(tmp_path / "whole.keras")

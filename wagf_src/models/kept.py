@@ -15,7 +15,7 @@ from wagf_src.runs import Run
 VIEWS = 8  # of a square: flips and quarter turns (``data.augmentation.dihedral_parameters``)
 
 
-def load_model(run: Run) -> keras.Model:
+def read_model(run: Run) -> keras.Model:
     """The model that made a run's predictions, of ``image`` (B, S, S, 3), 0 to 255; preprocessing is part of it.
 
     Outputs by name: "probabilities" (B, 7), the mean over the run's ``test_views``; of the image as it is, "features"
@@ -78,7 +78,7 @@ def _frozen_backbone(run: Run, arm, settings: dict) -> keras.Model:
 
 def _probe(run: Run, feature_shape) -> keras.Model:
     """The logistic regression as a softmax layer; a class that it never saw has probability 0."""
-    with np.load(run.weights_file) as kept:
+    with np.load(run.weights_file, allow_pickle=False) as kept:
         coefficients = kept["coefficients"] / kept["scale"]
         intercept = kept["intercept"] - coefficients @ kept["mean"]
         seen = kept["classes"]
@@ -93,6 +93,6 @@ def _probe(run: Run, feature_shape) -> keras.Model:
 
 
 def probabilities(run: Run) -> keras.Model:
-    """:func:`load_model` with one output, the probabilities (B, 7)."""
-    model = load_model(run)
+    """:func:`read_model` with one output, the probabilities (B, 7)."""
+    model = read_model(run)
     return keras.Model(model.input, model.output["probabilities"], name=run.name)

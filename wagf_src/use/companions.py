@@ -83,7 +83,7 @@ def of_run(run: Run, model: keras.Model) -> Companions:
     """Made from the images that trained or validated a run (minutes on a CPU), and kept in the cache folder.
 
     Args:
-        model: of the run (``models.kept.load_model``).
+        model: of the run (``models.kept.read_model``).
 
     Raises:
         UserError: the images are not at hand, or not those of the run.

@@ -35,7 +35,7 @@ def main(profile: Profile) -> None:
     for run in runs:
         target = paths.RESULTS_DIR / profile.name / "gradcam" / f"{run.name}.npz"
         digest = atomic.file_digest(run.weights_file)
-        if target.is_file() and str(np.load(target)["weights"]) == digest:
+        if target.is_file() and str(np.load(target, allow_pickle=False)["weights"]) == digest:
             continue
         maps = of_run(profile, run, data)
         target.parent.mkdir(parents=True, exist_ok=True)

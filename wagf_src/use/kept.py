@@ -8,7 +8,7 @@ import keras
 from wagf_src import paths
 from wagf_src.arms import BACKBONES, arm_label, parse_arm
 from wagf_src.errors import UserError
-from wagf_src.models.kept import load_model
+from wagf_src.models.kept import read_model
 from wagf_src.runs import Run, provenance_line
 from wagf_src.stats.decisions import Decisions, choose
 from wagf_src.use import companions
@@ -23,7 +23,7 @@ RESEARCH = (
 
 @dataclass(frozen=True)
 class Kept:
-    """``model`` as ``models.kept.load_model`` gives it; ``size`` and ``resize`` as its images were made.
+    """``model`` as ``models.kept.read_model`` gives it; ``size`` and ``resize`` as its images were made.
 
     ``companions`` is None where the training images are not at hand, and ``missing`` says why.
     """
@@ -67,13 +67,13 @@ def of_run(run: Run, neighbours: bool = True) -> Kept:
     """A run's model with what its validation images chose, and its training images where they are at hand.
 
     Raises:
-        UserError: see ``load_model`` and ``choose``; or its images need masks.
+        UserError: see ``read_model`` and ``choose``; or its images need masks.
     """
     if BACKBONES[parse_arm(run.arm).backbone].channels != 3:
         raise UserError(
             f"{run.name}: is given the lesion's mask too, which a photograph does not have; name another run"
         )
-    model, decisions, beside, missing = load_model(run), choose(run), None, ""
+    model, decisions, beside, missing = read_model(run), choose(run), None, ""
     if neighbours:
         try:
             beside = companions.of_run(run, model)

@@ -10,7 +10,7 @@ from wagf_src import atomic, paths
 from wagf_src.arms import arm_label, parse_arm
 from wagf_src.errors import UserError
 from wagf_src.models.classifier import build_model, explain
-from wagf_src.models.kept import load_model, with_views
+from wagf_src.models.kept import read_model, with_views
 from wagf_src.runs import Run, provenance_line
 from wagf_src.stats.decisions import Decisions, choose
 from wagf_src.use import companions
@@ -39,7 +39,7 @@ def ship(run: Run, target: Path | None = None) -> Path:
         raise UserError(
             f"{run.name}: stands on ImageNet weights that are not ours to ship; name a run trained end to end"
         )
-    whole = load_model(run)
+    whole = read_model(run)
     weights = [np.asarray(w) for w in _network(run.arm, settings, whole).get_weights()]
     decisions, beside = choose(run), companions.of_run(run, whole)
     aside = target.with_name(f".{target.name}.new")

@@ -15,7 +15,7 @@ def keras_facts(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
         "conv3d_facts": released.build_question(),
         "released_facts": released.parts_question(released_experiments.photographs()),
         "equation1_facts": equation1.question(),
-        "two_readings_facts": {"features": (8, 8, released.CHANNELS)},  # at 256 pixels
+        "two_readings_facts": {"features": (8, 8, 1024)},  # of DenseNet-121 at 256 pixels
     }
     with ThreadPoolExecutor() as pool:
         onednn = pool.submit(released.tensorflow_build, True)
