@@ -180,6 +180,8 @@ def profile_rows(profile: Profile, work: pd.DataFrame, published, here, machine:
     rows = []
     for device, rates in published.items():
         sources = dict.fromkeys(SOURCES[source] for name, _, _, source in PUBLISHED if name in (device, RTX))
+        if not {arm.backbone for arm in arms} <= set(rates):
+            continue  # nobody has published how fast such a network trains
         seconds = (total / [rates[arm.backbone] for arm in arms]).sum()
         rows.append(row(device, "derived from published rates", seconds, source=" ".join(sources)))
     if here:

@@ -68,7 +68,7 @@ def test_book_carries_the_script_once(tmp_path):
     class App:
         outdir, srcdir, builder = tmp_path, tmp_path, type("Builder", (), {"format": "html"})
 
-        def connect(event, function):
+        def connect(event, function, priority=500):
             if event == "build-finished":
                 function(App, None)
 
