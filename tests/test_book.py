@@ -188,7 +188,10 @@ def test_the_profiles_are_described_as_they_are():
 
 def test_every_reference_is_cited_and_every_citation_has_its_reference():
     entries = re.findall(r"^@\w+\{([^,]+),", (BOOK / "references.bib").read_text(encoding="utf-8"), re.M)
-    cited = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", "".join(p.read_text(encoding="utf-8") for p in PROSE))
+    cited = re.findall(
+        r"\{cite(?::\w+)?\}`([^`]+)`",
+        "".join(p.read_text(encoding="utf-8") for p in [*PROSE, *paths.NOTEBOOKS.glob("*.ipynb")]),
+    )
     assert len(entries) == len(set(entries))
     assert set(entries) == {key for keys in cited for key in keys.split(",")}
 

@@ -359,6 +359,8 @@ def before_the_rule(name, now, then):
     """
     if name == "grim":
         return now.replace("DenseNet-121 + CBAM", "DenseNet-121"), then
+    if name == "own_model":  # an interval that holds the aim is undecided
+        return now.drop(columns="outcome"), then.drop(columns="outcome")
     if name == "table2":
         facts = ["data", "split", "metric", "source"]
         then = then.drop(columns=facts)

@@ -44,7 +44,7 @@ epochs: {EPOCHS}
 batch_size: 16
 learning_rate: 0.001
 """
-TABLES = ("table1", "arms", "per_class", "averages", "checkpoints")
+TABLES = ("all_results", "table1", "arms", "per_class", "averages", "checkpoints")
 RESULTS = f"results/{NAME}"
 TIMES = ("seconds", "minutes", "images_per_second")  # columns that no two reproductions have in common
 PLANTED = "planted-secret-b7f3"  # as a token and as the reader's name: no file may hold it

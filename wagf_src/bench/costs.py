@@ -175,7 +175,7 @@ def profile_rows(profile: Profile, work: pd.DataFrame, published, here, machine:
     }
 
     def row(device, basis, seconds, **source):
-        return same | {"device": device, "basis": basis, "hours": seconds / 3600} | source
+        return same | {"device": device, "basis": basis, "hours": seconds / 3600, "source": ""} | source
 
     rows = []
     for device, rates in published.items():

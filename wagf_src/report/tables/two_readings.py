@@ -28,7 +28,8 @@ def boxes(evidence: Evidence) -> pd.DataFrame:
 
 def arrows(evidence: Evidence) -> pd.DataFrame:
     """A row an arrow: graph, reading, start, end, shape of the tensor that goes along it."""
-    return _facts(evidence, "arrow")
+    # Keras lists a network's operations in an order that is not the same in every process.
+    return _facts(evidence, "arrow").sort_values(["graph", "reading", "start", "end"], ignore_index=True)
 
 
 def parts(evidence: Evidence) -> pd.DataFrame:
