@@ -81,9 +81,10 @@ def test_another_number_of_threads_moves_rounding_only(found, run, record_proper
 
 
 def test_it_was_training_with_onednn(found):
-    """Otherwise agreement would say nothing: the images differ in their features, and the loss moved."""
+    """Otherwise agreement would say nothing: images differ in their predictions where the whole network is trained (a
+    frozen backbone with random weights tells images of 32 px apart by nothing), and the loss moved.
+    """
     assert found["first"]["onednn"] == sys.platform.startswith("linux")
-    for run in ROUNDING:
-        assert found["first"][f"{run}/features"].astype(float).std(axis=0).max() > 1e-4
+    assert found["first"]["mobilenetv2-base-seed0/probabilities"].std(axis=0).max() > 0.1
     loss = found["first"]["mobilenetv2-wagf-described-seed0/loss"]
     assert np.abs(np.diff(loss)).min() > 1e-3
