@@ -364,7 +364,8 @@ def before_the_rule(name, now, then):
     if name == "table2":
         facts = ["data", "split", "metric", "source"]
         then = then.drop(columns=facts)
-        return now[now["group"] != "left out"].reset_index(drop=True)[list(then)], then
+        now = now[(now["group"] != "left out") & now["profile"].isin(["frozen", np.nan])]  # later, every condition
+        return now.reset_index(drop=True)[list(then)], then
     keys = {
         "ablation": ["arm_a", "arm_b"],
         "ablation_balanced": ["arm_a", "arm_b", "metric"],
@@ -387,7 +388,7 @@ def before_the_rule(name, now, then):
         "all_table1": ["profile", "arm"],
         "decisions": ["arm", "specificity_validation"],
     }
-    keys |= pooled | {"table2": ["group", "row"]}
+    keys |= pooled
     if name == "branches":
         # The controls minus the wavelet now stand the other way round, as in the ablation.
         turned = now.rename(columns={"arm_a": "arm_b", "arm_b": "arm_a", "ci_low": "ci_high", "ci_high": "ci_low"})

@@ -40,7 +40,7 @@ class Progress:
 
     def __enter__(self):
         log = f", log {paths.short(self.log)}" if self.log else ""
-        print(f"{CLEAR if self.live else ''}run {self.number} of {len(self.todo)}: {self.run}{log}", file=self.out)
+        self._line(f"run {self.number} of {len(self.todo)}: {self.run}{log}")
         if self.live:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._drawer = threading.Thread(target=self._draw_on, daemon=True)
@@ -57,17 +57,16 @@ class Progress:
         elif epoch:
             self.state = f"epoch {epoch[1]}, {epoch[2]} images/s" + (f", {epoch[3]}" if epoch[3] else "")
         if not self.live:
-            print(f"  {self.run}: {line}", file=self.out, flush=True)
+            self._line(f"  {self.run}: {line}")
 
     def __exit__(self, kind, error, trace):
         self._end.set()
         if self.live:
             self._drawer.join()
             self._file.unlink(missing_ok=True)
-            print(CLEAR, end="", file=self.out, flush=True)
+            self._write(CLEAR)
         if kind is None:
-            seconds = time.time() - self.started
-            print(f"finished {self.run} in {seconds:.0f} s{self._all_left()}", file=self.out, flush=True)
+            self._line(f"finished {self.run} in {time.time() - self.started:.0f} s{self._all_left()}")
 
     def line(self) -> str:
         """This run's state in a few words."""
@@ -92,7 +91,16 @@ class Progress:
             states = sorted(paths.work_dir(self.profile).glob("*/state.txt"))
             fresh = [state for state in states if time.time() - _changed(state) < _FRESH]
             text = " | ".join(_read(state) for state in fresh) + self._all_left()
-            print(f"{CLEAR}{text[: shutil.get_terminal_size().columns - 1]}", end="", file=self.out, flush=True)
+            self._write(CLEAR + text[: shutil.get_terminal_size().columns - 1])
+
+    def _line(self, text: str) -> None:
+        """A line that stays."""
+        self._write(f"{CLEAR if self.live else ''}{text}\n")
+
+    def _write(self, text: str) -> None:
+        # In one piece: what another run draws between a line and its end would wipe the line out.
+        self.out.write(text)
+        self.out.flush()
 
 
 def _changed(path: Path) -> float:
