@@ -4,6 +4,7 @@ A maker takes the :class:`~wagf_src.report.evidence.Evidence` and returns a Data
 says what the row rests on; or None where the data that it needs are not at hand.
 """
 
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -170,9 +171,13 @@ def write(profile: str) -> None:
             atomic.write_csv(paths.RESULTS_DIR / profile / "tables" / f"{name}.csv", frame)
 
 
+@functools.cache  # by process: rooms share the predictions that were read and the tables that they rest on
+def _gathered(profile: str) -> Evidence:
+    return evidence.collect(profile, TABLES)
+
+
 def _make(profile: str, names: list[str]) -> dict[str, pd.DataFrame | None]:
-    gathered = evidence.collect(profile, TABLES)
-    return {name: gathered.table(name) for name in names}
+    return {name: _gathered(profile).table(name) for name in names}
 
 
 def read(profile: str, name: str) -> pd.DataFrame:
