@@ -14,8 +14,12 @@ from wagf_src.machine import git_state, processor
 from wagf_src.stats import bootstrap, paired
 
 
+LONGEST = ["test_reproduce.py", "test_torture.py", "test_parallel.py", "test_golden.py", "test_determinism.py"]
+
+
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name != "test_reproduce.py")
+    first = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.name, len(first)))
 
 
 def pytest_addoption(parser):

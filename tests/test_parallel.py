@@ -4,9 +4,8 @@ Run as `python test_parallel.py OUT.json` under a KERAS_BACKEND, this file train
 Adam's first steps divide gradients by their own size, so that rounding alone would decide the sign of the small ones.
 
 JAX sees the whole batch on all devices. Under TensorFlow every replica normalises by its own part of the batch, which
-makes
-another curve by definition; the arm's batch norms are therefore told to synchronise, as whoever distributes a run has
-to.
+makes another curve by definition; the arm's batch norms are therefore told to synchronise, as whoever distributes a
+run has to.
 """
 
 import contextlib
@@ -29,16 +28,12 @@ from wagf_src.profile import Profile
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
 
 pytestmark = pytest.mark.timeout(900)
-ARM, SIZE, FILES, STEPS = "mobilenetv2-wagf-described-saliency", 64, 16, 4
+ARM, SIZE, FILES, STEPS = "densenet17-wagf-described-saliency", 64, 16, 4
 
 
 def whole_arm():
     """As in training: look-up by number and affine map before the arm, a fusion whose weights are measured in it."""
     import keras
-
-    pass
-    pass
-    pass
 
     profile = Profile(name="p", description="", data="synthetic", synthetic_lesions=140, image_size=SIZE, arms=(ARM,))
     images = np.random.default_rng(1).integers(0, 256, size=(FILES, SIZE, SIZE, 3), dtype=np.uint8)
@@ -57,8 +52,6 @@ def whole_arm():
 def curve(rate, strategy=None) -> dict:
     """The loss at every step of one batch seen again and again, and on how many devices a weight then lives."""
     import keras
-
-    pass
 
     rng = np.random.default_rng(0)
     with strategy.scope() if strategy else contextlib.nullcontext():
@@ -88,7 +81,7 @@ def finished_run(strategy) -> list[int]:
         data="synthetic",
         synthetic_lesions=140,
         image_size=32,
-        arms=("mobilenetv2-base",),
+        arms=("densenet17-base",),
         weights="none",
         epochs=1,
         batch_size=16,
@@ -97,7 +90,7 @@ def finished_run(strategy) -> list[int]:
         learning_rate=0.001,
     )
     with strategy.scope():
-        run = Run(staging.train(profile, "mobilenetv2-base-seed0"))
+        run = Run(staging.train(profile, "densenet17-base-seed0"))
     finite = np.isfinite(run.predictions()[PROBABILITY_COLUMNS]).all(axis=1)
     return [run.info["data"]["n_test"], int(finite.sum())]
 

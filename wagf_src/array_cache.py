@@ -19,12 +19,12 @@ from wagf_src.errors import UserError
 from wagf_src.paths import cache_dir, short
 
 
-def cached(name: str, rows: int, dtype, make: Callable[[dict], Iterator[np.ndarray]]) -> tuple[np.ndarray, dict]:
+def cached(name: str, rows: int | None, dtype, make: Callable[[dict], Iterator[np.ndarray]]) -> tuple[np.ndarray, dict]:
     """An array of the cache folder, made if it is not there or damaged.
 
     Args:
         name: of the file, without ending; holds a digest of all that the array depends on.
-        rows, dtype: length of the first axis, and type.
+        rows, dtype: length of the first axis (None: that of the only part), and type.
         make: yields the array in order, in parts of any length along the first axis. It may add facts about the array
             to the dictionary that it is given, as long as JSON can hold them.
 
@@ -80,6 +80,7 @@ def _write(file: Path, rows: int, dtype, make) -> dict:
             for part in parts:
                 data = np.ascontiguousarray(part, dtype)
                 if not written:
+                    rows = len(data) if rows is None else rows
                     shape = (rows, *data.shape[1:])
                     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
                     np.lib.format.write_array_header_1_0(out, header)

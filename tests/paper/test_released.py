@@ -108,13 +108,34 @@ def test_tensorflow_without_onednn_reads_the_middle_and_blames_the_first():
     np.testing.assert_allclose(answer["scores_2_1024"], released.scores(x, kernel, 510), atol=1e-4)
 
 
-def test_a_failing_tensorflow_is_reported(monkeypatch):
+def test_an_answer_is_kept_and_asked_again_only_if_damaged(monkeypatch, tmp_path):
+    monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
+    first = released.tensorflow_build(onednn=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_process.sys, "executable", "false")
+        again = released.tensorflow_build(onednn=False)
+        assert first.keys() == again.keys()
+        for name in first:
+            np.testing.assert_array_equal(again[name], first[name])
+        for onednn, code in ((True, keras_process.code_digest), (False, lambda modules: "other code")):
+            patch.setattr(keras_process, "code_digest", code)
+            with pytest.raises(RuntimeError):  # what nobody answered yet
+                released.tensorflow_build(onednn)
+    (file,) = tmp_path.glob("keras-*.npy")
+    file.write_bytes(file.read_bytes()[:-100])
+    np.testing.assert_array_equal(released.tensorflow_build(onednn=False)["scores"], first["scores"])
+
+
+def test_a_failing_tensorflow_is_reported(monkeypatch, tmp_path):
+    monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(keras_process.sys, "executable", "false")
     with pytest.raises(RuntimeError, match="TensorFlow failed"):
         released.tensorflow_build(onednn=True)
 
 
-def test_a_readers_backend_or_gpu_changes_nothing(monkeypatch):
+def test_a_readers_backend_or_gpu_changes_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
+
     def run(command, env, **_):
         seen.update(env)
         return subprocess.CompletedProcess(command, 1, "", "stopped here")

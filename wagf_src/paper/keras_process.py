@@ -1,12 +1,23 @@
-"""What Keras and TensorFlow compute, asked in a process of its own: this room and those above import neither."""
+"""What Keras and TensorFlow compute, asked in a process of its own: this room and those above import neither.
 
+Answers are kept in the cache folder: they depend on no run.
+"""
+
+import io
 import os
+import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+
+from wagf_src import array_cache, atomic
+from wagf_src.code_digest import code_digest
+from wagf_src.machine import processor
 
 _QUIET = {
     "KERAS_BACKEND": "tensorflow",
@@ -27,17 +38,33 @@ def ask(onednn: bool = False, **questions: dict) -> dict[str, dict[str, np.ndarr
     Raises:
         RuntimeError: with the process's last line, if it fails.
     """
+    asked = {f"{module}/{name}": v for module, values in questions.items() for name, v in values.items()}
+    read, _ = array_cache.cached(f"keras-{_key(onednn, asked)}", None, np.uint8, lambda facts: _answer(onednn, asked))
+    answers = {module: {} for module in questions}
+    with np.load(io.BytesIO(read), allow_pickle=False) as arrays:
+        for key, values in arrays.items():
+            module, name = key.split("/")
+            answers[module][name] = values
+    return answers
+
+
+def _key(onednn: bool, asked: dict[str, np.ndarray]) -> str:
+    """Digest of all that an answer depends on: the question, the code, its libraries, the processor's kernels."""
+    question = {key: [str(np.asarray(values).dtype), np.asarray(values).tolist()] for key, values in asked.items()}
+    names = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
+    libraries = sorted(f"{d.name} {d.version}" for d in metadata.distributions() if d.name in names)
+    machine = [processor(), platform.node()]  # a cluster's machines may share the folder
+    return atomic.digest([onednn, question, code_digest(("arms", "layers", "models")), libraries, machine, _QUIET])
+
+
+def _answer(onednn: bool, asked: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
+    """The bytes of the answers' .npz file, in one part."""
     environment = os.environ | _QUIET | {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("question.npz", "answer.npz")]
-        np.savez(files[0], **{f"{module}/{key}": v for module, asked in questions.items() for key, v in asked.items()})
+        np.savez(files[0], **asked)
         command = [sys.executable, "-m", "wagf_src.models.facts", *map(str, files)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"TensorFlow failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}")
-        answers = {module: {} for module in questions}
-        with np.load(files[1], allow_pickle=False) as arrays:
-            for key, values in arrays.items():
-                module, name = key.split("/")
-                answers[module][name] = values
-    return answers
+        yield np.frombuffer(files[1].read_bytes(), np.uint8)
