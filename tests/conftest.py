@@ -13,7 +13,6 @@ from wagf_src import atomic, paths
 from wagf_src.machine import git_state, processor
 from wagf_src.stats import bootstrap, paired
 
-
 LONGEST = ["test_reproduce.py", "test_torture.py", "test_parallel.py", "test_golden.py", "test_determinism.py"]
 
 
