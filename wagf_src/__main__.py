@@ -18,8 +18,10 @@ STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
 def use(step: str, **arguments) -> int | None:
     """Steps that ask a trained model, for no profile in particular."""
     from wagf_src import steps
+    from wagf_src.start_message import import_keras
 
     steps.check_backend()
+    import_keras()
     if step == "predict":
         from wagf_src.use import predict
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from wagf_src import paths
 from wagf_src.errors import UserError
 from wagf_src.paths import data_dir, short, weights_dir
+from wagf_src.start_message import is_start_message
 
 
 @contextlib.contextmanager
@@ -129,9 +130,7 @@ def cleaned(path: Path) -> str:
 
 
 def _is_start_message(output: dict) -> bool:
-    """Whether TensorFlow's library only says, with time and process number, that it has started: no level hides it."""
-    lines = "".join(output["text"]).splitlines() if output.get("name") == "stderr" else []
-    return bool(lines) and all(re.match(r"WARNING: All log messages before absl|I\d{4} .* oneDNN ", li) for li in lines)
+    return output.get("name") == "stderr" and is_start_message("".join(output["text"]))
 
 
 def _hide_private_paths(output: dict) -> None:

@@ -14,6 +14,7 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, load_profile
 from wagf_src.progress import Progress
 from wagf_src.report import book, staleness
+from wagf_src.start_message import import_keras
 from wagf_src.train.finish import finish_run
 
 WAIT_SECONDS = 20.0  # for a run that another process may just be finishing
@@ -41,6 +42,8 @@ def take(step: str, arguments) -> int | None:
 def _heavy(step: str, profile: Profile, arguments) -> int | None:
     """Steps whose imports take seconds, which neither every run nor "nothing to do" shall pay for."""
     name = profile.name
+    if step in ("sweep", "external", "gradcam"):
+        import_keras()
     if step == "sweep":
         from wagf_src.train import sweep
 
@@ -91,6 +94,7 @@ def prepare(profile: Profile) -> None:
         flush=True,
     )
     if profile.train == "frozen" and stale:
+        import_keras()
         from wagf_src.train.frozen_features import frozen_features  # imports TensorFlow, hence only where it is needed
 
         frozen_features(profile, data)

@@ -130,9 +130,9 @@ def block(line: dict, maps: dict[str, np.ndarray]) -> str:
     rows = [f"\n{line['image']} ({line['width']} x {line['height']} pixels)"]
     rows += [f"  note: {line['note']}"] if line["note"] else []
     rows += [f"  WARNING: {line['warning']}"] if line["warning"] else []
-    rows.append(f"  {'class':40}probability  calibrated")
+    rows.append(f"  {'class':46}probability  calibrated")
     for name in sorted(CLASSES, key=lambda c: -line[f"p_{c}"]):
-        rows.append(f"  {name:7}{CLASS_NAMES[name]:33}{line[f'p_{name}']:11.1%}{line[f'calibrated_{name}']:12.1%}")
+        rows.append(f"  {name:7}{CLASS_NAMES[name]:38}{line[f'p_{name}']:12.1%}{line[f'calibrated_{name}']:12.1%}")
     rules = list(line)[list(line).index(f"calibrated_{CLASSES[-1]}") + 1 : list(line).index("nearest")]
     rows.append("  decision: " + "; ".join(f"{rule}: {line[rule]}" for rule in rules))
     rows += [f"  nearest training lesions: {line['nearest']}"] if line["nearest"] else []
