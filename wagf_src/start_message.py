@@ -10,8 +10,6 @@ from importlib import import_module
 _LINE = re.compile(
     r"WARNING: All log messages before absl|[IW]\d{4} .*(oneDNN |cpu_feature_guard)|To enable the following "
 )
-    r"WARNING: All log messages before absl|[IW]\d{4} .*(oneDNN |cpu_feature_guard)|To enable the following "
-)
 
 
 def is_start_message(text: str) -> bool:
