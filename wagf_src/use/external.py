@@ -1,5 +1,6 @@
 """A test set of elsewhere, opened: every model of a profile that kept its weights, and the shipped one."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def main(profile: str, folder: str) -> None:
             f"no model: results/{profile}/runs has no run with weights, and none is shipped; train by "
             f"`make reproduce PROFILE={profile}`"
         )
+    # Each model is traced anew, which TensorFlow takes for a fault.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     images = external.load(Path(folder))
     place = paths.RESULTS_DIR / profile / "external"
     _record(place / "opened.csv", images, list(models))
