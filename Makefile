@@ -62,7 +62,7 @@ stopped = printf "\n%s\n" "Stopped. The same command goes on: what is finished s
 stop = trap '$(if $(filter 0,$(MAKELEVEL)),$(stopped)) exit 0' INT;
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce sweep work report runs tables chapters book check links audit address release architecture data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers predict external
+.PHONY: help reproduce sweep work report runs tables chapters book check links advisories address release architecture data test lint bench torture lab keep publish clean lock env-book env-run env-dev env-peers predict external
 
 help:  ## what there is (this list)
 	@echo "make TARGET [PROFILE=$(PROFILE)] [DATA=folder] [WEIGHTS=folder] [JOBS=n] [DEVICE=cpu|gpu|gpu-jax] [LAUNCH=...]"
@@ -110,7 +110,7 @@ check: env-dev  ## the book as it stands: links, alternative texts, formulas, sm
 links: env-book  ## whether every address that the book names still answers (needs the network)
 	@$(BIN)/jupyter-book build book/ --path-output . --builder linkcheck -q
 
-audit:  ## known weaknesses of the locked packages, as PyPI lists them (needs the network)
+advisories:  ## known weaknesses of the locked packages, as PyPI lists them (needs the network)
 	@python3 -m venv $(VENV)-audit && $(VENV)-audit/bin/pip install -q pip-audit
 	@$(VENV)-audit/bin/pip-audit --disable-pip --require-hashes $(AUDIT:%=-r %)
 

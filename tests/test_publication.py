@@ -48,7 +48,7 @@ def test_the_workflows_do_what_they_are_for():
         ("book", "make check", "make book", "deploy-pages"),
     ):
         assert all(word in said[words[0]] for word in words)
-    assert all(word in said["weekly"] for word in ("schedule", "make links", "make audit"))
+    assert all(word in said["weekly"] for word in ("schedule", "make links", "make advisories"))
     book = re.search(r"^book:.*\n(.*)", (paths.ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
     assert " -n -W " in book
 
