@@ -182,10 +182,19 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
     accuracy = 100 * table.set_index("arm")["accuracy"]
     assert f"| MobileNet-v2 | 79.03 | 82.86 | {accuracy['mobilenetv2-base']:.1f} [" in readme
-    assert (
-        "| stored notebook | frozen: MobileNetV2, end to end, 64 px, from random weights; n = 200; 2 seeds |" in readme
-    )
+    assert "| paper | stored notebook | frozen |" in readme
+    assert "- `frozen`: MobileNetV2, end to end, 64 px, from random weights; n = 200; 2 seeds" in readme
     assert "| ResNet50 | 84.66 | 85.68 | – |" in readme and "(results/reference/frozen/figures/table1.png)" in readme
+
+    # Rendered without the images, the book would lose its tables about them.
+    fabricate.write_table(pd.DataFrame({"class": ["nv"]}), "data_card", "frozen", "HAM10000")
+    card = folders / "frozen" / "tables" / "data_card.csv"
+    publish.publish("frozen")
+    for without in (lambda: card.write_text("class,provenance\n"), card.unlink):
+        without()
+        with pytest.raises(UserError, match=r"lacks what results/reference/frozen has \(data_card\).* DATA=folder"):
+            publish.publish("frozen")
+        assert "nv" in (tmp_path / "reference" / "frozen" / "tables" / "data_card.csv").read_text()
 
 
 def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):

@@ -89,6 +89,10 @@ def nearness(runs: list[Run]) -> tuple:
     )
 
 
+# What ``strength`` sorts by, for readers.
+ORDER = "the strongest evidence on modules first: by test images, training end to end, ImageNet weights and seeds"
+
+
 def strength(runs: list[Run]) -> tuple:
     """Sorts conditions by how much they can say about modules, the strongest first.
 

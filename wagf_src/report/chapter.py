@@ -110,6 +110,7 @@ class Chapter:
     @staticmethod
     def show(frame: pd.DataFrame, otherwise: str = "Nothing to show yet."):
         """A data frame as a table for people, or ``otherwise`` where it has no rows."""
-        return figures.table(frame) if len(frame) else Markdown(otherwise)
+        # An empty Markdown would be shown as Python names it.
+        return figures.table(frame) if len(frame) else Markdown(otherwise or "<!-- nothing -->")
 
     text = Markdown

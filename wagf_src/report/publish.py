@@ -1,17 +1,20 @@
 """What is committed: runs, tables, chapters and the README's results."""
 
 import shutil
+from pathlib import Path
 
 import pandas as pd
 
 from wagf_src import atomic, paths
 from wagf_src.arms import parse_arm
 from wagf_src.errors import UserError
+from wagf_src.paper.conditions import ORDER
 from wagf_src.profile import load_profile
 from wagf_src.report import staleness
 from wagf_src.report.prose import table1 as prose
-from wagf_src.report.prose.conditions import caveats
+from wagf_src.report.prose.conditions import caveats, listing
 from wagf_src.report.staleness import USED
+from wagf_src.report.tables import TABLES
 from wagf_src.runs import WEIGHTS, load_runs, real_profiles
 
 
@@ -39,6 +42,12 @@ def publish(profile: str) -> None:
                 f"`make keep PROFILE={name}`, or move results/{name} away and render again"
             )
     reference = paths.REFERENCE_DIR / profile
+    lost = _lost(reference / "tables", source / "tables")
+    if lost:
+        raise UserError(
+            f"results/{profile} lacks what results/reference/{profile} has ({', '.join(lost)}), as it does where it "
+            f"was rendered without the images; render it again with `make report PROFILE={profile} DATA=folder`"
+        )
     for folder, target in ((source / "tables", reference / "tables"), (source / "chapters", paths.BOOK / "chapters")):
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))
@@ -52,6 +61,16 @@ def publish(profile: str) -> None:
         f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, "
         f"and commit"
     )
+
+
+def _lost(committed: Path, made: Path) -> list[str]:
+    """Names of the book's tables that have committed rows and were made without any, or not made."""
+
+    def filled(folder, name):
+        file = folder / f"{name}.csv"
+        return file.is_file() and file.read_bytes().strip().count(b"\n") > 0
+
+    return [name for name in TABLES if filled(committed, name) and not filled(made, name)]
 
 
 def keep_runs(profile: str, features: bool = False) -> None:
@@ -91,12 +110,14 @@ def _fill_readme(profile: str) -> None:
     figure = f"results/reference/{profile}/figures/table1.png"
     about = (
         "Accuracy in percent of the rows of the paper's Table 1, as the paper describes them, with 95% intervals: one "
-        "column a condition, the strongest first, on the backbone that its head names. ≈: ours and the printed value "
+        "column a profile, on the backbone that the list below names. ≈: ours and the printed value "
         "differ by less than both margins together; ↓, ↑: ours is lower or higher by more."
     )
     contents = {
         "picture": f"![Test accuracy of the paper's rows in every condition, beside the printed values]({figure})",
-        "results": "\n".join([about, "", *rows, "", caveats(table1)]).rstrip(),
+        "results": "\n\n".join(
+            [about, "\n".join(rows), f"The profiles, {ORDER}:", listing(table1), caveats(table1)]
+        ).rstrip(),
     }
     readme = paths.README.read_text(encoding="utf-8")
     for name, text in contents.items():

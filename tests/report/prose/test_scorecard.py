@@ -62,7 +62,7 @@ def test_answer_tallies_claims_and_counts_apart():
     text = prose.answer(LEDGER, STEPS)
     assert text.startswith(
         "of 3 claims, 0 reproduced, 1 not reproduced, 1 contradicted by construction, 1 not testable here. Of 2 "
-        "counts of files and images, which are no claims about the model, 1 agrees, 1 differs. In the strongest "
+        "counts of files and images, which are no claims about the model, 1 agrees, 1 differs.\n\nIn the strongest "
         "condition, a: end to end, 1 of 1 steps are shown. Of 2 steps of ladders and "
         "between backbones, in all conditions, 1 is shown: SaFA, +1.0 [+0.2, +1.8] (`a`)."
     )
@@ -121,5 +121,5 @@ def test_rests_on(results_dir, synthetic):
     assert "No runs of this profile yet" in prose.rests_on("own")
     fabricate(results_dir / "own" / "runs", ("mobilenetv2-base",), synthetic=synthetic)
     text = prose.rests_on("own")
-    assert "Runs: 1, of 1 arm(s), made on this machine" in text and "CPU, 2 cores (fabricated)" in text
+    assert "\n\n1 run of 1 arm, made on this machine" in text and "CPU, 2 cores (fabricated)" in text
     assert ("**SYNTHETIC" in text) == synthetic

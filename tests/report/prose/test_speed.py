@@ -122,6 +122,7 @@ def test_page_names_machines_loads_and_what_is_missing():
 def test_first_screen_has_hours_of_every_profile():
     profiles = BENCH["profiles"]
     text = speed.answer(profiles, BENCH["arms"])
+    assert "PyTorch" in speed.not_yet(EMPTY) and not speed.not_yet(BENCH["arms"])
     assert (
         "2.66 h for `frozen`" in text
         and "`paper`, come to 295 h on Intel(R)" in text

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from wagf_src.paper.conditions import ORDER
+
 
 def heads(frame: pd.DataFrame) -> pd.Series:
     """For each row of a pooled table, its condition as the head of a column or the name of a series."""
@@ -12,11 +14,14 @@ def rests_on(frame: pd.DataFrame) -> str:
     """The conditions of a pooled table, and what limits some of them."""
     if not len(frame):
         return "**This page rests on** no runs yet; `make reproduce PROFILE=frozen` makes some."
+    listed = listing(frame)
+    return f"**This page rests on** these conditions, {ORDER}:\n\n{listed}\n\n{caveats(frame)}".rstrip()
+
+
+def listing(frame: pd.DataFrame) -> str:
+    """A line for each profile of a pooled table: its condition."""
     named = frame.drop_duplicates("profile")
-    listed = "\n".join(
-        f"- `{profile}`: {condition}" for profile, condition in zip(named["profile"], named["condition"])
-    )
-    return f"**This page rests on** these conditions, the strongest first:\n\n{listed}\n\n{caveats(frame)}".rstrip()
+    return "\n".join(f"- `{profile}`: {condition}" for profile, condition in zip(named["profile"], named["condition"]))
 
 
 def caveats(frame: pd.DataFrame) -> str:
@@ -33,9 +38,13 @@ def caveats(frame: pd.DataFrame) -> str:
 
 
 def wide(frame: pd.DataFrame, rows: str | list[str], text: str) -> pd.DataFrame:
-    """One line a value of ``rows`` and one column a condition, holding ``text``; a dash where there is none."""
+    """One line a value of ``rows`` and one column a profile, holding ``text``; a dash where there is none.
+
+    A profile's condition stands in the list at the top of the page (``rests_on``).
+    """
     keys = [rows] if isinstance(rows, str) else rows
-    table = frame.assign(head=heads(frame)).drop_duplicates([*keys, "head"])
+    marks = frame["condition"].str.startswith("SYNTHETIC").map({True: ": SYNTHETIC", False: ""})
+    table = frame.assign(head=frame["profile"] + marks).drop_duplicates([*keys, "head"])
     found = table.pivot(index=keys, columns="head", values=text)[list(dict.fromkeys(table["head"]))]
     order = pd.MultiIndex.from_frame(table[keys].drop_duplicates()) if len(keys) > 1 else table[rows].drop_duplicates()
     return found.loc[order].reset_index().fillna("–")

@@ -60,9 +60,9 @@ def _leaks(leakage):
 
 def _released(fact):
     return (
-        f"the gradient-based fusion is the constant sum {fact['coefficient_sa']:.2f} F_sa + "
-        f"{fact['coefficient_w']:.2f} F_w, and of the {fact['kernel_weights']:,.0f} weights of soft attention "
-        f"{fact['kernel_learns']:,.0f} ever learn"
+        f"the gradient-based fusion is the constant sum {fact['coefficient_sa']:.2f} F<sub>sa</sub> + "
+        f"{fact['coefficient_w']:.2f} F<sub>w</sub>, and of the {fact['kernel_weights']:,.0f} weights of soft "
+        f"attention {fact['kernel_learns']:,.0f} ever learn"
     )
 
 
@@ -70,10 +70,15 @@ def _weights(weights, haar):
     own = weights[weights["fusion"] == "eq1"]
     off = (own["g_w"] - 0.5).abs().max()
     runs = own.groupby(["arm", "seed"]).ngroups
-    half = f"at one half to {off:.0e}" if off else "exactly at one half"
+    half = f"at one half to {_scientific(off)}" if off else "exactly at one half"
     trained = f"its weights stayed {half} in {runs} training runs" if runs else "no run has it"
     apart = haar.select_dtypes("number").max(axis=None)
-    return f"{trained}; the wavelet branch equals a strided convolution to {apart:.0e}"
+    return f"{trained}; the wavelet branch equals a strided convolution to {_scientific(apart)}"
+
+
+def _scientific(number):
+    digit, power, exponent = f"{number:.0e}".partition("e")
+    return f"{digit} · 10<sup>{int(exponent)}</sup>" if power and number else digit
 
 
 def _steps(steps):

@@ -33,10 +33,10 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
     text += f"about the model, {counted}."
     if not {REPRODUCED, NOT_REPRODUCED} & set(decided.index):
         text += (
-            " No condition at hand can decide a claim about modules or backbones: that takes DenseNet-121 trained end "
-            "to end, with two seeds or more. What other conditions show stands beside each claim."
+            "\n\nNo condition at hand can decide a claim about modules or backbones: that takes DenseNet-121 trained "
+            "end to end, with two seeds or more. What other conditions show stands beside each claim."
         )
-    text += f" {_shown(steps)}" if len(steps) else ""
+    text += f"\n\n{_shown(steps)}" if len(steps) else ""
     for verdict in claim_tests.VERDICTS[:3]:
         names = ledger.loc[(ledger["part"] == "claims") & (ledger["verdict"] == verdict), "claim"]
         text += f"\n\n*{verdict.capitalize()}:* {'; '.join(names)}." if len(names) else ""
@@ -69,7 +69,8 @@ def rests_on(profile: str) -> str:
         devices = sorted({f"{e['device']} ({e.get('cpu', 'processor not recorded')})" for e in environments})
         own = runs[0].path.is_relative_to(paths.RESULTS_DIR / profile)
         where = "made on this machine or copied to it" if own else "committed with the book"
-        lines.append(f"Runs: {len(runs)}, of {len(by_arm(runs))} arm(s), {where}; computed on {', '.join(devices)}.")
+        n, m = len(runs), len(by_arm(runs))
+        lines.append(f"{n} run{'s' * (n != 1)} of {m} arm{'s' * (m != 1)}, {where}; computed on {', '.join(devices)}.")
     else:
         lines.append("No runs of this profile yet.")
     if any(run.synthetic for run in runs):

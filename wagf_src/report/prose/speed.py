@@ -153,13 +153,18 @@ def answer(profiles: pd.DataFrame, arms: pd.DataFrame) -> str:
     )
 
 
+def not_yet(peers: pd.DataFrame) -> str:
+    """What the page's question asks and nobody has measured, as a further sentence of the answer."""
+    return "" if len(peers) else " Against PyTorch nothing is measured yet."
+
+
 @_table
 def hours(profiles: pd.DataFrame) -> pd.DataFrame:
     """Every profile in a line: all its runs together."""
     lines = []
     for name, rows in profiles.groupby("profile", sort=False):
         first, gpu = rows.iloc[0], _gpu(profiles)
-        line = {"profile": name, "runs": first["runs"], "side (px)": first["pixels"]}
+        line = {"profile": name, "runs, all planned": first["runs"], "side (px)": first["pixels"]}
         for title, hit in (
             ("on a CPU, derived", rows["basis"] == CPU),
             ("on a CPU, measured", rows["basis"] == MEASURED),
