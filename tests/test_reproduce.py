@@ -95,9 +95,12 @@ def test_from_nothing_to_a_finished_book_and_again(profile):
     rendered = (folder / "chapters" / "table1.ipynb").stat().st_mtime_ns
     (folder / "book" / "inputs_digest").unlink()
     page.unlink()
+    earlier = page.with_name("of_an_earlier_book.html")
+    earlier.touch()
     done = make("reproduce", f"PROFILE={profile}")
     assert done.returncode == 0 and "0 of 1 runs to do" in done.stdout, done.stdout + done.stderr
-    assert page.is_file() and (folder / "chapters" / "table1.ipynb").stat().st_mtime_ns == rendered
+    assert page.is_file() and not earlier.exists()
+    assert (folder / "chapters" / "table1.ipynb").stat().st_mtime_ns == rendered
     assert (folder / "runs" / "mobilenetv2-base-seed0" / "run.json").stat().st_mtime_ns == trained
     (folder / "runs" / "mobilenetv2-base-seed0" / "run.json").unlink()
     done = subprocess.run(
