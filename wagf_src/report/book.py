@@ -18,7 +18,7 @@ def build_book(profile: str) -> Path:
     source = folder / "source"
     (folder / "inputs_digest").unlink(missing_ok=True)
     shutil.rmtree(source, ignore_errors=True)
-    shutil.rmtree(folder / "_build" / "html", ignore_errors=True)  # with pages that an earlier book had and this has not
+    shutil.rmtree(folder / "_build" / "html", ignore_errors=True)  # pages of an earlier book
     for name in staleness.book_sources():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(paths.BOOK / name, source / name)

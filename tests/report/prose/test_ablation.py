@@ -104,6 +104,8 @@ def test_accuracies_of_rows_and_controls():
         ["DenseNet-121", "70.0 [60.0, 90.0]"],
         ["DenseNet-121 + SA + GF (learned fusion)", "80.0 [60.0, 90.0]"],
     ]
+    synthetic = prose.accuracies(results.assign(condition="SYNTHETIC, 64 px"))
+    assert list(synthetic) == ["model", "lite: SYNTHETIC"] and len(synthetic) == 2
 
 
 def test_forest_plot_takes_corrected_p_values():

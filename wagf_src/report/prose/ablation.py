@@ -109,5 +109,5 @@ def accuracies(results: pd.DataFrame) -> pd.DataFrame:
     """Accuracy of every model (rows) in each condition (columns), percent with interval, in the order of Table 1."""
     ordered = results.sort_values("arm", key=lambda arms: arms.map(order_key), kind="stable")
     ordered = ordered.assign(model=ordered["arm"].map(arm_label), text=percents(ordered, ["accuracy"])["accuracy"])
-    columns = ["model", *dict.fromkeys(results["profile"])]
+    columns = ["model", *dict.fromkeys(conditions.columns(results))]
     return conditions.wide(ordered, "model", "text")[columns] if len(ordered) else ordered

@@ -37,14 +37,19 @@ def caveats(frame: pd.DataFrame) -> str:
     return text.rstrip()
 
 
+def columns(frame: pd.DataFrame) -> pd.Series:
+    """For each row of a pooled table, its profile as the head of a column, marked where the images are generated."""
+    synthetic = frame["condition"].str.startswith("SYNTHETIC")
+    return frame["profile"] + synthetic.map({True: ": SYNTHETIC", False: ""})
+
+
 def wide(frame: pd.DataFrame, rows: str | list[str], text: str) -> pd.DataFrame:
     """One line a value of ``rows`` and one column a profile, holding ``text``; a dash where there is none.
 
     A profile's condition stands in the list at the top of the page (``rests_on``).
     """
     keys = [rows] if isinstance(rows, str) else rows
-    marks = frame["condition"].str.startswith("SYNTHETIC").map({True: ": SYNTHETIC", False: ""})
-    table = frame.assign(head=frame["profile"] + marks).drop_duplicates([*keys, "head"])
+    table = frame.assign(head=columns(frame)).drop_duplicates([*keys, "head"])
     found = table.pivot(index=keys, columns="head", values=text)[list(dict.fromkeys(table["head"]))]
     order = pd.MultiIndex.from_frame(table[keys].drop_duplicates()) if len(keys) > 1 else table[rows].drop_duplicates()
     return found.loc[order].reset_index().fillna("–")
