@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,14 @@ def test_every_python_gives_the_same_digest(package):
         versions.add(tuple(version))
     if len(versions) == 1:
         pytest.skip("only one Python is installed")
+
+
+def test_threads_may_ask_at_once():
+    """CPython 3.11 fails in nearly every such trial where two threads parse at a time (its issue 106905)."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(lambda _: code_digest(("layers",)), range(12)))) == 1
+    finally:
+        sys.setswitchinterval(before)

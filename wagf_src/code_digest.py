@@ -3,9 +3,12 @@
 import ast
 import hashlib
 import json
+import threading
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+# CPython 3.11 counts the depth of its trees for all threads together and fails if two of them parse (gh-106905).
+_PARSING = threading.Lock()
 # Of no influence on results, or not the same in every version of Python.
 _LEFT_OUT = {"ctx", "kind", "type_comment", "type_params", "type_ignores"}
 
@@ -28,7 +31,8 @@ def code_digest(modules: tuple[str, ...] = ("",), package: Path = PACKAGE) -> st
     for wanted in modules:
         module, _, definition = wanted.partition(":")
         chosen = [n for n in files if not module or n == module or n.startswith(module + "/")]
-        parts = {n: ast.parse(files[n].read_text(encoding="utf-8"), str(files[n])) for n in chosen}
+        with _PARSING:
+            parts = {n: ast.parse(files[n].read_text(encoding="utf-8"), str(files[n])) for n in chosen}
         if definition:
             named = [(n, part) for n, tree in parts.items() for part in tree.body if hasattr(part, "name")]
             parts = {f"{n}:{part.name}": part for n, part in named if part.name == definition}
