@@ -383,6 +383,8 @@ def before_the_rule(name, now, then):
     pooled["ablation_balanced"] = ["arm_a", "arm_b", "metric"]
     if "profile" in now and "profile" not in then:
         now = now[now["profile"].isin(["frozen", np.nan])].drop(columns="profile")
+    elif "profile" in now:  # some conditions came later
+        now = now[now["profile"].isin(then["profile"])].reset_index(drop=True)
     keys |= {
         "all_results": ["profile", "arm"],
         "all_table1": ["profile", "arm"],
