@@ -58,6 +58,7 @@ def in_a_terminal(command, environment, until, keys=b"", **options):
     """Start a command in a terminal of its own, press keys when it has said ``until``; its code and all it showed."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as in a terminal; what runs in the background ignores it
         os.chdir(options.get("cwd", paths.ROOT))
         os.execvpe(command[0], command, environment)
     shown, pressed = b"", False
