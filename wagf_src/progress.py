@@ -80,6 +80,8 @@ class Progress:
         if not done or done == len(self.todo):
             return ""
         minutes = (time.time() - self.since) / done * (len(self.todo) - done) / 60
+        if minutes < 1:
+            return ", less than a minute left for all"
         return (
             f", about {minutes:.0f} min left for all" if minutes < 100 else f", about {minutes / 60:.1f} h left for all"
         )
