@@ -51,7 +51,7 @@ def ask(onednn: bool = False, **questions: dict) -> dict[str, dict[str, np.ndarr
 def _key(onednn: bool, asked: dict[str, np.ndarray]) -> str:
     """Digest of all that an answer depends on: the question, the code, its libraries, the processor's kernels."""
     question = {key: [str(np.asarray(values).dtype), np.asarray(values).tolist()] for key, values in asked.items()}
-    names = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
+    names = ("jax", "keras", "tensorflow", "tensorflow-cpu", "numpy")  # one answer is JAX's, where it is there
     libraries = sorted(f"{d.name} {d.version}" for d in metadata.distributions() if d.name in names)
     machine = [processor(), platform.node()]  # a cluster's machines may share the folder
     return atomic.digest([onednn, question, code_digest(("arms", "layers", "models")), libraries, machine, _QUIET])
