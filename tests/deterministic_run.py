@@ -18,8 +18,8 @@ from wagf_src.runs import PROBABILITY_COLUMNS, Run
 from wagf_src.train import staging
 
 RUNS = {
-    "mobilenetv2-wagf-described-seed0": dataclasses.replace(
-        FROZEN, data="ham10000", synthetic_lesions=None, image_size=32, arms=("mobilenetv2-wagf-described",)
+    "densenet17-wagf-described-seed0": dataclasses.replace(
+        FROZEN, data="ham10000", synthetic_lesions=None, image_size=32, arms=("densenet17-wagf-described",)
     ),
     "mobilenetv2-base-seed0": dataclasses.replace(
         END_TO_END, data="ham10000", synthetic_lesions=None, learning_rate=1e-6, batch_norm_momentum=0.01
