@@ -1,6 +1,7 @@
 """What TensorFlow says of its start is not shown to a reader, and everything else is."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -19,11 +20,23 @@ def test_a_start_message_is_only_what_says_nothing_else():
     assert not is_start_message("Killed") and not is_start_message("")
 
 
-def test_importing_keras_says_only_what_is_news(tmp_path):
-    """A process in which the library starts, after a module that says something of its own."""
-    (tmp_path / "keras.py").write_text("import os, tensorflow\nos.write(2, b'disk is nearly full\\n')\n")
-    code = "from wagf_src.start_message import import_keras; import_keras(); import os; os.write(2, b'later\\n')"
+def said_on_import(tmp_path, ending, code=0):
+    """By a process in which the library starts, in a module that says something of its own and then ends."""
+    (tmp_path / "keras.py").write_text(f"import os, tensorflow\nos.write(2, b'disk is nearly full\\n')\n{ending}\n")
+    source = "from wagf_src.start_message import import_keras; import_keras(); import os; os.write(2, b'later\\n')"
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{paths.ROOT}", "TF_ENABLE_ONEDNN_OPTS": "1"}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stderr == "disk is nearly full\nlater\n"
+    done = subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    return done.stderr
+
+
+def test_importing_keras_says_only_what_is_news(tmp_path):
+    assert said_on_import(tmp_path, "") == "disk is nearly full\nlater\n"
+
+
+def test_last_words_are_heard(tmp_path):
+    """Of an import that fails, and of one that ends the process, as TensorFlow's on a processor that it cannot use."""
+    failed = said_on_import(tmp_path, "raise ImportError('no such kernel')", code=1)
+    assert failed.startswith("disk is nearly full\nTraceback") and failed.endswith("ImportError: no such kernel\n")
+    assert said_on_import(tmp_path, "os.abort()", code=-signal.SIGABRT) == "disk is nearly full\n"

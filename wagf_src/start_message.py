@@ -3,8 +3,8 @@
 import contextlib
 import os
 import re
+import subprocess
 import sys
-import tempfile
 from importlib import import_module
 
 _LINE = re.compile(
@@ -19,19 +19,20 @@ def is_start_message(text: str) -> bool:
 
 
 def import_keras() -> None:
-    """Import Keras and its backend; of what is said meanwhile, the reader sees only what is news."""
+    """Import Keras and its backend; of what is said meanwhile, the reader sees only what is news.
+
+    Another process passes it on: the last words of an import that ends this one are the ones that matter most.
+    """
     sys.stderr.flush()
-    with tempfile.TemporaryFile("w+", errors="replace") as said, _file_as_stderr(said):
-        try:
+    # In a session of its own, where Ctrl-C does not reach it.
+    command = [sys.executable, "-P", __file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, start_new_session=True) as reader:
+        with _as_stderr(reader.stdin):
             import_module("keras")  # by name: rooms without Keras know the message too
-        finally:
-            said.seek(0)
-            news = [line for line in said if not is_start_message(line)]
-    sys.stderr.writelines(news)
 
 
 @contextlib.contextmanager
-def _file_as_stderr(file):
+def _as_stderr(file):
     """Its number, since the library writes past Python."""
     shown = os.dup(2)
     os.dup2(file.fileno(), 2)
@@ -40,3 +41,9 @@ def _file_as_stderr(file):
     finally:
         os.dup2(shown, 2)
         os.close(shown)
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        if not is_start_message(line):
+            print(line, end="", flush=True)
