@@ -6,6 +6,7 @@ import platform
 import resource
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from wagf_src import paths
@@ -36,6 +37,14 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def version(package: str) -> str | None:
+    """Of an installed package; None if it is not there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def has_onednn() -> bool:

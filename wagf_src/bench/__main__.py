@@ -15,7 +15,7 @@ from wagf_src import atomic, paths
 from wagf_src.bench import costs, images, parts
 from wagf_src.data import dataset, ham10000
 from wagf_src.errors import UserError
-from wagf_src.machine import git_state, processor
+from wagf_src.machine import git_state, processor, version
 from wagf_src.paths import short
 
 NAMES = (*parts.PARTS, "cost")
@@ -75,7 +75,7 @@ def provenance(quick: bool, git: dict, peers: str | None = None) -> str:
     with Image.open(ham10000.find_images(folder, metadata["image_id"][:1])[0]) as image:
         name = ham10000.dataset_name(folder, metadata, image.size)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = [f"{package} {parts.version(package)}" for package in PACKAGES if parts.version(package)]
+    versions = [f"{package} {version(package)}" for package in PACKAGES if version(package)]
     if peers:
         listed = subprocess.run([peers, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True).stdout
         pairs = dict(line.split("==") for line in listed.split() if "==" in line)

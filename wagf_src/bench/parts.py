@@ -1,7 +1,6 @@
 """What is compared: each part gives the rows of the file of its name."""
 
 import dataclasses
-import importlib.metadata
 import tempfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from wagf_src.bench import images
 from wagf_src.bench.turns import compare
 from wagf_src.data import dataset, protocol
+from wagf_src.machine import version
 
 ARMS = (
     "mobilenetv2-base",
@@ -170,14 +170,6 @@ def peers(quick: bool, python: str) -> list[dict]:
             # The first call is one step: what compilation and the first step take.
             rows += compare(reference, cases, rounds, *_train_and_predict(steps * batch), first_images=batch)
     return rows
-
-
-def version(package: str) -> str | None:
-    """Of an installed package; None if it is not there."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 PARTS = {"data": data, "arms": arms, "epoch": epoch, "backends": backends, "tried": tried, "peers": peers}

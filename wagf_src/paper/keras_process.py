@@ -10,15 +10,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 from wagf_src import array_cache, atomic
 from wagf_src.code_digest import code_digest
-from wagf_src.machine import processor
+from wagf_src.machine import processor, version
 
+LIBRARIES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "jax")  # one answer is JAX's, where it is there
 _QUIET = {
     "KERAS_BACKEND": "tensorflow",
     "CUDA_VISIBLE_DEVICES": "-1",
@@ -51,8 +51,7 @@ def ask(onednn: bool = False, **questions: dict) -> dict[str, dict[str, np.ndarr
 def _key(onednn: bool, asked: dict[str, np.ndarray]) -> str:
     """Digest of all that an answer depends on: the question, the code, its libraries, the processor's kernels."""
     question = {key: [str(np.asarray(values).dtype), np.asarray(values).tolist()] for key, values in asked.items()}
-    names = ("jax", "keras", "tensorflow", "tensorflow-cpu", "numpy")  # one answer is JAX's, where it is there
-    libraries = sorted(f"{d.name} {d.version}" for d in metadata.distributions() if d.name in names)
+    libraries = {name: version(name) for name in LIBRARIES}
     machine = [processor(), platform.node()]  # a cluster's machines may share the folder
     return atomic.digest([onednn, question, code_digest(("arms", "layers", "models")), libraries, machine, _QUIET])
 
