@@ -85,7 +85,6 @@ sweep: env-run  ## train the missing runs of PROFILE in one process, for a GPU; 
 
 report: chapters  ## tables, chapters and book again, from the runs that are there (yours, else the committed ones); trains nothing
 	@$(stop) $(WAGF) book "$(PROFILE)"
-	@$(if $(filter 0,$(MAKELEVEL)),echo "Book: $(dir $(WORK))book/_build/html/index.html")
 
 runs:
 	@$(stop) todo="$$(cat "$(WORK)/stale_runs")"; [ -z "$$todo" ] || $(SUBMAKE) -k $$(printf 'run.%s ' $$todo)

@@ -46,12 +46,8 @@ learning_rate: 0.001
 """
 TABLES = ("all_results", "table1", "arms", "per_class", "averages", "checkpoints")
 RESULTS = f"results/{NAME}"
-TIMES = (
-    "seconds",
-    "minutes",
-    "images_per_second",
-    "predict_milliseconds",
-)  # columns that no two reproductions have in common
+# Columns that no two reproductions have in common.
+TIMES = ("seconds", "minutes", "images_per_second", "predict_milliseconds")
 PLANTED = "planted-secret-b7f3"  # as a token and as the reader's name: no file may hold it
 # In order: the stages, each with the file that ends it.
 STAGES = {

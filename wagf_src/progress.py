@@ -64,9 +64,10 @@ class Progress:
         if self.live:
             self._drawer.join()
             self._file.unlink(missing_ok=True)
-            self._write(CLEAR)
         if kind is None:
             self._line(f"finished {self.run} in {time.time() - self.started:.0f} s{self._all_left()}")
+        elif self.live:
+            self._write(CLEAR)
 
     def line(self) -> str:
         """This run's state in a few words."""
@@ -81,10 +82,10 @@ class Progress:
             return ""
         minutes = (time.time() - self.since) / done * (len(self.todo) - done) / 60
         if minutes < 1:
-            return ", less than a minute left for all"
-        return (
-            f", about {minutes:.0f} min left for all" if minutes < 100 else f", about {minutes / 60:.1f} h left for all"
-        )
+            left = "less than a minute"
+        else:
+            left = f"about {minutes:.0f} min" if minutes < 100 else f"about {minutes / 60:.1f} h"
+        return f", {left} left for all"
 
     def _draw_on(self) -> None:
         while not self._end.wait(1):

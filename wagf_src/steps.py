@@ -34,6 +34,8 @@ def take(step: str, arguments) -> int | None:
         with lock.held(name, lock.REPORT):
             if staleness.book_is_stale(name):
                 book.build_book(name)
+        if os.environ.get("MAKELEVEL", "") in ("", "0", "1"):  # below `make reproduce`, the summary says it
+            print(f"Book: {book.page(name)}")
     else:
         return _heavy(step, profile, arguments)
     return None
