@@ -110,18 +110,21 @@ def strength(runs: list[Run]) -> tuple:
     )
 
 
+def is_own(profile: str) -> bool:
+    """Whether a profile is a reader's own: the repository carries no runs of it."""
+    return not any((paths.REFERENCE_DIR / profile / "runs").glob("*/run.json"))
+
+
 def at_hand(evidence) -> dict[str, list[Run]]:
     """The runs of every condition by profile: a reader's own profile first, then the strongest first.
 
-    A profile is a reader's own where the repository carries no runs of it; only such a one may be synthetic.
+    Only a reader's own (``is_own``) may be synthetic.
     """
     found = dict(evidence.conditions)
     if evidence.runs:
         found.setdefault(evidence.profile, evidence.runs)
-    committed = {path.parents[2].name for path in paths.REFERENCE_DIR.glob("*/runs/*/run.json")}
-    order = sorted(
-        found, key=lambda profile: (profile != evidence.profile or profile in committed, *strength(found[profile]))
-    )
+    own = evidence.profile if is_own(evidence.profile) else None
+    order = sorted(found, key=lambda profile: (profile != own, *strength(found[profile])))
     return {profile: found[profile] for profile in order}
 
 

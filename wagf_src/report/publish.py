@@ -110,8 +110,8 @@ def _fill_readme(profile: str) -> None:
     figure = f"results/reference/{profile}/figures/table1.png"
     about = (
         "Accuracy in percent of the rows of the paper's Table 1, as the paper describes them, with 95% intervals: one "
-        "column a profile, on the backbone that the list below names. ≈: ours and the printed value "
-        "differ by less than both margins together; ↓, ↑: ours is lower or higher by more."
+        "column a profile, on the backbone that the list below names, or on the row's own where it names none. ≈: ours "
+        "and the printed value differ by less than both margins together; ↓, ↑: ours is lower or higher by more."
     )
     contents = {
         "picture": f"![Test accuracy of the paper's rows in every condition, beside the printed values]({figure})",

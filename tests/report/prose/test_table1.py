@@ -7,6 +7,7 @@ import pandas as pd
 
 from wagf_src.classes import CLASSES
 from wagf_src.paper import published
+from wagf_src.report.prose import conditions
 from wagf_src.report.prose import table1 as prose
 
 M, D = "mobilenetv2-", "densenet121-"
@@ -69,6 +70,14 @@ def test_a_stored_model_that_is_not_the_row_s_is_named(monkeypatch):
     assert column["DenseNet-121"] == "86.31 (DenseNet-121 + CBAM)" and column["(i)"] == "88.30"
 
 
+def test_a_reader_s_own_condition_is_not_called_the_strongest(monkeypatch):
+    monkeypatch.setattr(conditions, "is_own", lambda profile: profile == "x-folds")
+    assert prose.answer(table1()).startswith(f"in this book's own condition, x-folds: {LINES[0][1]}, the rows read")
+    assert "these conditions, this book's own first, then the strongest" in conditions.rests_on(table1())
+    others = table1()[3:]
+    assert "the strongest condition, y" in prose.answer(others) and "own first" not in conditions.rests_on(others)
+
+
 def test_answer_leads_with_the_strongest_condition():
     text = prose.answer(table1())
     assert text.startswith(f"in the strongest condition, x-folds: {LINES[0][1]}, the rows read (on the backbone named")
@@ -95,7 +104,7 @@ def test_recalls_by_class_and_arm():
     frame = prose.recalls(per_class, table1())
     assert frame["row"].tolist() == ["MobileNet-v2", "(iii)", "(iii), as released"]
     assert list(frame.columns) == ["profile", "row", "model", *CLASSES] and frame.iloc[0, 3] == "50 [20, 80]"
-    points = prose.recall_points(per_class, prose.strongest(table1()))
+    points = prose.recall_points(per_class, conditions.leading(table1()))
     assert set(points["label"]) == {"MobileNet-v2", "(iii)"} and len(points) == 14
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from wagf_src.paper.conditions import ORDER
+from wagf_src.paper.conditions import ORDER, is_own
 
 
 def heads(frame: pd.DataFrame) -> pd.Series:
@@ -10,12 +10,22 @@ def heads(frame: pd.DataFrame) -> pd.Series:
     return frame["profile"] + ": " + frame["condition"]
 
 
+def leading(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the condition that stands first in a pooled table (``paper.conditions.at_hand``)."""
+    return frame[frame["profile"] == frame["profile"].iloc[0]] if len(frame) else frame
+
+
+def called(rows: pd.DataFrame) -> str:
+    """What a sentence calls the leading condition: only of the committed ones is the first the strongest."""
+    return "this book's own condition" if is_own(rows["profile"].iloc[0]) else "the strongest condition"
+
+
 def rests_on(frame: pd.DataFrame) -> str:
     """The conditions of a pooled table, and what limits some of them."""
     if not len(frame):
         return "**This page rests on** no runs yet; `make reproduce PROFILE=frozen` makes some."
-    listed = listing(frame)
-    return f"**This page rests on** these conditions, {ORDER}:\n\n{listed}\n\n{caveats(frame)}".rstrip()
+    order = f"this book's own first, then {ORDER}" if is_own(frame["profile"].iloc[0]) else ORDER
+    return f"**This page rests on** these conditions, {order}:\n\n{listing(frame)}\n\n{caveats(frame)}".rstrip()
 
 
 def listing(frame: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES
 from wagf_src.paper.directions import LEVEL
 from wagf_src.report.figures.text import p_value, percent, points
-from wagf_src.report.prose.conditions import heads
+from wagf_src.report.prose.conditions import called, heads, leading
 from wagf_src.runs import Run, provenance_line
 from wagf_src.stats.projections import batch_size
 
@@ -20,21 +20,16 @@ MEASURES = {
 }
 
 
-def strongest(confusion: pd.DataFrame) -> pd.DataFrame:
-    """The matrix of the strongest condition, of the table ``confusion``."""
-    return confusion[confusion["profile"] == confusion["profile"].iloc[0]]
-
-
 def answer(confusion: pd.DataFrame, arm: str, separability: pd.DataFrame) -> str:
-    """Which classes are taken for which in the strongest condition, and whether they lie apart in an arm's features."""
-    shown = strongest(confusion)
+    """Which classes are taken for which in the leading condition, and whether they lie apart in an arm's features."""
+    shown = leading(confusion)
     counts = _counts(shown)
     worst = shown[shown["true"] != shown["predicted"]].set_index(["true", "predicted"])["images"]
     true, predicted = worst.idxmax()
     recall = {c: counts.loc[c, c] / counts.loc[c].sum() for c in CLASSES if counts.loc[c].sum()}
     low = ", ".join(c for c, r in recall.items() if r < 0.5)
     half = f"Fewer than half of the images are found in {low}" if low else "At least half are found in every class"
-    text = f"in the strongest condition ({heads(shown).iloc[0]}), the most frequent confusion of {_label(shown)} is "
+    text = f"in {called(shown)} ({heads(shown).iloc[0]}), the most frequent confusion of {_label(shown)} is "
     text += f"{true} taken for {predicted} ({worst.max():.0f} images).{_melanomas(counts)} {half}. "
     return text + apart(arm, separability)
 
@@ -61,7 +56,7 @@ def melanomas(confusion: pd.DataFrame) -> pd.DataFrame:
 
 def arms(confusion: pd.DataFrame, run: Run) -> str:
     """What the page shows: the matrix of which model, and the features of which."""
-    shown = strongest(confusion)
+    shown = leading(confusion)
     return (
         f"**Matrix:** {_label(shown)}, {heads(shown).iloc[0]}. **Features:** {arm_label(run.arm)}, "
         f"{provenance_line([run])}."

@@ -9,7 +9,7 @@ from wagf_src import paths
 from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
 from wagf_src.report.figures.text import p_value
-from wagf_src.report.prose.conditions import heads
+from wagf_src.report.prose.conditions import called, heads, leading
 from wagf_src.runs import by_arm, load_runs, provenance_line
 
 KIND = {  # classes of book.css
@@ -53,11 +53,11 @@ def _shown(steps):
     ]
     found = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")
     text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}."
-    first = steps[steps["profile"] == steps["profile"].iloc[0]] if len(steps) else steps
+    first = leading(steps)
     if first["profile"].nunique() == steps["profile"].nunique():
         return text
     clear = (first["p_holm"] < directions.LEVEL).sum()
-    return f"In the strongest condition, {heads(first).iloc[0]}, {clear} of {len(first)} steps are shown. {text}"
+    return f"In {called(first)}, {heads(first).iloc[0]}, {clear} of {len(first)} steps are shown. {text}"
 
 
 def rests_on(profile: str) -> str:

@@ -22,11 +22,6 @@ def of_reading(table1: pd.DataFrame, reading: str) -> pd.DataFrame:
     return table1[table1["main"].astype(bool) & table1["reading"].fillna("").isin(["", reading])]
 
 
-def strongest(table1: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the strongest condition."""
-    return table1[table1["profile"] == table1["profile"].iloc[0]] if len(table1) else table1
-
-
 def verdicts(rows: pd.DataFrame, metric: str = "accuracy") -> list[str]:
     """For each row: does our value agree with the printed one? Nothing is said of synthetic images."""
     values = 100 * rows[[metric, f"{metric}_ci_low", f"{metric}_ci_high"]].to_numpy(float)
@@ -37,14 +32,14 @@ def verdicts(rows: pd.DataFrame, metric: str = "accuracy") -> list[str]:
 
 
 def answer(table1: pd.DataFrame) -> str:
-    """Which rows were run on their own backbone, how many agree, what the strongest condition reads, and margins."""
+    """Which rows were run on their own backbone, how many agree, what the leading condition reads, and margins."""
     if not len(table1):
         return "no runs yet."
     rows = of_reading(table1, DESCRIBED)
-    first = strongest(rows)
+    first = conditions.leading(rows)
     values = "; ".join(f"{row} {value}%" for row, value in zip(first["row"], _texts(first, "accuracy")))
     other = "" if set(map(_backbone, first["arm"])) == {PAPER_BACKBONE} else " (on the backbone named there)"
-    text = f"in the strongest condition, {conditions.heads(first).iloc[0]}, the rows read{other}: {values}. "
+    text = f"in {conditions.called(first)}, {conditions.heads(first).iloc[0]}, the rows read{other}: {values}. "
     real = rows[~rows["condition"].str.startswith("SYNTHETIC")]
     exact = real[[_own_backbone(row, arm) for row, arm in zip(real["row"], real["arm"])]]
     agree = verdicts(exact).count("agrees within noise")
