@@ -102,10 +102,16 @@ def test_from_nothing_to_a_finished_book_and_again(profile):
     assert page.is_file() and not earlier.exists()
     assert (folder / "chapters" / "table1.ipynb").stat().st_mtime_ns == rendered
     assert (folder / "runs" / "mobilenetv2-base-seed0" / "run.json").stat().st_mtime_ns == trained
+    prepare = [sys.executable, "-m", "wagf_src", "prepare", profile]
+    predictions = folder / "runs" / "mobilenetv2-base-seed0" / "predictions.csv.gz"
+    whole = predictions.read_bytes()
+    predictions.write_bytes(whole[:500])
+    done = subprocess.run(prepare, cwd=paths.ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stdout + done.stderr
+    assert "mobilenetv2-base-seed0/predictions.csv.gz" in done.stderr and "Nothing to do" not in done.stdout
+    predictions.write_bytes(whole)
     (folder / "runs" / "mobilenetv2-base-seed0" / "run.json").unlink()
-    done = subprocess.run(
-        [sys.executable, "-m", "wagf_src", "prepare", profile], cwd=paths.ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run(prepare, cwd=paths.ROOT, capture_output=True, text=True)
     assert "1 of 1 runs to do" in done.stdout, done.stdout + done.stderr
 
 

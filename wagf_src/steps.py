@@ -14,6 +14,7 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, load_profile
 from wagf_src.progress import Progress
 from wagf_src.report import book, staleness
+from wagf_src.runs import load_runs
 from wagf_src.start_message import import_keras
 from wagf_src.train.finish import finish_run
 
@@ -77,6 +78,10 @@ def prepare(profile: Profile) -> None:
     """Check the profile, get the data ready and say what there is to do; nothing is left half done."""
     data = dataset.load(profile)
     stale = stale_runs(profile, data)
+    for finished in load_runs(profile.name, required=False):
+        if finished.path.name not in stale:
+            for name in finished.info["files"]:
+                finished.file(name)  # a damaged run is not up to date; what else lies in its folder is its reader's
     work = work_dir(profile.name)
     # What a killed process left behind a run that it had put in place.
     for leftover in [*(work / run for run in set(profile.runs()) - set(stale)), *work.parent.glob("runs/.*.old")]:
