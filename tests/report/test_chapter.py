@@ -1,14 +1,17 @@
 """What chapters are made of: tables read once, figures stamped and saved, one line where something is missing."""
 
 import base64
+import io
 
+import numpy as np
 import pandas as pd
 import pytest
 from fabricate import fabricate
+from PIL import Image
 
 from wagf_src.errors import UserError
 from wagf_src.report import figures
-from wagf_src.report.chapter import Chapter
+from wagf_src.report.chapter import Chapter, Picture
 
 
 def test_chapter_shows_what_there_is(results_dir):
@@ -62,3 +65,19 @@ def test_a_plot_of_a_table_carries_its_provenance(results_dir):
     assert plots == [([1.0], None), ([1.0], "more")]
     assert not (results_dir / "own" / "figures" / "shown.png").exists()
     assert chapter.draw("dots", plot, chapter.table("dots")[:0], otherwise="none").data == "none" and len(plots) == 2
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_a_notebook_s_picture_is_small_and_looks_the_same(gradient):
+    figure, axes = figures.new()
+    for height in range(5):
+        axes.plot([0, 1, 2], [height, 2 - height, height], label=f"line {height}")
+    if gradient:
+        axes.imshow(np.random.default_rng(0).random((90, 90, 3)), extent=(0, 2, -2, 4), aspect="auto")
+    plain = io.BytesIO()
+    figure.savefig(plain, bbox_inches="tight", metadata={"Software": None})
+    png = base64.b64decode(Picture(figure)._repr_mimebundle_()[0]["image/png"])
+    was, shown = (np.asarray(Image.open(io.BytesIO(b)).convert("RGB")).astype(int) for b in (plain.getvalue(), png))
+    assert np.abs(shown - was).max() <= (0 if gradient else 16)
+    assert (shown[(was == 255).all(2)] == 255).all()
+    assert gradient or len(png) < 0.6 * len(plain.getvalue())

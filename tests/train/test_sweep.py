@@ -103,7 +103,7 @@ def test_a_sweep_says_where_it_is_and_how_long_it_takes(own_results, capsys, mon
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("decoding")]
     assert lines[1].startswith("run 1 of 3: mobilenetv2-base-seed0, log ")
     assert lines[3].startswith("run 2 of 3: mobilenetv2-base-seed1, log ")
-    assert lines[2] == "finished mobilenetv2-base-seed0 in 0 s, about 0 min left for all"
+    assert lines[2] == "finished mobilenetv2-base-seed0 in 0 s, less than a minute left for all"
     assert lines[6] == "finished mobilenetv2-base-seed2 in 0 s"
 
 
