@@ -6,10 +6,10 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import axe_core_python
 import nbformat
 import numpy as np
 import pandas as pd
@@ -29,15 +29,7 @@ ENTRIES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter i
 CHAPTERS = [Path(entry).name for entry in ENTRIES if entry.startswith("chapters/")]
 COMMITTED = sorted((BOOK / "chapters").glob("*.ipynb"))
 PROSE = sorted(BOOK.glob("*.md"))
-AXE = next(
-    (
-        Path(place) / "axe.min.js"
-        for name in ("axe_core_python",)
-        if (spec := find_spec(name))
-        for place in spec.submodule_search_locations
-    ),
-    None,
-)
+AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
 # A 1 x 1 PNG: what a placeholder's figure shows.
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -301,13 +293,11 @@ async function look(name, width) {
   const set = frame.contentWindow.MathJax?.startup?.promise;  // only pages with formulas load it
   await set;
   const faults = {ours: [], theme: []};
-  if (window.axeSource) {
-    frame.contentWindow.eval(window.axeSource);
-    const said = await frame.contentWindow.axe.run(page, {resultTypes: ["violations"], elementRef: true});
-    for (const {id, nodes} of said.violations)
-      for (const {element, target} of nodes)
-        faults[article.contains(element) ? "ours" : "theme"].push(`${id}: ${target[0]}`);
-  }
+  frame.contentWindow.eval(window.axeSource);
+  const said = await frame.contentWindow.axe.run(page, {resultTypes: ["violations"], elementRef: true});
+  for (const {id, nodes} of said.violations)
+    for (const {element, target} of nodes)
+      faults[article.contains(element) ? "ours" : "theme"].push(`${id}: ${target[0]}`);
   const answer = {
     faults,
     width: page.documentElement.scrollWidth,
@@ -376,9 +366,9 @@ def test_the_first_page_is_not_blank(html, tmp_path):
 
 @pytest.fixture(scope="module")
 def seen(html, tmp_path_factory) -> dict[str, dict]:
-    """What the browser found on every page; faults only where axe-core is installed."""
-    axe = f"window.axeSource = {json.dumps(AXE.read_text(encoding='utf-8'))}" if AXE else ""
-    (html / "axe.js").write_text(axe, encoding="utf-8")
+    """What the browser and axe-core found on every page."""
+    source = json.dumps(AXE.read_text(encoding="utf-8"))
+    (html / "axe.js").write_text(f"window.axeSource = {source}", encoding="utf-8")
     probe = html / "probe.html"
     probe.write_text(PROBE % json.dumps(ENTRIES), encoding="utf-8")
     user = tmp_path_factory.mktemp("user")
@@ -400,7 +390,6 @@ def test_every_page_fits_a_phone_and_sets_its_formulas(seen):
 
 
 @needs_chromium
-@pytest.mark.skipif(not AXE, reason="axe-core is not installed (pip install axe-core-python==0.1.0)")
 def test_axe_finds_no_fault_of_ours_and_of_the_theme_only_those_listed(seen):
     listed = set(re.findall(r"^\| `([\w-]+)` \|", (BOOK / "reproduce.md").read_text(encoding="utf-8"), re.M))
     ours = {name: page["faults"]["ours"] for name, page in seen.items() if page["faults"]["ours"]}

@@ -62,6 +62,8 @@ def _page(app, pagename, templatename, context, doctree):
     for image in page.select("figure > img, figure > .cell_output img"):
         title = "Open the figure at its full size"
         image.wrap(page.new_tag("a", attrs={"class": "full-size", "href": image["src"], "title": title}))
+    for entry in page.select(".citation-list > [role=doc-biblioentry]"):
+        entry["role"] = "listitem"  # docutils' own role is for <li> alone
     context["body"] = str(page)
 
 

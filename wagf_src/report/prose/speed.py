@@ -160,9 +160,11 @@ def not_yet(peers: pd.DataFrame) -> str:
 
 @_table
 def hours(profiles: pd.DataFrame) -> pd.DataFrame:
-    """Every profile in a line: all its runs together."""
-    lines = []
+    """A line a profile, all its runs together; those named after another (lite-folds) are in ``devices_table`` only."""
+    lines, names = [], set(profiles["profile"])
     for name, rows in profiles.groupby("profile", sort=False):
+        if name.rpartition("-")[0] in names:
+            continue
         first, gpu = rows.iloc[0], _gpu(profiles)
         line = {"profile": name, "runs, all planned": first["runs"], "side (px)": first["pixels"]}
         for title, hit in (
