@@ -30,10 +30,11 @@ def folders(tmp_path, monkeypatch):
 
 def rendered(folder):
     """Chapters of a profile as if just rendered from what is there."""
-    (folder / "chapters").mkdir()
+    chapters = folder / "chapters"
+    chapters.mkdir(exist_ok=True)
     for source in staleness.chapter_sources():
-        (folder / "chapters" / source.name).write_text("{}")
-    (folder / "chapters" / "inputs_digest").write_text(staleness.chapters_digest(folder.name))
+        (chapters / source.name).write_text("{}")
+    (chapters / "inputs_digest").write_text(staleness.rendered_digest(folder.name, chapters))
 
 
 def notebook(path, failed=False, run=True):
@@ -95,6 +96,22 @@ def test_chapters_follow_the_benchmark(folders):
     (folders / "bench").mkdir()
     (folders / "bench" / "arms.csv").write_text("case\n")
     assert "speed" in staleness.stale_chapters("demo")
+
+
+@pytest.mark.parametrize("file", ["tables/grim.csv", "chapters/table1.ipynb"])
+@pytest.mark.parametrize("harm", ["changed", "cut", "gone"])
+def test_a_table_or_a_chapter_that_is_not_as_written_is_made_again(folders, file, harm):
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    (folders / "demo" / "tables").mkdir()
+    (folders / "demo" / "tables" / "grim.csv").write_text("accuracy\n0.81\n")
+    rendered(folders / "demo")
+    assert staleness.stale_chapters("demo") == []
+    harmed = folders / "demo" / file
+    if harm == "gone":
+        harmed.unlink()
+    else:
+        harmed.write_text("accuracy\n0.91\n" if harm == "changed" else "")
+    assert "table1" in staleness.stale_chapters("demo")
 
 
 def chapter(path, code):
@@ -160,13 +177,13 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     )
     arms = ["mobilenetv2-base", "mobilenetv2-sa-described", "mobilenetv2-wagf-described", "mobilenetv2-wagf-released"]
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
-    rendered(folders / "frozen")
     table = tables.conditions.table1(evidence.collect("frozen", tables.TABLES))
     fabricate.write_table(table.drop(columns="provenance"), "table1", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
     for name in ("table1", "heatmaps"):
         (folders / "frozen" / "figures" / f"{name}.png").write_bytes(name.encode())
+    rendered(folders / "frozen")
     publish.publish("frozen")
     (figure,) = (tmp_path / "reference" / "frozen" / "figures").iterdir()
     assert figure.read_bytes() == b"table1", "the README's; every figure is in its chapter"
@@ -189,9 +206,13 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     # Rendered without the images, the book would lose its tables about them.
     fabricate.write_table(pd.DataFrame({"class": ["nv"]}), "data_card", "frozen", "HAM10000")
     card = folders / "frozen" / "tables" / "data_card.csv"
+    with pytest.raises(UserError, match="results/frozen is not up to date"):
+        publish.publish("frozen")  # a table that no rendering made
+    rendered(folders / "frozen")
     publish.publish("frozen")
     for without in (lambda: card.write_text("class,provenance\n"), card.unlink):
         without()
+        rendered(folders / "frozen")
         with pytest.raises(UserError, match=r"lacks what results/reference/frozen has \(data_card\).* DATA=folder"):
             publish.publish("frozen")
         assert "nv" in (tmp_path / "reference" / "frozen" / "tables" / "data_card.csv").read_text()

@@ -53,7 +53,7 @@ def render_chapters(profile: str) -> None:
     for name in names:
         text = captions.dressed(cleaned(work / f"{name}.ipynb"), name, paths.RESULTS_DIR / profile / "tables")
         atomic.write_text(aside / f"{name}.ipynb", text)
-    (aside / "inputs_digest").write_text(staleness.chapters_digest(profile))
+    (aside / "inputs_digest").write_text(staleness.rendered_digest(profile, aside))
     atomic.move_into_place(aside, target)
 
 

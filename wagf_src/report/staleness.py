@@ -62,13 +62,20 @@ def book_sources() -> list[str]:
     return ["_toc.yml", "references.bib", *pages, *clean]
 
 
+def rendered_digest(profile: str, chapters: Path) -> str:
+    """What a finished rendering is known by: its inputs, and its tables and chapters as they were written."""
+    files = [*sorted(chapters.glob("*.ipynb")), *sorted((paths.RESULTS_DIR / profile / "tables").glob("*.csv"))]
+    return atomic.digest([chapters_digest(profile), {file.name: atomic.file_digest(file) for file in files}])
+
+
 def stale_chapters(profile: str) -> list[str]:
-    """Names of the chapters to render again, in the order of the alphabet; all of them or none."""
-    names = [p.stem for p in chapter_sources()]
-    if _record(profile, "chapters") == chapters_digest(profile):
-        if all((paths.RESULTS_DIR / profile / "chapters" / f"{n}.ipynb").is_file() for n in names):
-            return []
-    return names
+    """Names of the chapters to render again, in the order of the alphabet; all of them or none.
+
+    All of them as well if a table or a chapter is gone, cut or was changed by hand.
+    """
+    if _record(profile, "chapters") == rendered_digest(profile, paths.RESULTS_DIR / profile / "chapters"):
+        return []
+    return [p.stem for p in chapter_sources()]
 
 
 def book_is_stale(profile: str) -> bool:

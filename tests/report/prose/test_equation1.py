@@ -53,8 +53,8 @@ def branches(condition="MobileNetV2, frozen, 160 px; n = 1,103; 3 seeds", seeds=
 
 def test_answer_says_what_was_measured_and_recorded():
     text = prose.answer(EXCHANGES, EXCHANGES.assign(new=3e-7), WEIGHTS, branches())
-    assert "measured to 7e-08; over 4 epochs of 2 runs they were exactly one half" in text
-    assert "converted weights to 3e-07" in text and "needs controls" in text
+    assert "measured to 7 · 10<sup>-8</sup>; over 4 epochs of 2 runs they were exactly one half" in text
+    assert "converted weights to 3 · 10<sup>-7</sup>" in text and "needs controls" in text
     off = prose.answer(EXCHANGES, EXCHANGES, WEIGHTS.assign(g_w=0.52), branches())
     assert "never further than 0.02 from one half" in off
     none = prose.answer(EXCHANGES, EXCHANGES, WEIGHTS[WEIGHTS["fusion"] == "learned"], branches())
@@ -70,8 +70,8 @@ def test_orbit_by_hand():
     lines = [(0.0, 0.2, t, (0.2, 0.8)[t % 2] + (t == 4) * 1e-3, (0.2, 0.8)[t % 2]) for t in range(5)]
     lines += [(0.9, 0.2, t, 0.4, 0.4) for t in range(5)]
     text = prose.orbit(pd.DataFrame(lines, columns=["momentum", "start", "step", "g_w", "formula"]))
-    assert "back where it was (to 1e-03)" in text and "follow the formula to 1e-03" in text
-    assert "one half by 0e+00 at most" in text
+    assert "back where it was (to 0.001)" in text and "follow the formula to 0.001" in text
+    assert "one half by 0 at most" in text
 
 
 def test_weights_of_each_arm():

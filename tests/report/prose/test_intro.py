@@ -42,7 +42,7 @@ def test_findings_follow_the_tables():
     weights = pd.DataFrame({"fusion": ["eq1", "eq1"], "arm": "a", "seed": [0, 1], "g_w": [0.5, 0.5]})
     assert "exactly at one half in 2 training runs" in line(intro.answer(*tables(fusion_weights=weights)), "equation1")
     moved = weights.assign(g_w=[0.5, 0.51])
-    assert "at one half to 1 · 10<sup>-2</sup>" in line(intro.answer(*tables(fusion_weights=moved)), "equation1")
+    assert "at one half to 0.01" in line(intro.answer(*tables(fusion_weights=moved)), "equation1")
     assert "no run has it" in line(intro.answer(*tables(fusion_weights=weights[:0])), "equation1")
 
 

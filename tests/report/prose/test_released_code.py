@@ -47,7 +47,7 @@ def test_validation_takes_the_epoch_of_the_best_score():
 def test_fusion_and_rule(fact):
     assert "derivatives of random maps run from 1 to 1." in prose.fusion(fact)
     assert "0.5000\\,F_{sa} + 0.3333\\,F_w" in prose.fusion(fact) and "25% of its entries" in prose.fusion(fact)
-    assert "agrees with the rule to 0e+00" in prose.rule(fact)
+    assert "agrees with the rule to 0." in prose.rule(fact)
     assert "JAX is not installed" in prose.rule(fact.where(fact.index != "jax_distance"))
 
 

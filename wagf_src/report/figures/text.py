@@ -48,3 +48,13 @@ def p_value(p: float, equals: str = "") -> str:
     if np.isnan(p):
         return "–"
     return f"{equals}{p:.3f}" if p >= 0.001 else f"{equals.replace('=', '<')}0.001" if equals else "< 0.001"
+
+
+def scientific(value: float, decimals: int = 0) -> str:
+    """A number for sentences, below a thousandth as a power of ten in Markdown: ``7 · 10<sup>-8</sup>``."""
+    if np.isnan(value):
+        return "–"
+    if not value or abs(value) >= 1e-3:
+        return f"{value:.{decimals + 1}g}"
+    digits, _, exponent = f"{value:.{decimals}e}".partition("e")
+    return f"{digits} · 10<sup>{int(exponent)}</sup>"

@@ -7,7 +7,7 @@ from wagf_src.arms import arm_label, parse_arm
 from wagf_src.paper import directions
 from wagf_src.paper.directions import DIFFERENCE
 from wagf_src.report.figures.equation1 import FUSIONS
-from wagf_src.report.figures.text import p_value, points
+from wagf_src.report.figures.text import p_value, points, scientific
 from wagf_src.report.prose.ablation import differences as as_drawn
 
 BRANCHES = {"haar": "wavelet", "conv": "convolution", "pool": "pooling", "none": "no branch"}
@@ -17,16 +17,18 @@ def answer(exchanges: pd.DataFrame, conversions: pd.DataFrame, weights: pd.DataF
     """Both questions: how closely the proofs were met, what the runs recorded, what the branches did."""
     exchange, conversion = (frame.select_dtypes("number").max(axis=None) for frame in (exchanges, conversions))
     if max(exchange, conversion) > 1e-3:
-        return f"what was measured contradicts the proofs below, by {exchange:.0e} and {conversion:.0e}."
+        return (
+            f"what was measured contradicts the proofs below, by {scientific(exchange)} and {scientific(conversion)}."
+        )
     recorded = weights[weights["fusion"] == "eq1"]
     off = np.abs(recorded[["g_w", "g_sa"]].to_numpy(float) - 0.5).max(initial=0)
-    where = "exactly one half" if off == 0 else f"never further than {off:.1g} from one half"
+    where = "exactly one half" if off == 0 else f"never further than {scientific(off)} from one half"
     runs = recorded.groupby(["profile", "run"]).ngroups
     in_runs = f"; over {len(recorded)} epochs of {runs} runs they were {where}" if runs else ""
     return (
-        f"no, twice. The weights of Equation 1 can only change places, measured to {exchange:.0e}{in_runs}: it amounts "
-        "to half the sum of its branches. The wavelet branch computes what a strided convolution computes, with "
-        f"converted weights to {conversion:.0e}. {wavelet_or_layer(branches)}"
+        f"no, twice. The weights of Equation 1 can only change places, measured to {scientific(exchange)}{in_runs}: "
+        "it amounts to half the sum of its branches. The wavelet branch computes what a strided convolution computes, "
+        f"with converted weights to {scientific(conversion)}. {wavelet_or_layer(branches)}"
     )
 
 
@@ -41,9 +43,9 @@ def orbit(orbits: pd.DataFrame) -> str:
     swapping = orbits[orbits["momentum"] == 0].pivot(index="step", columns="start", values="g_w").to_numpy()
     period, mean = np.abs(swapping[2:] - swapping[:-2]).max(), np.abs(swapping[:-1].mean(axis=0) - 0.5).max()
     return (
-        f"After two steps every weight is back where it was (to {period:.0e}), the average over time differs from one "
-        f"half by {mean:.0e} at most, and weights follow the formula to "
-        f"{(orbits['g_w'] - orbits['formula']).abs().max():.0e}, although no two batches are alike."
+        f"After two steps every weight is back where it was (to {scientific(period)}), the average over time differs "
+        f"from one half by {scientific(mean)} at most, and weights follow the formula to "
+        f"{scientific((orbits['g_w'] - orbits['formula']).abs().max())}, although no two batches are alike."
     )
 
 
@@ -78,8 +80,8 @@ def controls(controls: pd.DataFrame) -> str:
         f"At the released size, 8 x 8 x 1,024, the branch has {size['haar']:,} parameters with Haar, {size['conv']:,} "
         f"with the convolution ({size['haar'] - size['conv']:,} were redundant) and {size['pool']:,} with pooling. "
         "Haar and convolution differ in where they start: Keras's default initialisation makes the wavelet branch's "
-        f"kernel {spread['conv'] / spread['haar']:.0f} times smaller (standard deviation {spread['haar']:.1e} and "
-        f"{spread['conv']:.1e})."
+        f"kernel {spread['conv'] / spread['haar']:.0f} times smaller (standard deviation "
+        f"{scientific(spread['haar'], 1)} and {scientific(spread['conv'], 1)})."
     )
 
 

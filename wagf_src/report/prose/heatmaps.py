@@ -49,9 +49,9 @@ def answer(main: pd.DataFrame, table: pd.DataFrame) -> str:
 
 
 def _word(line, control):
-    if line[f"diff_{control}_low"] > 0:
-        return "more"
-    return "less" if line[f"diff_{control}_high"] < 0 else "not measurably more"
+    """By the interval in points, as far as two decimals show it: beyond them, equal maps differ by rounding alone."""
+    low, high = (round(100 * line[f"diff_{control}_{end}"], 2) for end in ("low", "high"))
+    return "more" if low > 0 else "less" if high < 0 else "not measurably more"
 
 
 def _between(line, column, sign=""):

@@ -4,7 +4,7 @@ import pandas as pd
 
 from wagf_src.arms import arm_label
 from wagf_src.paper import claim_tests, directions, published
-from wagf_src.report.figures.text import percent, points
+from wagf_src.report.figures.text import percent, points, scientific
 from wagf_src.report.prose.released_code import values
 from wagf_src.report.prose.scorecard import mark
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
@@ -70,15 +70,10 @@ def _weights(weights, haar):
     own = weights[weights["fusion"] == "eq1"]
     off = (own["g_w"] - 0.5).abs().max()
     runs = own.groupby(["arm", "seed"]).ngroups
-    half = f"at one half to {_scientific(off)}" if off else "exactly at one half"
+    half = f"at one half to {scientific(off)}" if off else "exactly at one half"
     trained = f"its weights stayed {half} in {runs} training runs" if runs else "no run has it"
     apart = haar.select_dtypes("number").max(axis=None)
-    return f"{trained}; the wavelet branch equals a strided convolution to {_scientific(apart)}"
-
-
-def _scientific(number):
-    digit, power, exponent = f"{number:.0e}".partition("e")
-    return f"{digit} · 10<sup>{int(exponent)}</sup>" if power and number else digit
+    return f"{trained}; the wavelet branch equals a strided convolution to {scientific(apart)}"
 
 
 def _steps(steps):

@@ -9,6 +9,7 @@ import pandas as pd
 from wagf_src.paper import audits
 from wagf_src.paper.released import CHANNELS
 from wagf_src.paper.released_experiments import OTHERS, SIBLINGS, TEST, TRAINED
+from wagf_src.report.figures.text import scientific
 
 
 def values(table: pd.DataFrame) -> pd.Series:
@@ -59,7 +60,7 @@ def builds_table(builds: pd.DataFrame) -> pd.DataFrame:
 
 def rule(fact: pd.Series) -> str:
     """Whether JAX follows the documented rule."""
-    jax = f"JAX's literal three-dimensional convolution agrees with the rule to {fact['jax_distance']:.0e}."
+    jax = f"JAX's literal three-dimensional convolution agrees with the rule to {scientific(fact['jax_distance'])}."
     if np.isnan(fact["jax_distance"]):
         jax = "JAX is not installed here (requirements/dev.txt holds it), so its convolution was not compared."
     return f"{jax} Largest score by the rule: {fact['largest_score']:.3g}."
