@@ -153,7 +153,7 @@ def peers(quick: bool, python: str) -> list[dict]:
     Args:
         python: of an environment with requirements/peers.txt.
     """
-    rows, rounds, steps = [], 2 if quick else 5, 2 if quick else 8
+    rows, rounds, steps = [], 2 if quick else 3, 2 if quick else 4
     for arm, batch in ((FASTEST, 4),) if quick else PEERS:
         for pixels in (32,) if quick else PEERS_SIDES:
 
