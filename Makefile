@@ -41,7 +41,7 @@ export TF_CPP_MIN_LOG_LEVEL = 2
 export PYTHONUNBUFFERED = 1
 
 oneword = $(if $(filter 1,$(words $($(1)))),,$(error $(1) is "$($(1))", but must be one word without blanks))
-oneof = $(if $(filter $($(1)),$(2)),,$(error $(1) is "$($(1))", but must be one of: $(2)))
+oneof = $(if $(and $(filter 1,$(words $($(1)))),$(filter $($(1)),$(2))),,$(error $(1) is "$($(1))", but must be one of: $(2)))
 $(call oneword,VENV)
 $(call oneword,PROFILE)
 $(call oneof,DEVICE,cpu gpu gpu-jax)

@@ -24,6 +24,8 @@ WITHIN = {
     "peers": ("peers",),
 }
 RECORD = ".wagf-lock"
+# What is in an environment before anything of the reader's is.
+MADE = {"bin", "include", "lib", "lib64", "share", "etc", "pyvenv.cfg", ".gitignore", RECORD}
 SERVED = ((3, 11), (3, 13))  # what the locked TensorFlow has wheels for
 
 
@@ -41,7 +43,7 @@ def recorded(venv):
     try:
         with open(os.path.join(venv, RECORD)) as file:
             return file.read().split()
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 
@@ -106,11 +108,18 @@ def check_machine():
 
 
 def make_environment(venv, python):
-    ours = not os.path.exists(venv) or os.path.exists(os.path.join(venv, "pyvenv.cfg"))
     if works(venv):
         return
-    if not ours:
+    if os.path.islink(venv) and not os.path.exists(venv):
+        fail("%s is a link to nowhere; mend or delete it, or name another folder by VENV=" % venv)
+    inside = set(os.listdir(venv)) if os.path.isdir(venv) else {""} if os.path.exists(venv) else {"pyvenv.cfg"}
+    if "pyvenv.cfg" not in inside:
         fail("%s has no working Python with pip and was not made by make; name another folder by VENV=" % venv)
+    if inside - MADE:
+        fail(
+            "%s has no working Python with pip, and cannot be made again because it holds %s; move that away, or name "
+            "another folder by VENV=" % (venv, min(inside - MADE))
+        )
     shutil.rmtree(venv, ignore_errors=True)
     done = subprocess.run([python, "-m", "venv", venv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode or not works(venv):

@@ -105,6 +105,16 @@ def test_only_what_is_named_counts(package):
             code_digest((missing,), package)
 
 
+def test_a_file_that_is_no_python_counts_by_its_text(package):
+    """Somebody's scratch file: it must not stop what does not import it."""
+    one, before = code_digest(("room/a",), package), code_digest(package=package)
+    (package / "scratch.py").write_text("def (\n")
+    with_it = code_digest(package=package)
+    assert with_it != before and code_digest(("room/a",), package) == one
+    (package / "scratch.py").write_text("def ((\n")
+    assert code_digest(package=package) != with_it
+
+
 def interpreters():
     """Every Python from 3.11 on that this machine has."""
     minors = range(11, 20)

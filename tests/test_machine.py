@@ -48,7 +48,10 @@ def test_the_commit_is_this_repositorys_or_none(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     assert len(machine.git_state()["commit"]) == 40
     (tmp_path / "copy").mkdir()
+    # A hook's, or a shell's own, GIT_DIR names the other project.
     monkeypatch.setattr(paths, "ROOT", tmp_path / "copy")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "copy"))
     assert machine.git_state() == {"commit": None, "dirty": None}
 
 

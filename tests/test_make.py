@@ -69,6 +69,8 @@ def test_a_profile_has_one_name(name):
         ("DEVICE=GPU", "DEVICE is"),
         ("DEVICE=cuda", "DEVICE is"),
         ("BACKEND=theano", "BACKEND is"),
+        ("DEVICE=gpu cpu", "DEVICE is"),
+        ("DEVICE=", "DEVICE is"),
         ("VENV=my envs/wagf", "without blanks"),
         ("PROFILE=demo book", "without blanks"),
         ("PROFILE=", "without blanks"),
@@ -163,6 +165,36 @@ def test_a_half_made_environment_is_made_again(tmp_path, stub):
     (venv / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")  # no pip
     (venv / "bin" / "python").chmod(0o755)
     assert run_installer("book", venv, python).returncode == 0 and install.recorded(str(venv))[0] == "book"
+
+
+def test_a_broken_environment_with_something_of_the_readers_is_left_alone(tmp_path, stub):
+    python, _ = stub()
+    venv = tmp_path / "venv"
+    assert run_installer("book", venv, python).returncode == 0
+    (venv / "bin" / "python").unlink()
+    (venv / "notes.txt").write_text("mine")
+    done = run_installer("book", venv, python)
+    assert done.returncode == 2 and "it holds notes.txt" in done.stderr and done.stderr.count("\n") == 1
+    assert (venv / "notes.txt").read_text() == "mine" and (venv / "pyvenv.cfg").exists()
+    (venv / "notes.txt").unlink()
+    assert run_installer("book", venv, python).returncode == 0 and install.works(str(venv))
+
+
+def test_a_link_to_nowhere_is_no_environment(tmp_path, stub):
+    python, _ = stub()
+    (tmp_path / "venv").symlink_to(tmp_path / "gone")
+    done = run_installer("book", tmp_path / "venv", python)
+    assert done.returncode == 2 and "is a link to nowhere" in done.stderr and done.stderr.count("\n") == 1
+    assert (tmp_path / "venv").is_symlink()
+
+
+def test_a_record_that_is_no_text_is_none(tmp_path, stub):
+    python, log = stub()
+    venv = tmp_path / "venv"
+    assert run_installer("book", venv, python).returncode == 0
+    (venv / install.RECORD).write_bytes(b"\xff\xfe book")
+    log.write_text("")
+    assert run_installer("book", venv, python).returncode == 0 and "book.txt" in log.read_text()
 
 
 def test_a_folder_of_the_readers_own_is_left_alone(tmp_path, stub):

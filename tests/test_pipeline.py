@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from wagf_src import atomic, paths
+from wagf_src.__main__ import main
 from wagf_src.errors import UserError
-from wagf_src.executed_notebook import cleaned
+from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
 from wagf_src.report import chapters, evidence, publish, staleness, tables
@@ -271,6 +272,10 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
         (["prepare", "nonesuch"], {}, ["no profile 'nonesuch'", "demo"]),
         (["prepare", "frozen"], {"HAM10000_DIR": "/nonexistent"}, ["error:", "make data", "DATA="]),
         (["summary", "frozen-trial"], {}, ["no finished run", "make reproduce"]),
+        (["book", "frozen-trial"], {}, ["no chapter", "make report PROFILE=frozen-trial"]),
+        (["prepare", "demo"], {"KERAS_BACKEND": "theano"}, ["KERAS_BACKEND", "theano"]),
+        (["prepare", "demo"], {"WAGF_CACHE_DIR": __file__}, ["cannot be written", "WAGF_CACHE_DIR"]),
+        (["prepare", "nonesuch"], {"PYTHONOPTIMIZE": "2"}, ["no profile 'nonesuch'"]),
     ],
 )
 def test_errors_are_one_line_and_a_code(words, environment, expected):
@@ -279,6 +284,83 @@ def test_errors_are_one_line_and_a_code(words, environment, expected):
     )
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert all(word in done.stderr for word in expected), done.stderr
+
+
+def test_what_is_in_the_way_is_one_line(folders, capsys):
+    """A file, or a link to nowhere, where a folder has to be."""
+    for place in ("demo", "demo/.work", "demo/.work/locks"):
+        (folders / place).parent.mkdir(parents=True, exist_ok=True)
+        (folders / place).write_text("mine")
+        assert main(["prepare", "demo"]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "in its place" in error and (folders / place).read_text() == "mine"
+        (folders / place).unlink()
+    shutil.rmtree(folders / "demo")
+    (folders / "demo").symlink_to(folders / "gone")
+    assert main(["prepare", "demo"]) == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_split_that_the_images_do_not_allow_stops_before_any_run(folders, tmp_path, capsys):
+    file = tmp_path / "odd.yaml"
+    odd = {"extends": "demo", "description": "x", "validation": "lesions", "augmentation": "online"}
+    file.write_text(json.dumps(odd | {"validation_fraction": 0.999}))
+    assert main(["prepare", str(file)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and "validation" in captured.err and "runs to do" not in captured.out
+
+
+def test_what_editors_leave_behind_is_not_read(folders, monkeypatch):
+    """Emacs's lock: a hidden link to nowhere beside the file that is being written."""
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    (folders / "bench").mkdir()
+    before = staleness.chapters_digest("demo")
+    package = folders.parent / "package"
+    shutil.copytree(staleness.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__", "shipped"))
+    monkeypatch.setattr(staleness, "PACKAGE", package)
+    for place in (folders / "bench" / ".#arms.csv", package / "paper" / ".#claims.yaml"):
+        place.symlink_to("somebody@somewhere.1")
+    assert staleness.chapters_digest("demo") == before
+
+
+def test_private_paths_go_from_text_and_never_from_a_picture(tmp_path, monkeypatch):
+    """A short data folder, such as /d, is somewhere in every picture's base64."""
+    monkeypatch.setenv("HAM10000_DIR", "/d")
+    monkeypatch.setenv("WAGF_WEIGHTS_DIR", "/in")
+    picture = "iVBORw0KGgo/d/in+d/d=="
+    html = f'read /d/images and <img src="data:image/png;base64,{picture}">'
+    data = {"image/png": picture, "text/html": html, "text/plain": "/in/weights.h5, not /data or a/d"}
+    cell = nbformat.v4.new_code_cell("x", execution_count=1, outputs=[nbformat.v4.new_output("display_data", data)])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "x.ipynb")
+    left = json.loads(cleaned(tmp_path / "x.ipynb"))["cells"][0]["outputs"][0]["data"]
+    left = {kind: "".join(value).strip() for kind, value in left.items()}
+    assert left["image/png"] == picture and f"base64,{picture}" in left["text/html"]
+    assert "read .../images" in left["text/html"]
+    assert left["text/plain"] == ".../weights.h5, not /data or a/d"
+
+
+def test_the_readers_environment_reaches_no_notebook(tmp_path, monkeypatch):
+    """Another kernel named python3, IPython's start-up files, a matplotlibrc, a keras.json."""
+    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    for folder in (kernel, startup, tmp_path / "keras", tmp_path / "matplotlib"):
+        folder.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(
+        json.dumps({"argv": ["false"], "display_name": "Python 3", "language": "python"})
+    )
+    (startup / "00.py").write_text("started = True\n")
+    (tmp_path / "keras" / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
+    (tmp_path / "matplotlib" / "matplotlibrc").write_text("font.size: 77\ntext.usetex: True\n")
+    for name, place in (("JUPYTER_PATH", "jupyter"), ("IPYTHONDIR", "ipython"), ("KERAS_HOME", "keras")):
+        monkeypatch.setenv(name, str(tmp_path / place))
+    monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path / "matplotlib"))
+    chapter(
+        tmp_path / "x.ipynb",
+        "import keras, matplotlib, sys\n"
+        "print(keras.config.floatx(), keras.config.image_data_format(), matplotlib.rcParams['font.size'],"
+        " matplotlib.rcParams['text.usetex'], 'started' in globals(), profile, type(profile).__name__)",
+    )
+    execute(tmp_path / "x.ipynb", tmp_path / "y.ipynb", {"profile": "2026"}, tmp_path / "log")
+    assert "float32 channels_last 10.0 False False 2026 str" in (tmp_path / "log").read_text()
 
 
 def test_the_librarys_start_message_is_no_output_of_a_chapter(tmp_path):

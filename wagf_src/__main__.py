@@ -11,8 +11,9 @@ from collections.abc import Callable
 from wagf_src.errors import UserError
 from wagf_src.paths import short
 
-# No room, no permission, no device: nothing that a traceback would explain.
+# No room, no permission, no device; something else in the way: nothing that a traceback would explain.
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 
 def use(step: str, **arguments) -> int | None:
@@ -32,7 +33,7 @@ def use(step: str, **arguments) -> int | None:
 
 
 def main(words=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m wagf_src", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m wagf_src", description="Reproduce the paper, step by step.")
     commands = parser.add_subparsers(dest="step", required=True)
     for name in ("prepare", "tables", "chapters", "book", "keep", "publish", "summary", "gradcam"):
         commands.add_parser(name).add_argument("profile")
@@ -96,9 +97,10 @@ def in_one_line(work: Callable[[], int | None]) -> int:
         _, file, reason = error.args[0][0]
         line = f"{file}: {reason}; make room or access"
     except OSError as error:
-        if error.errno not in STORAGE:
+        if error.errno not in STORAGE + IN_THE_WAY:
             raise
-        line = f"{error.filename or 'a file'}: {error.strerror}; make room or access"
+        way = "move away what is in its place" if error.errno in IN_THE_WAY else "make room or access"
+        line = f"{error.filename or 'a file'}: {error.strerror}; {way}"
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on: what is finished stays, a run goes on from its last saved epoch.")
         return 130

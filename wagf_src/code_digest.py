@@ -22,8 +22,8 @@ def code_digest(modules: tuple[str, ...] = ("",), package: Path = PACKAGE) -> st
         package: the folder of the package.
 
     Raises:
-        SyntaxError: a module cannot be read; files that no import can name (hidden, or not a Python name) are not.
-        ValueError: there is no such module or name.
+        ValueError: there is no such module or name. Files that no import can name (hidden, or not a Python name) are
+            not read, and one that is no Python counts by its text.
     """
     files = {f.relative_to(package).with_suffix("").as_posix(): f for f in sorted(package.rglob("*.py"))}
     files = {name: f for name, f in files.items() if all(part.isidentifier() for part in name.split("/"))}
@@ -32,14 +32,22 @@ def code_digest(modules: tuple[str, ...] = ("",), package: Path = PACKAGE) -> st
         module, _, definition = wanted.partition(":")
         chosen = [n for n in files if not module or n == module or n.startswith(module + "/")]
         with _PARSING:
-            parts = {n: ast.parse(files[n].read_text(encoding="utf-8"), str(files[n])) for n in chosen}
+            parts = {n: _parsed(files[n]) for n in chosen}
         if definition:
-            named = [(n, part) for n, tree in parts.items() for part in tree.body if hasattr(part, "name")]
+            named = [(n, p) for n, tree in parts.items() for p in getattr(tree, "body", ()) if hasattr(p, "name")]
             parts = {f"{n}:{part.name}": part for n, part in named if part.name == definition}
         if not parts:
             raise ValueError(f"no {wanted} in {package.name}")
         code |= {name: _plain(part) for name, part in parts.items()}
     return hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest()
+
+
+def _parsed(file: Path) -> ast.AST:
+    text = file.read_text(encoding="utf-8")
+    try:
+        return ast.parse(text, str(file))
+    except SyntaxError:  # somebody's scratch file: what is needed and broken fails when it is imported
+        return ast.Constant(text)
 
 
 def _plain(node):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wagf_src import paths
 from wagf_src.errors import UserError
-from wagf_src.paths import data_dir, short, weights_dir
+from wagf_src.paths import data_dir, short
 from wagf_src.start_message import is_start_message
 
 
@@ -135,7 +135,8 @@ def _is_start_message(output: dict) -> bool:
 
 def _hide_private_paths(output: dict) -> None:
     """Readers' own folders do not belong into what may be published; only text is looked at, never a picture."""
-    private = {str(place) for place in (data_dir(), weights_dir(), paths.ROOT, Path.home()) if place} - {"/", "."}
+    weights = Path(os.environ.get("WAGF_WEIGHTS_DIR") or "/").expanduser()  # whatever it holds
+    private = {str(place) for place in (data_dir(), weights, paths.ROOT, Path.home())} - {"/", "."}
     parts = "|".join(re.escape(place) for place in sorted(private, key=len, reverse=True))
     # A whole path, not the middle of another word or path, and nothing of an embedded picture.
     pattern = re.compile(rf"(data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*)|(?<![\w./+-])(?:{parts})(?![\w.+-])")

@@ -15,17 +15,28 @@ from wagf_src import paths
 def git_state() -> dict:
     """Commit and whether the tracked files differ from it; both None outside a checkout of this very repository."""
 
-    def git(*words):
-        return subprocess.run(
-            ["git", *words], cwd=paths.ROOT, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != paths.ROOT.resolve():
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != paths.ROOT.resolve():
             return {"commit": None, "dirty": None}  # an unpacked archive inside somebody's other repository
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+        return {"commit": _git("rev-parse", "HEAD"), "dirty": bool(changed)}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
+
+
+def git(*words: str) -> bytes:
+    """What git says of this repository, whatever repository the shell's own GIT_DIR, or that of a hook, names.
+
+    Raises:
+        OSError: there is no git.
+        subprocess.CalledProcessError: git refuses.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(["git", *words], cwd=paths.ROOT, capture_output=True, check=True, env=environment).stdout
+
+
+def _git(*words):
+    return git(*words).decode().strip()
 
 
 def processor() -> str:

@@ -5,6 +5,7 @@ sets them from ``DATA=`` and ``WEIGHTS=``).
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from wagf_src.errors import UserError
@@ -46,10 +47,22 @@ def data_dir() -> Path:
 
 
 def weights_dir() -> Path | None:
-    """The folder with local ImageNet weights: ``$WAGF_WEIGHTS_DIR`` (``make WEIGHTS=``), or None to let Keras
-    download."""
+    """The folder with local ImageNet weights: ``$WAGF_WEIGHTS_DIR`` (``make WEIGHTS=``), or None to let Keras download.
+
+    Raises:
+        UserError: it is not there, or holds no weights file.
+    """
     given = os.environ.get("WAGF_WEIGHTS_DIR")
-    return Path(given).expanduser() if given else None
+    if not given:
+        return None
+    folder = Path(given).expanduser()
+    if not visible(folder.glob("*.h5")):
+        wrong = "holds no weights file (*.h5)" if folder.is_dir() else "is no folder"
+        raise UserError(
+            f"WEIGHTS={given} (WAGF_WEIGHTS_DIR) {wrong}; name a folder with ImageNet weights, or leave it out to let "
+            "Keras download them"
+        )
+    return folder
 
 
 def cache_dir() -> Path:
@@ -70,6 +83,11 @@ README = ROOT / "README.md"
 def work_dir(profile: str) -> Path:
     """Unfinished things of a profile: training states, staged folders."""
     return RESULTS_DIR / profile / ".work"
+
+
+def visible(found: Iterable[Path]) -> list[Path]:
+    """Files that were found, in order, without what editors and systems leave beside them: hidden ones."""
+    return sorted(path for path in found if path.is_file() and path.name[0] != ".")
 
 
 def short(path: Path) -> str:

@@ -191,12 +191,16 @@ def load_profile(name: str) -> Profile:
         label = name.removesuffix(TRIAL_SUFFIX)
         path = paths.PROFILES_DIR / f"{label}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in paths.PROFILES_DIR.glob("*.yaml")))
+        known = ", ".join(p.stem for p in paths.visible(paths.PROFILES_DIR.glob("*.yaml")))
         raise UserError(
             f"no profile {name!r}; known: {known} (each also with {TRIAL_SUFFIX}), or the path of a .yaml file"
         )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label in ("reference", "bench"):
         raise UserError(f"profile {path.name}: a profile's name has letters, digits, dots, dashes; rename the file")
+    if label.endswith(TRIAL_SUFFIX):
+        raise UserError(
+            f"profile {path.name}: a name that ends in {TRIAL_SUFFIX} is that of another's trial; rename the file"
+        )
     if (paths.PROFILES_DIR / f"{label}.yaml").is_file() and path.resolve().parent != paths.PROFILES_DIR.resolve():
         raise UserError(
             f"profile {path.name}: notebooks/profiles has one of that name, and both would fill results/{label}; "

@@ -6,7 +6,8 @@ import shutil
 import time
 
 from wagf_src import lock, paths
-from wagf_src.data import dataset
+from wagf_src.arms import split_run
+from wagf_src.data import dataset, protocol
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import execute
@@ -82,6 +83,9 @@ def prepare(profile: Profile) -> None:
         if finished.path.name not in stale:
             for name in finished.info["files"]:
                 finished.file(name)  # a damaged run is not up to date; what else lies in its folder is its reader's
+    # A split that the images do not allow would fail in every run, once each.
+    for fold in sorted({split_run(run)[1] for run in stale}, key=str):
+        protocol.split(data.metadata, profile, fold)
     work = work_dir(profile.name)
     # What a killed process left behind a run that it had put in place.
     for leftover in [*(work / run for run in set(profile.runs()) - set(stale)), *work.parent.glob("runs/.*.old")]:

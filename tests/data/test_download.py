@@ -354,3 +354,19 @@ def test_a_proxy_that_never_answers_ends_in_one_line(kaggle, server, tmp_path, m
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(download, "STALL_SECONDS", 4.0)
         assert "Kaggle has sent nothing for 4 s" in refusal(tmp_path / "data", kaggle[2])
+
+
+def test_what_the_reader_keeps_beside_the_archive_stays(kaggle, server, tmp_path):
+    _, images, metadata = kaggle
+    folder = tmp_path / "data"
+    (folder / ".download").mkdir(parents=True)
+    (folder / ".download" / "mine.txt").write_text("mine")
+    fetch(folder, metadata)
+    assert len(list((folder / "images").iterdir())) == len(images)
+    assert [file.name for file in (folder / ".download").iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_that_is_a_link_to_nowhere_is_called_so(kaggle, home, tmp_path):
+    (tmp_path / "ham").symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match="ham is a link to nowhere"):
+        fetch(tmp_path / "ham", kaggle[2])

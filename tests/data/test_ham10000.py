@@ -146,6 +146,34 @@ def test_bad_metadata_are_refused_in_one_line(tmp_path, frame, says):
     assert "\n" not in str(error.value)
 
 
+def test_a_line_cut_short_is_refused(tmp_path):
+    """What pandas would fill up with nothing: age 7 for 70, no sex, no place."""
+    write_metadata(tmp_path, metadata_rows())
+    file = tmp_path / "HAM10000_metadata.csv"
+    whole = file.read_bytes().rstrip(b"\n")
+    lines = whole.count(b"\n") + 1
+    for kept in (whole[: whole.rindex(b",")], whole[: whole.rindex(b"\n") + 12]):
+        file.write_bytes(kept)
+        with pytest.raises(UserError, match=f"HAM10000_metadata.csv .*, line {lines}: fewer values than columns"):
+            ham10000.load_metadata(tmp_path)
+    file.write_bytes(whole)
+    assert len(ham10000.load_metadata(tmp_path)) == lines - 1
+
+
+def test_a_table_of_another_layout_is_named(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "HAM10000_metadata.tab").touch()
+    with pytest.raises(UserError, match=r"no HAM10000_metadata.csv in .*\(HAM10000_metadata.tab is another table"):
+        ham10000.load_metadata(tmp_path)
+
+
+def test_a_folder_that_is_a_link_to_nowhere_is_called_so(tmp_path):
+    (tmp_path / "ham").symlink_to(tmp_path / "gone")
+    for find in (ham10000.load_metadata, lambda folder: ham10000.find_images(folder, IDS)):
+        with pytest.raises(UserError, match="ham is a link to nowhere .*gone"):
+            find(tmp_path / "ham")
+
+
 def test_missing_folder_and_file_name_both_ways(tmp_path):
     for folder in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(UserError, match="make data.*DATA="):
@@ -332,6 +360,21 @@ def test_images_of_another_kind_are_named(data):
         path.unlink()
     with pytest.raises(UserError, match=f"{IDS[0]}.png, but only JPEG is read"):
         ham10000.find_images(data, IDS)
+
+
+@pytest.mark.parametrize("over", [0, 255])
+def test_a_mask_may_lie_in_the_transparency_of_an_even_picture(data, over):
+    rng = np.random.default_rng(0)
+    (data / "masks").mkdir()
+    lesions = [rng.random((30, 40)) < 0.3 for _ in IDS]
+    for image_id, lesion in zip(IDS, lesions, strict=True):
+        coded = np.dstack([np.full((30, 40, 3), over, np.uint8), 255 * lesion.astype(np.uint8)])
+        Image.fromarray(coded).save(data / "masks" / f"{image_id}_segmentation.png")
+    np.testing.assert_array_equal(store.load_masks(data, IDS, 30).mean(), np.mean([_squared(m) for m in lesions]))
+
+
+def _squared(mask):
+    return np.asarray(Image.fromarray(255 * mask.astype(np.uint8)).resize((30, 30), Image.Resampling.BOX)) > 127
 
 
 @pytest.mark.parametrize("low_high", [(0, 255), (0, 1), (0, 128), (0, 2)])

@@ -204,17 +204,27 @@ def test_second_call_does_nothing(tmp_path, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == stamps
 
 
-@pytest.mark.parametrize("change", ["lesions", "seed", "version", "lost image"])
+@pytest.mark.parametrize("change", ["lesions", "seed", "version", "lost image", "emptied table", "bytes for a marker"])
 def test_anything_else_is_drawn_anew(tmp_path, monkeypatch, change):
     folder = synthetic.generate(tmp_path / "data", 5)
     if change == "version":
         monkeypatch.setattr(synthetic, "VERSION", 999)
     if change == "lost image":
         (folder / "images" / "ISIC_9000001.jpg").unlink()
+    if change == "emptied table":
+        (folder / "HAM10000_metadata.csv").write_text("")
+    if change == "bytes for a marker":
+        (folder / synthetic.MARKER).write_bytes(b"\xff\xfe")
     lesions, seed = {"lesions": (6, 0), "seed": (5, 1)}.get(change, (5, 0))
     synthetic.generate(folder, lesions, seed)
     assert _files(folder) == _files(synthetic.generate(tmp_path / "fresh", lesions, seed))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "fresh"]
+
+
+def test_no_place_to_write_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written .*WAGF_CACHE_DIR"):
+        synthetic.generate(tmp_path / "file" / "data", 5)
 
 
 def _interrupt_third(monkeypatch):

@@ -9,7 +9,7 @@ from wagf_src.arms import parse_arm
 from wagf_src.errors import UserError
 from wagf_src.models.backbones import build_backbone
 from wagf_src.models.classifier import build_model
-from wagf_src.models.weights import _local_weights
+from wagf_src.models.weights import _local_weights, weights_name
 
 
 def tiny_network(weights, input_shape, name=None, filters=4, **_):
@@ -99,3 +99,11 @@ def test_a_later_version_is_another_backbone(folder):
 def test_kerass_own_name_of_a_file_is_recognised_though_it_differs_from_ours(folder):
     (folder / "efficientnetv2-b0_notop.h5").touch()
     assert _local_weights("efficientnetv2b0").name == "efficientnetv2-b0_notop.h5"
+
+
+@pytest.mark.parametrize(("place", "says"), [("gone", "is no folder"), ("", "holds no weights file")])
+def test_a_folder_without_weights_is_not_taken_for_a_download(folder, monkeypatch, place, says):
+    monkeypatch.setenv("WAGF_WEIGHTS_DIR", str(folder / place))
+    with pytest.raises(UserError, match=f"WEIGHTS=.* {says}.*leave it out"):
+        weights_name("mobilenetv2", "imagenet")
+    assert weights_name("mobilenetv2", "none") == "none"

@@ -24,7 +24,8 @@ PACKAGES = ("tensorflow", "tensorflow-cpu", "jax", "keras", "numpy", "pillow")
 
 def main(words=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src.bench", description="How fast everything is.")
-    about = "; ".join(f"{name}: {part.__doc__.splitlines()[0].rstrip('.')}" for name, part in parts.PARTS.items())
+    first = {name: (part.__doc__ or "").partition("\n")[0].rstrip(".") for name, part in parts.PARTS.items()}
+    about = "; ".join(f"{name}: {line}" for name, line in first.items())
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"(default: all) {about}; cost: {costs.__doc__}")
     parser.add_argument("--quick", action="store_true", help="every part in its smallest form, on synthetic images")
     parser.add_argument("--out", type=Path, help="folder (default: results/bench, quick: results/bench-quick)")

@@ -120,7 +120,7 @@ def cost(quick: bool, arms: pd.DataFrame | None) -> dict[str, list[dict]]:
         quick: the demo and two sides only.
         arms: arms.csv, for the hours on its machine; None where it was not measured.
     """
-    names = ["demo"] if quick else sorted(path.stem for path in paths.PROFILES_DIR.glob("*.yaml"))
+    names = ["demo"] if quick else [path.stem for path in paths.visible(paths.PROFILES_DIR.glob("*.yaml"))]
     case = {"label": "operations", "kind": "operations", "environment": {"CUDA_VISIBLE_DEVICES": "-1"}}
     with worker.Worker(case) as process:
         counter = Counter(process)

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -89,6 +88,8 @@ def download(
         UserError: Kaggle asks for a token and has none, is out of reach or refuses, archive damaged or not as expected.
     """
     folder = Path(folder) if folder is not None else data_dir()
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(f"{folder} is a link to nowhere ({os.readlink(folder)}); mend or delete it, then {_AGAIN}")
     checked = folder / ".checked"
     state = _quick_state(folder, metadata_md5, n_images)
     if state is not None and _read_text(checked) == state:
@@ -113,7 +114,10 @@ def download(
         print("checking all images")
         summary = check(folder, metadata_md5, n_images)
         atomic.write_text(checked, _quick_state(folder, metadata_md5, n_images))
-        shutil.rmtree(archive.parent)
+        for done in (archive, archive.parent / "written"):
+            done.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something of the reader's is in there
+            archive.parent.rmdir()
     except UserError:
         if zipfile.is_zipfile(archive):  # complete, but not good: the next call shall fetch a new one
             archive.unlink()

@@ -4,6 +4,7 @@ Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018). Synthetic data co
 the same code. Command line: ``python -m wagf_src download [folder]`` and ``... check [folder]``.
 """
 
+import csv
 import functools
 import gzip
 import os
@@ -32,16 +33,27 @@ def find_metadata(folder: Path) -> Path:
     Raises:
         UserError: no such folder or file.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"no folder {folder}; {HOW_TO_GET}")
+    folder = _existing(folder)
     for name in ("HAM10000_metadata.csv", "HAM10000_metadata"):
         if (folder / name).is_file():
             return folder / name
+    other = None
     for path in reading.files(folder):
-        if os.path.basename(path).lower() in ("ham10000_metadata.csv", "ham10000_metadata"):
+        name = os.path.basename(path).lower()
+        if name in ("ham10000_metadata.csv", "ham10000_metadata"):
             return Path(path)
-    raise UserError(f"no HAM10000_metadata.csv in {folder}; {HOW_TO_GET}")
+        if other is None and name.startswith(("ham10000_metadata", "isic")) and name.endswith((".csv", ".tab", ".tsv")):
+            other = f"{os.path.basename(path)} is another table, for `make external` or to be saved under that name"
+    raise UserError(f"no HAM10000_metadata.csv in {folder}{f' ({other})' if other else ''}; {HOW_TO_GET}")
+
+
+def _existing(folder: Path) -> Path:
+    folder = Path(folder)
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(f"{folder} is a link to nowhere ({os.readlink(folder)}); mend it, or {HOW_TO_GET}")
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}; {HOW_TO_GET}")
+    return folder
 
 
 @functools.cache
@@ -61,7 +73,7 @@ def load_metadata(folder: Path) -> pd.DataFrame:
 
     Raises:
         UserError: file missing or not readable, a column missing, an image listed twice, an unknown diagnosis, a lesion
-            with two diagnoses.
+            with two diagnoses, a line cut short.
     """
     path = find_metadata(folder)
     name = f"{path.name} in {path.parent}"
@@ -84,6 +96,8 @@ def load_metadata(folder: Path) -> pd.DataFrame:
             row = int(np.argmax(wrong))
             raise UserError(f"{name}, line {row + 2}: {what(frame.iloc[row])}; correct the file, or {HOW_TO_GET}")
 
+    if line := _cut_line(path):
+        raise UserError(f"{name}, line {line}: fewer values than columns; the file seems cut, {HOW_TO_GET}")
     refuse((frame["image_id"] == "") | (frame["lesion_id"] == ""), lambda row: "image_id or lesion_id is empty")
     refuse(frame["image_id"].duplicated(), lambda row: f"image {row.image_id} is listed a second time")
     refuse(~frame["dx"].isin(CLASSES), lambda row: f"unknown dx {row.dx!r} (known: {', '.join(CLASSES)})")
@@ -96,6 +110,14 @@ def load_metadata(folder: Path) -> pd.DataFrame:
     frame = frame.assign(age=age.astype(float))
     place = frame["image_id"].map(kaggle_order()).fillna(len(kaggle_order()))
     return frame.assign(place=place).sort_values(["place", "image_id"]).drop(columns="place").reset_index(drop=True)
+
+
+def _cut_line(path: Path) -> int | None:
+    """The first line with fewer values than the head has columns: pandas would fill them up with nothing."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file)
+        columns = len(next(lines))
+        return next((lines.line_num for values in lines if values and len(values) < columns), None)
 
 
 def _what_it_may_be(frame: pd.DataFrame) -> str:
@@ -158,9 +180,7 @@ def find_images(folder: Path, image_ids: Iterable[str]) -> list[Path]:
     Raises:
         UserError: folder or images missing, with their number and the first one's name.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"no folder {folder}; {HOW_TO_GET}")
+    folder = _existing(folder)
     return _pick(jpegs(folder), image_ids, "images", folder)
 
 

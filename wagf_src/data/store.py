@@ -119,7 +119,10 @@ def load_masks(folder: Path, image_ids: Iterable[str], size: int) -> np.ndarray 
 
     def decode(path):
         with Image.open(path) as image:
-            grey = image.convert("L")
+            shape = image.getchannel("A") if "A" in image.getbands() else None
+            # A mask in the transparency lies over an even picture.
+            hidden = shape and shape.getextrema()[0] < 255 and len(image.convert("RGB").getcolors(1) or ()) == 1
+            grey = shape if hidden else image.convert("L")
             largest = grey.getextrema()[1]
             if 0 < largest < 255:
                 grey = grey.point(lambda value: 255 * (2 * value > largest))

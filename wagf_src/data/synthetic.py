@@ -555,9 +555,12 @@ def _marker(seed, lesions):
 def _complete(folder, marker):
     """Whether the folder holds these very data, none of them lost since."""
     file, table = folder / MARKER, folder / "HAM10000_metadata.csv"
-    if not (file.is_file() and table.is_file() and file.read_text(encoding="utf-8") == marker):
+    try:
+        if not (file.is_file() and table.is_file() and file.read_text(encoding="utf-8") == marker):
+            return False
+        names = set(pd.read_csv(table, usecols=["image_id"])["image_id"])
+    except ValueError:  # emptied or cut
         return False
-    names = set(pd.read_csv(table, usecols=["image_id"])["image_id"])
     return all(
         {path.stem for path in (folder / kind).glob(f"ISIC_*.{ending}")} == names
         for kind, ending in (("images", "jpg"), ("masks", "png"))
@@ -575,7 +578,8 @@ def generate(folder: Path, lesions: int, seed: int = 0) -> Path:
         ``folder``.
 
     Raises:
-        UserError: if ``lesions`` or ``seed`` is out of range, or ``folder`` holds something that is not synthetic data.
+        UserError: if ``lesions`` or ``seed`` is out of range, ``folder`` holds something that is not synthetic data, or
+            cannot be written.
     """
     if not 1 <= lesions <= 200_000:
         raise UserError(f"synthetic data: lesions is {lesions}, but must be from 1 to 200000")
@@ -586,11 +590,14 @@ def generate(folder: Path, lesions: int, seed: int = 0) -> Path:
     if _complete(folder, marker):
         return folder
     if folder.exists() and not (folder / MARKER).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"synthetic data: {folder} holds something else and is left as it is; name an empty folder")
+        raise UserError(
+            f"synthetic data: {folder} holds something else and is left as it is; delete it or name another"
+        )
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    aside = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         aside.chmod(0o755)
         (aside / "images").mkdir()
         (aside / "masks").mkdir()
@@ -608,6 +615,12 @@ def generate(folder: Path, lesions: int, seed: int = 0) -> Path:
         atomic.write_text(aside / MARKER, marker)
         if not _complete(folder, marker):  # unless another process was faster
             atomic.move_into_place(aside, folder)
+    except OSError as error:
+        raise UserError(
+            f"synthetic data: {folder} cannot be written ({error.strerror or error}); make room or access there, or "
+            "name another cache folder by WAGF_CACHE_DIR"
+        ) from None
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside:
+            shutil.rmtree(aside, ignore_errors=True)
     return folder

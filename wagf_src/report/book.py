@@ -13,7 +13,14 @@ from wagf_src.report import staleness
 
 
 def build_book(profile: str) -> Path:
-    """Build the profile's own book from the prose in book/ and its own chapters. Returns the path of its first page."""
+    """Build the profile's own book from the prose in book/ and its own chapters. Returns the path of its first page.
+
+    Raises:
+        UserError: a chapter is missing, or the book has warnings.
+    """
+    chapters = paths.RESULTS_DIR / profile / "chapters"
+    if missing := [c.stem for c in staleness.chapter_sources() if not (chapters / c.name).is_file()]:
+        raise UserError(f"no chapter {missing[0]} of profile {profile}; make it with `make report PROFILE={profile}`")
     folder = paths.RESULTS_DIR / profile / "book"
     source = folder / "source"
     (folder / "inputs_digest").unlink(missing_ok=True)
@@ -24,7 +31,7 @@ def build_book(profile: str) -> Path:
         shutil.copy2(paths.BOOK / name, source / name)
     (source / "chapters").mkdir()
     for chapter in staleness.chapter_sources():
-        shutil.copy2(paths.RESULTS_DIR / profile / "chapters" / chapter.name, source / "chapters")
+        shutil.copy2(chapters / chapter.name, source / "chapters")
     command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--config", paths.ROOT / "_config.yml"]
     command += ["--path-output", folder, *"-n -W --keep-going -q".split()]
     log = work_dir(profile) / "book.log"

@@ -13,6 +13,7 @@ import yaml
 
 from wagf_src import paths
 from wagf_src.errors import UserError
+from wagf_src.machine import git
 from wagf_src.report import repository
 
 PAPER_URL = "https://arxiv.org/pdf/2406.15128"
@@ -43,10 +44,7 @@ def release() -> Path:
     target.mkdir(parents=True)
     files = {p.relative_to(html).as_posix(): p for p in sorted(html.rglob("*")) if p.is_file()}
     _pack(target / f"{name}-book.tar.gz", f"{name}-book", files, int(seconds))
-    code = subprocess.run(
-        ["git", "archive", f"--prefix={name}/", "HEAD"], cwd=paths.ROOT, stdout=subprocess.PIPE, check=True
-    )
-    _gzip(target / f"{name}-code.tar.gz", code.stdout)
+    _gzip(target / f"{name}-code.tar.gz", git("archive", f"--prefix={name}/", "HEAD"))
     manifest = {
         "name": name,
         "commit": commit,
@@ -118,10 +116,12 @@ def sha256(file: Path) -> str:
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=paths.ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError("a release is of a commit, and this folder is no clone with git's records; clone it with git")
-    return done.stdout.strip()
+    try:
+        return git(*words).decode().strip()
+    except (OSError, subprocess.CalledProcessError):
+        raise UserError(
+            "a release is of a commit, and this folder is no clone with git's records; clone it with git"
+        ) from None
 
 
 def _pack(archive: Path, top: str, files: dict[str, Path], seconds: int) -> None:

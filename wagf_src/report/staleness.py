@@ -18,17 +18,17 @@ def chapters_digest(profile: str) -> str:
     # Two chapters show the real runs of all profiles.
     shown = {profile: load_runs(profile, required=False), **real_profiles()}
     runs = {name: run_digests(r.path for r in of) for name, of in shown.items()}
-    bench = {path.name: atomic.file_digest(path) for path in sorted(paths.BENCH_DIR.glob("*.csv"))}
+    bench = {path.name: atomic.file_digest(path) for path in paths.visible(paths.BENCH_DIR.glob("*.csv"))}
     used = {paths.short(path): atomic.file_digest(path) for path in _used()}
-    ledgers = {path.name: atomic.file_digest(path) for path in sorted(PACKAGE.rglob("*.yaml"))}
+    ledgers = {path.name: atomic.file_digest(path) for path in paths.visible(PACKAGE.rglob("*.yaml"))}
     return atomic.digest([sources, code_digest(), ledgers, runs, bench, used])
 
 
 def _used() -> list[Path]:
     """What the chapters show of kept models, beside their runs."""
     roots = (paths.RESULTS_DIR, paths.REFERENCE_DIR)
-    found = [path for root in roots for name in USED for path in sorted(root.glob(f"*/{name}/**/*")) if path.is_file()]
-    return [*found, *sorted(paths.SHIPPED.glob("model.json"))]
+    found = [path for root in roots for name in USED for path in paths.visible(root.glob(f"*/{name}/**/*"))]
+    return [*found, *paths.visible(paths.SHIPPED.glob("model.json"))]
 
 
 def run_digests(folders) -> dict[str, str]:
@@ -64,7 +64,8 @@ def book_sources() -> list[str]:
 
 def rendered_digest(profile: str, chapters: Path) -> str:
     """What a finished rendering is known by: its inputs, and its tables and chapters as they were written."""
-    files = [*sorted(chapters.glob("*.ipynb")), *sorted((paths.RESULTS_DIR / profile / "tables").glob("*.csv"))]
+    tables = paths.RESULTS_DIR / profile / "tables"
+    files = [*paths.visible(chapters.glob("*.ipynb")), *paths.visible(tables.glob("*.csv"))]
     return atomic.digest([chapters_digest(profile), {file.name: atomic.file_digest(file) for file in files}])
 
 
