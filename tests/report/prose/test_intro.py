@@ -54,6 +54,16 @@ def test_generated_images_are_called_so_and_without_real_runs_there_is_no_best()
     assert "on generated images" not in intro.answer(*tables())
 
 
+def test_the_protocol_s_line_follows_the_verdict_on_the_validation_files():
+    compared = pd.read_csv(TABLES / "which30.csv")
+    by_name = line(intro.answer(*tables()), "protocol")
+    assert "% of the validation files (taken by file name, as the stored logs fit) show" in by_name
+    ours = ~compared["stored"]
+    turned = compared.assign(fits=compared["fits"].where(ours, "which30-random"))
+    assert "(drawn at random, as the stored logs fit)" in line(intro.answer(*tables(which30=turned)), "protocol")
+    assert "(drawn at random) or " in line(intro.answer(*tables(which30=compared[~ours])), "protocol")
+
+
 def test_the_picture_shows_single_steps_of_the_described_ladder_in_its_order():
     frame = intro.steps(pd.read_csv(TABLES / "all_steps.csv"))
     assert not frame["label"].str.contains("released|together").any() and frame["paper"].notna().all()

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from wagf_src.arms import arm_label
-from wagf_src.paper import claim_tests, directions, published
+from wagf_src.arms import MODULES, arm_label, parse_arm
+from wagf_src.paper import claim_tests, directions, published, which30
 from wagf_src.report.figures.text import percent, points, scientific
 from wagf_src.report.prose.released_code import values
 from wagf_src.report.prose.scorecard import mark
@@ -16,18 +16,18 @@ MEANING = {
     claim_tests.NOT_TESTABLE: "the results at hand cannot decide; the scorecard says why",
 }
 NAMES = ("claims", "published_intervals", "f1_bound", "leakage", "released_facts", "fusion_weights")
-NAMES += ("haar_conversions", "all_steps", "all_results")
+NAMES += ("haar_conversions", "all_steps", "all_results", "which30")
 
 
 def answer(*tables: pd.DataFrame) -> str:
     """A finding a line, each with its chapter; ``tables``: those of ``NAMES``, in that order."""
-    claims, intervals, f1, leakage, facts, weights, haar, steps, results = tables
+    claims, intervals, f1, leakage, facts, weights, haar, steps, results, compared = tables
     verdicts = claims.loc[claims["part"] == "claims", "verdict"]
     lines = [
         f"[Scorecard](scorecard.ipynb): of {len(verdicts)} claims, "
         + ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in claim_tests.VERDICTS),
         f"[The printed numbers](published_numbers.ipynb): {_printed(intervals, f1)}",
-        f"[The protocol](protocol.ipynb): {_leaks(leakage)}",
+        f"[The protocol](protocol.ipynb): {_leaks(leakage, compared)}",
         f"[The released code](released_code.ipynb): {_released(values(facts))}",
         f"[Equation 1](equation1.ipynb): {_weights(weights, haar)}",
         f"[The ablation, in every condition](all_results.ipynb): {_steps(steps)}",
@@ -49,13 +49,15 @@ def _printed(intervals, f1):
     )
 
 
-def _leaks(leakage):
+def _leaks(leakage, compared):
     share = leakage[(leakage["class"] == "total") & (leakage["grouping"] == "image")].set_index("protocol")["share"]
     made = "on generated images, " if leakage["provenance"].str.startswith("SYNTHETIC").any() else ""
-    return (
-        f"{made}{percent(share[AT_RANDOM])}% of the validation files (drawn at random) or "
-        f"{percent(share[BY_NAME])}% (taken by file name) show a photograph that is trained on too"
-    )
+    random, named = f"{percent(share[AT_RANDOM])}%", f"{percent(share[BY_NAME])}%"
+    shares = f"{random} of the validation files (drawn at random) or {named} (taken by file name)"
+    if (verdict := which30.verdict(compared)) in which30.RULES:
+        share, rule = (named, "taken by file name") if verdict == which30.NAMES else (random, "drawn at random")
+        shares = f"{share} of the validation files ({rule}, as the stored logs fit)"
+    return f"{made}{shares} show a photograph that is trained on too"
 
 
 def _released(fact):
@@ -106,7 +108,8 @@ def steps(all_steps: pd.DataFrame) -> pd.DataFrame:
     """The single steps of the described ladder in every condition, as ``figures.differences`` takes them."""
     ladder = all_steps[(all_steps["kind"] == "ladder") & all_steps["paper"].notna()]
     ladder = ladder[~ladder["comparison"].str.contains("released|together")]
-    order = list(dict.fromkeys(ladder["comparison"]))
-    ladder = ladder.sort_values("comparison", key=lambda names: names.map(order.index), kind="stable")
+    # Rows (i) to (iii) in their order, whichever of them a condition lacks.
+    place = ladder["arm_a"].map(lambda arm: list(MODULES).index(parse_arm(arm).modules))
+    ladder = ladder.loc[place.sort_values(kind="stable").index]
     labels = [f"{comparison} ({profile})" for comparison, profile in zip(ladder["comparison"], ladder["profile"])]
     return ladder.assign(label=labels, low=ladder["ci_low"], high=ladder["ci_high"], p=ladder["p_holm"])

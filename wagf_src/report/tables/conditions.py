@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.arms import parse_arm
-from wagf_src.paper import comparisons, conditions, directions, plans, published
+from wagf_src.paper import comparisons, conditions, directions, plans, published, which30
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.accuracy import AVERAGED, with_intervals
 from wagf_src.runs import by_arm, n_images, n_seeds, provenance_line
@@ -43,11 +43,14 @@ def all_results(evidence: Evidence) -> pd.DataFrame:
 def table1(evidence: Evidence) -> pd.DataFrame:
     """All that was trained for each row of Table 1, in every condition; ours are fractions, what is printed is percent.
 
+    Left out are the two runs of the validation experiment (``paper.which30``), of which no level was to be compared.
     ``row`` is the paper's; ``reading`` is described or released, empty for a plain backbone; ``main`` marks the arm
     that stands for its row and reading in its condition, on the paper's own backbone where there is one.
     """
     lines = []
     for name, runs in conditions.at_hand(evidence).items():
+        if name in which30.RULES:
+            continue
         taken = set()
         rows = [row for row in comparisons.table1_rows(list(by_arm(runs))) if row[1] and row[2]]
         for _, arm, paper_row in rows:
