@@ -74,8 +74,10 @@ NO_ARMS = (
 
 
 def profile(name):
-    """A profile; the demo with the arms that it had."""
+    """A profile as it was: the demo with its arms, the released one before the verdict on its validation (Plans)."""
     loaded = load_profile(name)
+    if name in ("released", "released-random", "paper"):
+        loaded = dataclasses.replace(loaded, validation="copies")
     then = golden("arms.json")["lists"].get(name, {}).get("arms", loaded.arms)
     return dataclasses.replace(loaded, arms=tuple(then)) if name == "demo" else loaded
 
@@ -150,8 +152,6 @@ def synthetic_metadata():
 
 def protocol_now(metadata):
     """Digests of everything that is drawn from the metadata."""
-    pass
-
     y = protocol.labels(metadata)
     answers = {
         "images": len(metadata),
@@ -478,7 +478,8 @@ def test_tables(monkeypatch):
     now["all_table1"] = now["table1"].rename(columns={"accuracy_paper": "paper"})
     now["table1"] = now["all_results"][now["all_results"]["profile"] == "frozen"].drop(columns="profile")
     wrong = []
-    for name in sorted((then.keys() & now.keys()) - {"soft_attention_builds", "soft_attention_sizes"}):
+    counted_again = {"speed_derived", "speed_flops", "speed_profiles"}  # files of results/bench, of today's profiles
+    for name in sorted((then.keys() & now.keys()) - {"soft_attention_builds", "soft_attention_sizes"} - counted_again):
         pair = before_the_rule(name, now[name], then[name])
         assert list(pair[0]) == list(pair[1]), name
         tolerance = 1e-9 if DATA or name not in WITH_DATA else 1e-5  # read from the committed six digits
