@@ -89,6 +89,7 @@ def test_seed_arm_fold_and_data_count():
 
 def test_other_weights_make_runs_stale(tmp_path, monkeypatch):
     monkeypatch.setenv("WAGF_WEIGHTS_DIR", str(tmp_path))
+    (tmp_path / "resnet50_imagenet_notop.h5").touch()  # another's: ours is downloaded
     start = changed("weights", "imagenet")
     file = tmp_path / "mobilenetv2_imagenet_notop.h5"
     downloaded = digest(start)
