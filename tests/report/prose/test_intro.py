@@ -39,9 +39,11 @@ def test_findings_follow_the_tables():
     assert (
         "1 of 2 accuracies" in text and "2 of 3 F1" in text and "90.50% stands for anything from 88.0% to 92.5%" in text
     )
-    weights = pd.DataFrame({"fusion": ["eq1", "eq1"], "arm": "a", "seed": [0, 1], "g_w": [0.5, 0.5]})
+    # Two folds of one seed are two runs, two epochs of one run are one.
+    runs = {"profile": "x", "run": ["a-fold0-seed0", "a-fold1-seed0", "a-fold1-seed0"]}
+    weights = pd.DataFrame({"fusion": "eq1", "arm": "a", "seed": 0, **runs, "g_w": 0.5})
     assert "exactly at one half in 2 training runs" in line(intro.answer(*tables(fusion_weights=weights)), "equation1")
-    moved = weights.assign(g_w=[0.5, 0.51])
+    moved = weights.assign(g_w=[0.5, 0.51, 0.5])
     assert "at one half to 0.01" in line(intro.answer(*tables(fusion_weights=moved)), "equation1")
     assert "no run has it" in line(intro.answer(*tables(fusion_weights=weights[:0])), "equation1")
 

@@ -71,7 +71,7 @@ def _released(fact):
 def _weights(weights, haar):
     own = weights[weights["fusion"] == "eq1"]
     off = (own["g_w"] - 0.5).abs().max()
-    runs = own.groupby(["arm", "seed"]).ngroups
+    runs = own.groupby(["profile", "run"]).ngroups
     half = f"at one half to {scientific(off)}" if off else "exactly at one half"
     trained = f"its weights stayed {half} in {runs} training runs" if runs else "no run has it"
     apart = haar.select_dtypes("number").max(axis=None)
