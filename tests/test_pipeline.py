@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import fabricate
 import nbformat
@@ -17,7 +18,7 @@ from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
-from wagf_src.report import chapters, evidence, publish, staleness, tables
+from wagf_src.report import book, chapters, evidence, publish, staleness, tables
 from wagf_src.runs import TEST, load_runs, provenance_line
 from wagf_src.train.finish import finish_run
 
@@ -97,6 +98,32 @@ def test_chapters_follow_the_benchmark(folders):
     (folders / "bench").mkdir()
     (folders / "bench" / "arms.csv").write_text("case\n")
     assert "speed" in staleness.stale_chapters("demo")
+
+
+def test_a_book_is_built_again_and_holds_no_page_of_an_earlier_one(folders, monkeypatch):
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    rendered(folders / "demo")
+    work_dir("demo").mkdir()
+    html = folders / "demo" / "book" / "_build" / "html"
+    asked = []
+
+    def jupyter_book(command, **_):
+        asked.append(sorted(path.name for path in Path(command[2]).glob("chapters/*")))
+        html.mkdir(parents=True)
+        (html / "index.html").touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(book.subprocess, "run", jupyter_book)
+    assert staleness.book_is_stale("demo")
+    assert book.build_book("demo") == html / "index.html" and not staleness.book_is_stale("demo")
+    earlier = html / "of_an_earlier_book.html"
+    earlier.touch()
+    book.build_book("demo")
+    assert (html / "index.html").is_file() and not earlier.exists()
+    assert asked[0] == asked[1] == sorted(source.name for source in staleness.chapter_sources())
+    (folders / "demo" / "chapters" / "table1.ipynb").unlink()
+    with pytest.raises(UserError, match="no chapter table1 of profile demo"):
+        book.build_book("demo")
 
 
 @pytest.mark.parametrize("file", ["tables/grim.csv", "chapters/table1.ipynb"])
