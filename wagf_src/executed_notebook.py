@@ -82,7 +82,9 @@ def execute(
     sys.modules.setdefault("rfc3987_syntax", None)
     import papermill  # half a second of imports, for those who execute
 
-    with log.open("w") as file, neutral_environment(), _output_to(file):
+    log.write_text("")
+    # Every process of this notebook writes behind what the others wrote.
+    with log.open("a") as file, neutral_environment(), _output_to(file):
         output = Tee(file, watch)
         try:
             papermill.execute_notebook(

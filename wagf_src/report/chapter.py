@@ -10,8 +10,9 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 from PIL import Image
 
+from wagf_src import atomic, paths
 from wagf_src.profile import Profile
-from wagf_src.report import evidence, figures, output, tables
+from wagf_src.report import evidence, figures, tables
 from wagf_src.runs import Run, load_runs, provenance_line
 
 _PALETTE, _DRAWN_WITH = 256, 4096
@@ -23,24 +24,22 @@ class Picture:
 
     figure: Figure
 
+    @cached_property
+    def png(self) -> bytes:
+        """Drawn once: of lines and text with a palette, a third of the bytes; with all colours where gradients would
+        band. White stays white and no channel moves by more than 16 of 255."""
+        full, png = io.BytesIO(), io.BytesIO()
+        self.figure.savefig(full, bbox_inches="tight", metadata={"Software": None})
+        with Image.open(full) as image:
+            image = image.convert("RGB")
+            if image.getcolors(_DRAWN_WITH):
+                image = image.quantize(_PALETTE, Image.Quantize.MAXCOVERAGE)
+            image.save(png, "png", optimize=True)
+        return png.getvalue()
+
     def _repr_mimebundle_(self, include=None, exclude=None):
-        png, alt = base64.b64encode(_png(self.figure)).decode(), self.figure.get_label()
+        png, alt = base64.b64encode(self.png).decode(), self.figure.get_label()
         return {"image/png": png, "text/plain": alt}, {"image/png": {"alt": alt}}
-
-
-def _png(figure: Figure) -> bytes:
-    """A figure of lines and text with a palette, a third of the bytes; with all its colours where gradients would band.
-
-    White stays white and no channel moves by more than 16 of 255.
-    """
-    full, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, bbox_inches="tight", metadata={"Software": None})
-    with Image.open(full) as image:
-        image = image.convert("RGB")
-        if image.getcolors(_DRAWN_WITH):
-            image = image.quantize(_PALETTE, Image.Quantize.MAXCOVERAGE)
-        image.save(png, "png", optimize=True)
-    return png.getvalue()
 
 
 class Chapter:
@@ -90,8 +89,9 @@ class Chapter:
         """
         if figure is None:
             return Markdown("Nothing to draw yet.")
-        output.save_figure(figures.stamp(figure, provenance or self.provenance), name, self.profile)
-        return Picture(figure)
+        picture = Picture(figures.stamp(figure, provenance or self.provenance))
+        atomic.write_bytes(paths.RESULTS_DIR / self.profile / "figures" / f"{name}.png", picture.png)
+        return picture
 
     def draw(self, name: str, plot, *frames, otherwise: str = "Nothing to draw yet.", save: bool = True):
         """A plot of frames, the table of this name if none is given, stamped with what the first rests on and saved.
