@@ -29,7 +29,8 @@ class Picture:
         """Drawn once: of lines and text with a palette, a third of the bytes; with all colours where gradients would
         band. White stays white and no channel moves by more than 16 of 255."""
         full, png = io.BytesIO(), io.BytesIO()
-        self.figure.savefig(full, bbox_inches="tight", metadata={"Software": None})
+        # Packed only once, below.
+        self.figure.savefig(full, bbox_inches="tight", metadata={"Software": None}, pil_kwargs={"compress_level": 0})
         with Image.open(full) as image:
             image = image.convert("RGB")
             if image.getcolors(_DRAWN_WITH):
