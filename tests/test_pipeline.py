@@ -183,7 +183,8 @@ def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     chapter(notebooks / "z.ipynb", "import os; os._exit(3)")
     with pytest.raises(UserError, match="z failed: DeadKernelError"):
         chapters.render_chapters("demo")
-    chapter(notebooks / "z.ipynb", "import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
+    worker = "multiprocessing.parent_process().pid if multiprocessing.parent_process() else os.getppid()"
+    chapter(notebooks / "z.ipynb", f"import multiprocessing, os, signal; os.kill({worker}, signal.SIGKILL)")
     with pytest.raises(UserError, match="a chapter's process was killed"):
         chapters.render_chapters("demo")
 

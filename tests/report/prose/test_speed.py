@@ -41,7 +41,8 @@ def row(case, ratio=None, what="train", pixels=128, **more):
 
 
 @pytest.mark.parametrize(
-    "value, text", [(0.5, "500 ms"), (2, "2 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (np.nan, "–")]
+    "value, text",
+    [(0.5, "500 ms"), (1.64, "1.64 s"), (2, "2 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (np.nan, "–")],
 )
 def test_durations(value, text):
     assert speed.duration(value) == text

@@ -47,8 +47,8 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def duration(seconds: float) -> str:
-    for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
-        if seconds >= 2 * size:
+    for unit, size, least in (("h", 3600, 2), ("min", 60, 2), ("s", 1, 1)):
+        if seconds >= least * size:
             return f"{number(seconds / size)} {unit}"
     return "–" if np.isnan(seconds) else f"{number(1000 * seconds)} ms"
 
