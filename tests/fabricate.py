@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 
@@ -293,3 +294,12 @@ def discs(rng, n, side):
 def write_table(frame: pd.DataFrame, name: str, profile: str, provenance: str) -> None:
     """A table where a profile's book has it, with what it rests on in a last column."""
     atomic.write_csv(paths.RESULTS_DIR / profile / "tables" / f"{name}.csv", frame.assign(provenance=provenance))
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of these cells, after one with the parameter ``profile``; the same bytes for the same cells."""
+    parameters = nbformat.v4.new_code_cell('profile = "none"', metadata={"tags": ["parameters"]}, id="parameters")
+    codes = [nbformat.v4.new_code_cell(cell, id=f"cell{n}") for n, cell in enumerate(cells)]
+    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[parameters, *codes], metadata=kernel), path)
+    return path

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import fabricate
@@ -18,7 +19,7 @@ from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
-from wagf_src.report import book, chapters, evidence, publish, staleness, tables
+from wagf_src.report import book, chapters, evidence, publish, staleness, tables, warm_kernels
 from wagf_src.runs import TEST, load_runs, provenance_line
 from wagf_src.train.finish import finish_run
 
@@ -142,15 +143,6 @@ def test_a_table_or_a_chapter_that_is_not_as_written_is_made_again(folders, file
     assert "table1" in staleness.stale_chapters("demo")
 
 
-def chapter(path, code):
-    cells = [
-        nbformat.v4.new_code_cell('profile = "none"', metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(code),
-    ]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-
-
 def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()
@@ -162,7 +154,7 @@ def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     (notebooks / "Untitled.ipynb").write_text("a reader's own, not even a notebook")
     monkeypatch.setattr(chapters.tables, "TABLES", {})
     for name in "za":
-        chapter(notebooks / f"{name}.ipynb", "print(profile.upper(), 40 + 2)")
+        fabricate.write_notebook(notebooks / f"{name}.ipynb", "print(profile.upper(), 40 + 2)")
     (folders / "demo" / "tables").mkdir(parents=True)
     (folders / "demo" / "tables" / "old.csv").touch()
     chapters.render_chapters("demo")
@@ -175,16 +167,18 @@ def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     assert (rendered / "z.ipynb").stat().st_mtime_ns == changed, "nothing to do the second time"
 
     # One that fails: one line with its error and its log, the chapters of the last time stay.
-    chapter(notebooks / "z.ipynb", 'print("kernel says"); raise ValueError("no such thing\\nat all")')
+    fabricate.write_notebook(notebooks / "z.ipynb", 'print("kernel says"); raise ValueError("no such thing\\nat all")')
     with pytest.raises(UserError, match=r"^z failed: ValueError: no such thing \(log: .*z\.log\)$"):
         chapters.render_chapters("demo")
     assert "no such thing" in (work_dir("demo") / "executed" / "z.log").read_text()
     assert "DEMO 42" in (rendered / "z.ipynb").read_text() and staleness.stale_chapters("demo")
-    chapter(notebooks / "z.ipynb", "import os; os._exit(3)")
+    fabricate.write_notebook(notebooks / "z.ipynb", "import os; os._exit(3)")
     with pytest.raises(UserError, match="z failed: DeadKernelError"):
         chapters.render_chapters("demo")
     worker = "multiprocessing.parent_process().pid if multiprocessing.parent_process() else os.getppid()"
-    chapter(notebooks / "z.ipynb", f"import multiprocessing, os, signal; os.kill({worker}, signal.SIGKILL)")
+    fabricate.write_notebook(
+        notebooks / "z.ipynb", f"import multiprocessing, os, signal; os.kill({worker}, signal.SIGKILL)"
+    )
     with pytest.raises(UserError, match="a chapter's process was killed"):
         chapters.render_chapters("demo")
 
@@ -366,7 +360,8 @@ def test_private_paths_go_from_text_and_never_from_a_picture(tmp_path, monkeypat
     assert left["text/plain"] == ".../weights.h5, not /data or a/d"
 
 
-def test_the_readers_environment_reaches_no_notebook(tmp_path, monkeypatch):
+@pytest.mark.parametrize("start", [None, warm_kernels.use], ids=["fresh", "forked"])
+def test_the_readers_environment_reaches_no_notebook(tmp_path, monkeypatch, start):
     """Another kernel named python3, IPython's start-up files, a matplotlibrc, a keras.json."""
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
     startup = tmp_path / "ipython" / "profile_default" / "startup"
@@ -381,13 +376,14 @@ def test_the_readers_environment_reaches_no_notebook(tmp_path, monkeypatch):
     for name, place in (("JUPYTER_PATH", "jupyter"), ("IPYTHONDIR", "ipython"), ("KERAS_HOME", "keras")):
         monkeypatch.setenv(name, str(tmp_path / place))
     monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path / "matplotlib"))
-    chapter(
+    fabricate.write_notebook(
         tmp_path / "x.ipynb",
         "import keras, matplotlib, sys\n"
         "print(keras.config.floatx(), keras.config.image_data_format(), matplotlib.rcParams['font.size'],"
         " matplotlib.rcParams['text.usetex'], 'started' in globals(), profile, type(profile).__name__)",
     )
-    execute(tmp_path / "x.ipynb", tmp_path / "y.ipynb", {"profile": "2026"}, tmp_path / "log")
+    with ProcessPoolExecutor(1, initializer=start) as pool:
+        pool.submit(execute, tmp_path / "x.ipynb", tmp_path / "y.ipynb", {"profile": "2026"}, tmp_path / "log").result()
     assert "float32 channels_last 10.0 False False 2026 str" in (tmp_path / "log").read_text()
 
 

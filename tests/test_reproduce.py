@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -37,7 +36,7 @@ def make(*words, environment=None):
     # As a reader calls it, from a shell: not as the child of the `make test` that may run us.
     inherited = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     done = subprocess.run(
-        ["make", f"VENV={Path(sys.prefix)}", *words],
+        ["make", f"VENV={os.path.relpath(sys.prefix, paths.ROOT)}", *words],
         cwd=paths.ROOT,
         capture_output=True,
         text=True,
@@ -45,6 +44,12 @@ def make(*words, environment=None):
         timeout=900,
     )
     return done
+
+
+def prepare(profile):
+    """Only what `make reproduce` looks at first; returns the finished process."""
+    command = [sys.executable, "-m", "wagf_src", "prepare", profile]
+    return subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
 
 
 def status():
@@ -92,11 +97,10 @@ def test_from_nothing_to_a_finished_book_and_again(profile):
 
     # What is damaged or missing is found, and only that: a book costs no run and no chapter (how it is made again is in
     # test_pipeline, where a missing chapter is too; a real one is built again in test_torture), a run is missed.
-    prepare = [sys.executable, "-m", "wagf_src", "prepare", profile]
     record = folder / "book" / "inputs_digest"
     recorded = record.read_text()
     record.unlink()
-    done = subprocess.run(prepare, cwd=paths.ROOT, capture_output=True, text=True)
+    done = prepare(profile)
     assert done.returncode == 0 and "0 of 1 runs to do" in done.stdout, done.stdout + done.stderr
     assert not staleness.stale_chapters(NAME) and staleness.book_is_stale(NAME)
     record.write_text(recorded)
@@ -104,12 +108,12 @@ def test_from_nothing_to_a_finished_book_and_again(profile):
     predictions = folder / "runs" / "mobilenetv2-base-seed0" / "predictions.csv.gz"
     whole = predictions.read_bytes()
     predictions.write_bytes(whole[: len(whole) // 2])
-    done = subprocess.run(prepare, cwd=paths.ROOT, capture_output=True, text=True)
+    done = prepare(profile)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stdout + done.stderr
     assert "mobilenetv2-base-seed0/predictions.csv.gz" in done.stderr and "Nothing to do" not in done.stdout
     predictions.write_bytes(whole)
     (folder / "runs" / "mobilenetv2-base-seed0" / "run.json").unlink()
-    done = subprocess.run(prepare, cwd=paths.ROOT, capture_output=True, text=True)
+    done = prepare(profile)
     assert "1 of 1 runs to do" in done.stdout, done.stdout + done.stderr
 
 

@@ -89,6 +89,7 @@ def small_copy(folder: Path) -> Path:
     text = checkpoint.read_text()
     assert text.count("SAVE_SECONDS = 60.0") == 1
     checkpoint.write_text(text.replace("SAVE_SECONDS = 60.0", "SAVE_SECONDS = 0.0"))
+    (folder / ".venv").symlink_to(sys.prefix)
     return folder
 
 
@@ -99,7 +100,7 @@ def start(folder: Path, log, *words: str) -> subprocess.Popen:
     environment |= {"PYTHONPATH": str(folder), "WAGF_CACHE_DIR": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {name: PLANTED for name in ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "USER", "LOGNAME", "HOSTNAME")}
     return subprocess.Popen(
-        ["make", f"VENV={sys.prefix}", f"PROFILE={NAME}.yaml", *(words or ["reproduce"])],
+        ["make", f"PROFILE={NAME}.yaml", *(words or ["reproduce"])],
         cwd=folder,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -7,8 +7,9 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-import nbformat
 import pytest
+from fabricate import write_notebook
+from processes import alive, end_within
 
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
@@ -17,7 +18,7 @@ from wagf_src.report import warm_kernels
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 
 SHOWS = """
-import os, random, sys
+import os, sys
 import numpy as np
 from wagf_src.report import figures
 from wagf_src.report.chapter import Picture
@@ -27,16 +28,6 @@ print(os.environ["IPYTHONDIR"] != "", [w for w in sys.argv[1:] if '.json' not in
 print(np.get_printoptions()["precision"], figure.dpi, os.environ["MPLBACKEND"], file=sys.stderr)
 Picture(figure)
 """
-
-
-def notebook(folder, *cells):
-    """A notebook of these cells, after one with the parameter."""
-    parameters = nbformat.v4.new_code_cell('profile = "none"', metadata={"tags": ["parameters"]}, id="parameters")
-    codes = [nbformat.v4.new_code_cell(cell, id=f"cell{n}") for n, cell in enumerate(cells)]
-    path = folder / "source.ipynb"
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[parameters, *codes], metadata=kernel), path)
-    return path
 
 
 def run(source, name):
@@ -53,13 +44,18 @@ def warm():
 
 
 def forked(folder):
-    """Python code that writes the kernel's process, and whether it was forked, to a file."""
-    file = f"open({str(folder / 'kernel.json')!r}, 'w')"
-    return f"import json, os, sys\njson.dump([os.getpid(), 'multiprocessing.forkserver' in sys.modules], {file})"
+    """Python code that writes the kernel's process, and whether it was forked, to a file that appears whole."""
+    file = str(folder / "kernel.json")
+    return f"""
+import os, sys
+from pathlib import Path
+from wagf_src import atomic
+atomic.write_json(Path({file!r}), [os.getpid(), "multiprocessing.forkserver" in sys.modules])
+"""
 
 
-def test_a_forked_kernel_gives_what_a_fresh_one_gives(tmp_path, warm, monkeypatch):
-    source = notebook(tmp_path, SHOWS, forked(tmp_path))
+def test_a_forked_kernel_gives_what_a_fresh_one_gives(tmp_path, warm):
+    source = write_notebook(tmp_path / "source.ipynb", SHOWS, forked(tmp_path))
     fresh = run(source, "fresh")
     assert not json.loads((tmp_path / "kernel.json").read_text())[1]
     for name in ("first", "second"):
@@ -70,37 +66,30 @@ def test_a_forked_kernel_gives_what_a_fresh_one_gives(tmp_path, warm, monkeypatc
 
 def test_a_cell_that_fails_and_a_kernel_that_is_killed_are_one_line(tmp_path, warm):
     with pytest.raises(UserError, match=r"failed: ZeroDivisionError: division by zero \(log: ") as failure:
-        warm.submit(run, notebook(tmp_path, "1 / 0"), "fails").result()
+        warm.submit(run, write_notebook(tmp_path / "source.ipynb", "1 / 0"), "fails").result()
     assert "\n" not in str(failure.value) and "ZeroDivisionError" in (tmp_path / "fails.log").read_text()
     with pytest.raises(UserError, match="killed failed: DeadKernelError: Kernel died"):
         warm.submit(
-            run, notebook(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"), "killed"
+            run,
+            write_notebook(tmp_path / "source.ipynb", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"),
+            "killed",
         ).result()
     # What is printed past Python goes to the log of this notebook, and the next one starts as if nothing had been.
-    warm.submit(run, notebook(tmp_path, "import os; os.write(2, b'said by C')"), "next").result()
+    warm.submit(run, write_notebook(tmp_path / "source.ipynb", "import os; os.write(2, b'said by C')"), "next").result()
     assert "said by C" in (tmp_path / "next.log").read_text()
 
 
 def test_a_forked_kernel_ends_with_the_process_that_started_it(tmp_path):
     pool = ProcessPoolExecutor(1, initializer=warm_kernels.use)
-    task = pool.submit(run, notebook(tmp_path, forked(tmp_path), "import time; time.sleep(200)"), "long")
+    task = pool.submit(
+        run, write_notebook(tmp_path / "source.ipynb", forked(tmp_path), "import time; time.sleep(200)"), "long"
+    )
     deadline = time.monotonic() + 60
     while not (tmp_path / "kernel.json").is_file() and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(0.2)
     kernel, was_forked = json.loads((tmp_path / "kernel.json").read_text())
     assert was_forked and alive(kernel)
     for process in pool._processes.values():
         os.kill(process.pid, signal.SIGKILL)
     assert task.exception(timeout=60) is not None
-    while alive(kernel) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive(kernel), "a kernel outlived the process that started it"
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    assert end_within([kernel], 60), "a kernel outlived the process that started it"

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from wagf_src import atomic, paths
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import short, work_dir
-from wagf_src.report import captions, staleness, tables, warm_kernels
+from wagf_src.report import captions, staleness, tables, warm_kernels, workers
 
 LONGEST = ("released_code", "confusion_features", "equation1", "heatmaps")  # go first, so that no core waits at the end
 
@@ -37,7 +37,7 @@ def render_chapters(profile: str) -> None:
     # Threads of its own within each chapter would only wait for those of the others.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     # Processes that stay: importing papermill anew for each would be a third of a chapter's time.
-    pool = ProcessPoolExecutor(os.cpu_count(), initializer=warm_kernels.use)
+    pool = workers.pool(warm_kernels.use)
     try:
         longest_first = sorted(names, key=lambda name: name not in LONGEST)
         tasks = [pool.submit(_execute, paths.NOTEBOOKS / f"{name}.ipynb", work, profile) for name in longest_first]

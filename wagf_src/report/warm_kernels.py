@@ -8,19 +8,15 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from importlib.metadata import EntryPoint
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
+from wagf_src.report import workers
+
 NAME = "wagf-warm"
 # In the process that forks: no threads, no Keras (TensorFlow's state does not survive a fork).
-PRELOADED = (
-    "ipykernel.kernelapp",
-    "matplotlib_inline.backend_inline",
-    "wagf_src.report.figures",
-    "wagf_src.report.chapter",
-)
+PRELOADED = ["ipykernel.kernelapp", "matplotlib_inline.backend_inline", "wagf_src.report.chapter"]
 
 
 def use() -> None:
@@ -28,7 +24,7 @@ def use() -> None:
     if sys.platform != "linux":
         return
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # ipykernel sets it before any import
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOADED))
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
     factory = KernelProvisionerFactory.instance()
     factory.provisioners[NAME] = EntryPoint(NAME, f"{__name__}:WarmProvisioner", factory.GROUP_NAME)
     factory.default_provisioner_name = NAME
@@ -62,7 +58,8 @@ class _Forked:
         return self.process.exitcode
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.process.pid, number)
+        if self.poll() is None:  # else the number may be another process's by now
+            os.kill(self.process.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
@@ -76,7 +73,7 @@ def _kernel(arguments, environment, folder, log) -> None:
     from ipykernel import kernelapp
 
     os.setsid()  # Ctrl-C is for the process that waits for us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    workers.end_with_parent()  # of the two processes above, the one that forks stays as long as we do
     os.environ.clear()
     os.environ.update(environment)
     if folder:
@@ -86,9 +83,3 @@ def _kernel(arguments, environment, folder, log) -> None:
     sys.argv = ["ipykernel_launcher", *arguments]
     # Started by another process, so without the hints for those who start a kernel in a terminal.
     kernelapp.launch_new_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that asked for it has ended; the one that forks stays as long as we do."""
-    multiprocessing.parent_process().join()
-    os._exit(1)

@@ -5,16 +5,14 @@ says what the row rests on; or None where the data that it needs are not at hand
 """
 
 import functools
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from wagf_src import atomic, paths
 from wagf_src.errors import UserError
-from wagf_src.report import evidence
+from wagf_src.report import evidence, workers
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables import (
     ablation,
@@ -162,7 +160,7 @@ def write(profile: str) -> None:
         room = getattr(maker, "func", maker).__module__
         rooms.setdefault(_SHARED.get(room, room), []).append(name)
     last = [name for room in _LAST for name in rooms.pop(room.__name__, [])]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
+    with workers.pool(functools.partial(threadpool_limits, 1)) as pool:
         for frames in pool.map(_make, [profile] * len(rooms), rooms.values()):
             gathered.know({TABLES[name]: frame for name, frame in frames.items()})
     for name in [*(name for names in rooms.values() for name in names), *last]:
