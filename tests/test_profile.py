@@ -51,7 +51,8 @@ def test_released_random_has_the_networks_of_released_and_needs_no_weights_but_m
     assert {arm.replace("-random", "") for arm in random.arms} == set(released.arms)
     needs = {arm for arm in random.arms if resolve(random, f"{arm}-seed0").weights == "imagenet"}
     assert needs == {"mobilenetv2-base", "mobilenetv2-base-lr0.01"}
-    same = {"name", "description", "arms"}
+    same = {"name", "description", "arms", "epochs"}
+    assert random.epochs == load_profile("paper").epochs, "the paper's number, half of the stored trainings'"
     assert {k: v for k, v in vars(random).items() if k not in same} == {
         k: v for k, v in vars(released).items() if k not in same
     }

@@ -246,6 +246,10 @@ METHODS = {
             "Shen et al.",
             f"operations second-hand, each with probability 0.3, unsearched; the loss; policy {_POLICY}",
         ),
+        # Not of Table 2: tried for the model of our own.
+        ("mixup", "mixup", "mixing:build_mixup", ("policy", "mwnl", "weighted"), "", ""),
+        ("cutmix", "CutMix", "mixing:build_cutmix", ("policy", "mwnl", "weighted"), "", ""),
+        ("randaugment", "modified RandAugment", "policy:build_modified", ("mwnl", "weighted"), "", ""),
     )
 }
 

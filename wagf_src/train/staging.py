@@ -125,6 +125,23 @@ def _write(staging, result: FitResult, profile, run, data, digest, started, memo
     atomic.write_json(staging / "run.json", info)
 
 
+def _card(backend: str) -> str:
+    """What the first accelerator calls itself, and how it multiplies float32 where that is not as the backend has it."""
+    if backend == "jax":
+        import jax
+
+        precision = jax.config.jax_default_matmul_precision
+        return jax.devices()[0].device_kind + (f", float32 products {precision}" if precision else "")
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        return details.get("device_name", "unnamed")
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
 def environment(profile: Profile) -> dict:
     """Versions, device and kernels of this process, for run.json."""
     backend = keras.backend.backend()
@@ -132,6 +149,8 @@ def environment(profile: Profile) -> dict:
     if device == "CPU":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         device = f"CPU, {cores} cores"
+    else:
+        device = f"{device}, {_card(backend)}"
     fused = backend == "tensorflow" and profile.precision == "float32"
     return {
         "python": platform.python_version(),

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from wagf_src.errors import UserError
-from wagf_src.models.classifier import Classifier
+from wagf_src.models.classifier import Classifier, with_inputs
 from wagf_src.train.methods.mwnl import MWNLClassifier
 from wagf_src.train.methods.weighted import WeightedClassifier
 
@@ -318,3 +318,8 @@ def build_mwnl(model: Classifier, inputs, image) -> Classifier:
 def build_shen(model: Classifier, inputs, image) -> Classifier:
     """Inverse-frequency weights on images that the policy in the style of Shen et al. has changed."""
     return WeightedClassifier(inputs, model(_changed(inputs, image, "shen")), name="shen")
+
+
+def build_modified(model: Classifier, inputs, image) -> Classifier:
+    """The profile's loss on images that the modified RandAugment has changed."""
+    return with_inputs(model, inputs, _changed(inputs, image, "modified"))
