@@ -126,7 +126,7 @@ def _write(staging, result: FitResult, profile, run, data, digest, started, memo
 
 
 def _card(backend: str) -> str:
-    """What the first accelerator calls itself, and how it multiplies float32 where that is not as the backend has it."""
+    """What the first accelerator calls itself, and how it multiplies float32 where that was asked for."""
     if backend == "jax":
         import jax
 

@@ -1,7 +1,8 @@
 """Copies mixed in pairs in training: mixup (Zhang et al., ICLR 2018) and CutMix (Yun et al., ICCV 2019).
 
-Half of the copies are mixed with their neighbour in the batch, whose order is random; the targets are mixed in the same
-shares, which are uniform (alpha = 1 of both papers). What is drawn follows from the copy's affine map, as in ``policy``.
+Half of the copies are mixed with their neighbour in the batch, whose order is random, and so are the targets, in the
+same shares, which are uniform (alpha = 1 of both papers). What is drawn follows from the copy's affine map, as in
+``policy``.
 """
 
 import keras
