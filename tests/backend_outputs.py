@@ -9,7 +9,10 @@ import keras
 import numpy as np
 
 from wagf_src.arms import parse_arm
+from wagf_src.data.augmentation import affine_parameters
 from wagf_src.models.classifier import build_head, explain
+from wagf_src.profile import load_profile
+from wagf_src.train.methods import mixing, policy
 
 # Both readings, every kind of fusion, every branch. The arm with the most to differentiate is trained for a step.
 ARMS = {
@@ -39,7 +42,19 @@ def outputs() -> dict[str, np.ndarray]:
             model.compile(keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
             found[f"{name}/loss"] = np.array(model.train_on_batch(x, y))
             found |= {f"{name}/after/{i}": w for i, w in enumerate(model.get_weights())}
-    return found
+    return found | changed_copies()
+
+
+def changed_copies() -> dict[str, np.ndarray]:
+    """What the methods that change pixels make of some copies."""
+    rows = np.arange(32)
+    maps = affine_parameters(rows, rows + 1, 1000, load_profile("lite")).astype("float32")
+    images = np.random.default_rng(0).integers(0, 256, (32, 24, 24, 3)).astype("float32")
+    layers = {k: mixing.Mixing(k) for k in ("mixup", "cutmix")} | {"policy": policy.Policy("modified")}  # has all of it
+    return {
+        f"copies/{name}": keras.ops.convert_to_numpy(layer([images, maps], training=True))
+        for name, layer in layers.items()
+    }
 
 
 def weights_of(model):

@@ -58,6 +58,16 @@ def test_both_backends_agree(pair, arm):
         np.testing.assert_allclose(there[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
 
 
+def test_both_backends_change_copies_alike(pair):
+    here, there = ({k: v for k, v in found.items() if k.startswith("copies/")} for found in pair)
+    assert set(here) == set(there) and len(here) == 3
+    for key, value in here.items():
+        # A level that rounds the other way is equalised or posterised to another one: a few pixels, not an image.
+        apart = np.abs(there[key] - value) > 0.05
+        assert apart.mean() < 0.002, key
+        assert len(value) > 4 and not np.array_equal(value[0], value[1])
+
+
 def test_a_step_was_taken_and_measured_on_both(pair):
     """Otherwise agreement after training would say nothing."""
     for found in pair:

@@ -32,17 +32,21 @@ class Draws:
         for number in range(6):
             self.key = _mix(self.key ^ ops.cast(ops.round(maps[:, number] * 1e5), "int32"))
 
+    def next_key(self):
+        """Of the next draw, (B,) int32: a multiple of one odd number further, as 32 bits hold it."""
+        self.count += 1
+        step = self.count * 0x1E3779B1
+        return self.key + ((step + 2**31) % 2**32 - 2**31)  # JAX refuses a number that int32 has no room for
+
     def __call__(self, low: float = 0.0, high: float = 1.0):
         """Uniform numbers, (B, 1, 1, 1)."""
-        self.count += 1
-        bits = _mix(self.key + self.count * 0x1E3779B1)
+        bits = _mix(self.next_key())
         return low + (high - low) * _unit(_shifted(bits, 8), 24)[:, None, None, None]
 
     def normal(self, shape):
         """Standard normal numbers, (B, *shape), two 16-bit uniform ones each (Box and Muller)."""
-        self.count += 1
         places = ops.reshape(ops.arange(math.prod(shape), dtype="int32"), shape)
-        bits = _mix(_mix(self.key + self.count * 0x1E3779B1)[:, None, None, None] ^ places)
+        bits = _mix(_mix(self.next_key())[:, None, None, None] ^ places)
         radius = ops.sqrt(-2 * ops.log(_unit(bits, 16) + 2.0**-17))
         return radius * ops.cos(2 * math.pi * _unit(_shifted(bits, 16), 16))
 
