@@ -116,7 +116,27 @@ def test_nearest_lesions_are_scipys():
 def test_colours_by_hand():
     picture = np.zeros((1, 4, 4, 3), np.uint8)
     picture[0, :2, :, 0] = 255
-    np.testing.assert_allclose(companions.colours(picture), [[0.5, 0, 0, 0.5, 0, 0]])
+    # 4 of the 12 vertical pairs differ, in one of three channels; none of the horizontal ones.
+    grain = np.log(4 / 12 / 3 / 2 + 1 / 255)
+    np.testing.assert_allclose(companions.colours(picture), [[0.5, 0, 0, 0.5, 0, 0, grain]], rtol=1e-6)
+
+
+def test_noise_of_skins_own_colours_is_told_by_its_grain():
+    """Pixels of a photograph in random order have all its colours."""
+    rng = np.random.default_rng(0)
+    at = np.linspace(0, 1, 40)
+    spots = [np.hypot(at[:, None] - x, at - y) < r for x, y, r in rng.uniform(0.3, 0.7, (200, 3))]
+    skin = np.array([np.where(spot[..., None], [120, 70, 60], [200, 150, 130]) for spot in spots])
+    skin = np.clip(skin + rng.normal(0, 4, skin.shape) + rng.normal(0, 12, (200, 1, 1, 3)), 0, 255).astype(np.uint8)
+    shuffled = rng.permuted(skin[:20].reshape(20, -1, 3), axis=1).reshape(20, 40, 40, 3)
+    usual = companions.usual_colours(skin)
+
+    def distances(pixels, numbers):
+        off = (companions.colours(pixels) - usual["colour_mean"])[:, :numbers]
+        inverse = np.linalg.inv(np.linalg.inv(usual["colour_inverse"])[:numbers, :numbers])
+        return np.sqrt(np.einsum("ij,jk,ik->i", off, inverse, off)) / usual["colour_limit"]
+
+    assert (distances(shuffled, 6) < 1).all() and (distances(shuffled, 7) > 1).all()
 
 
 def test_what_is_no_dermoscopic_photograph_is_warned_of(shipped, pictures, tmp_path):
@@ -134,7 +154,7 @@ def test_what_is_no_dermoscopic_photograph_is_warned_of(shipped, pictures, tmp_p
     Image.open(pictures[0][0]).resize((400, 60)).save(tmp_path / "strip.png")
     frame, _, _ = predict.predict(shipped, sorted(tmp_path.glob("*.png")))
     said = dict(zip((path.split("/")[-1] for path in frame["image"]), frame["warning"]))
-    assert all("may be no dermoscopic photograph: colours" in said[f"{name}.png"] for name in odd), said
+    assert all("may be no dermoscopic photograph: colours and grain" in said[f"{name}.png"] for name in odd), said
     assert "400 x 60 pixels is another frame than 4:3" in said["strip.png"]
 
 

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from wagf_src import atomic
 from wagf_src.classes import CLASSES
+from wagf_src.code_digest import code_digest
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
 from wagf_src.paths import cache_dir
@@ -24,8 +25,17 @@ _BATCH = 64
 
 
 def colours(pixels: np.ndarray) -> np.ndarray:
-    """Mean and standard deviation of red, green and blue, each 0 to 1: (n, S, S, 3) uint8 to (n, 6)."""
-    return np.array([np.r_[x.mean(axis=(0, 1)), x.std(axis=(0, 1))] for x in pixels.astype(np.float32) / 255])
+    """How images look, in seven numbers: (n, S, S, 3) uint8 to (n, 7).
+
+    Mean and standard deviation of red, green and blue, each 0 to 1; and the grain, the natural logarithm of the mean
+    difference between neighbouring pixels (1/255 added), which tells noise and print from skin of the same colours.
+    """
+    return np.array([_look(x) for x in pixels.astype(np.float32) / 255])
+
+
+def _look(x):
+    apart = np.abs(np.diff(x, axis=0)).mean() + np.abs(np.diff(x, axis=1)).mean()
+    return np.r_[x.mean(axis=(0, 1)), x.std(axis=(0, 1)), np.log(apart / 2 + 1 / 255)]
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Companions:
         mean: of the pooled features, (D,). axes: principal axes, (D, k). step: of the whole numbers below.
         places: (n, k) int8; ``step * places`` are the images' principal components.
         farthest: to no nearer another lesion than this has one in UNUSUAL of the training images.
-        colour_mean, colour_inverse: of the six numbers of :func:`colours`, and their inverse covariance, (6, 6).
+        colour_mean, colour_inverse: of the seven numbers of :func:`colours`, and their inverse covariance, (7, 7).
         colour_limit: Mahalanobis distance within which UNUSUAL of the training images lie.
     """
 
@@ -66,8 +76,7 @@ class Companions:
 
     def colour_distance(self, pixels: np.ndarray) -> np.ndarray:
         """Mahalanobis distance of images' colours from those of training: (m, S, S, 3) uint8 to (m,)."""
-        off = colours(pixels) - self.colour_mean
-        return np.sqrt(np.einsum("ij,jk,ik->i", off, self.colour_inverse, off))
+        return _mahalanobis(colours(pixels) - self.colour_mean, self.colour_inverse)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """As a file keeps them; ``Companions(**arrays)`` is the same again."""
@@ -88,7 +97,8 @@ def of_run(run: Run, model: keras.Model) -> Companions:
     Raises:
         UserError: the images are not at hand, or not those of the run.
     """
-    file = cache_dir() / f"companions-{atomic.digest([run.info['inputs_digest'], run.name])[:16]}.npz"
+    key = atomic.digest([run.info["inputs_digest"], run.name, code_digest(("use/companions",))])
+    file = cache_dir() / f"companions-{key[:16]}.npz"
     if not file.is_file():
         made = make(run, model)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -143,9 +153,7 @@ def built(features, pixels, image_ids, lesion_ids, classes) -> Companions:
         distances = _distances(back[start : start + 1024], back)
         distances[lesion_ids[start : start + 1024, None] == lesion_ids] = np.inf
         nearest.append(distances.min(axis=1))
-    seen = colours(pixels)
-    colour_mean, spread = seen.mean(axis=0), np.cov(seen.T) + 1e-6 * np.eye(6)
-    made = Companions(
+    return Companions(
         image_ids=image_ids,
         lesion_ids=lesion_ids,
         classes=classes,
@@ -154,9 +162,18 @@ def built(features, pixels, image_ids, lesion_ids, classes) -> Companions:
         step=step,
         places=places,
         farthest=np.float32(np.quantile(np.concatenate(nearest), UNUSUAL)),
-        colour_mean=colour_mean.astype(np.float32),
-        colour_inverse=np.linalg.inv(spread).astype(np.float32),
-        colour_limit=np.float32(0),
+        **usual_colours(pixels),
     )
-    limit = np.float32(np.quantile(made.colour_distance(pixels), UNUSUAL))
-    return Companions(**made.arrays() | {"colour_limit": limit})
+
+
+def usual_colours(pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """The parts of :class:`Companions` that say which :func:`colours` are usual: those of images (n, S, S, 3) uint8."""
+    seen = colours(pixels)
+    mean, spread = seen.mean(axis=0), np.cov(seen.T) + 1e-6 * np.eye(seen.shape[1])
+    mean, inverse = mean.astype(np.float32), np.linalg.inv(spread).astype(np.float32)
+    limit = np.float32(np.quantile(_mahalanobis(seen - mean, inverse), UNUSUAL))
+    return {"colour_mean": mean, "colour_inverse": inverse, "colour_limit": limit}
+
+
+def _mahalanobis(off, inverse):
+    return np.sqrt(np.einsum("ij,jk,ik->i", off, inverse, off))

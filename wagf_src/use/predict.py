@@ -119,7 +119,7 @@ def _of_likeness(distance: float, colour: float) -> list[str]:
     """Distances as parts of what is usual among the training images."""
     warnings = []
     if colour > 1:
-        warnings.append(f"colours {colour:.1f} times as far from the training images' as is usual")
+        warnings.append(f"colours and grain {colour:.1f} times as far from the training images' as is usual")
     if distance > 1:
         warnings.append(f"to the model {distance:.1f} times as far from every training lesion as is usual")
     return [f"may be no dermoscopic photograph: {' and '.join(warnings)}"] if warnings else []
