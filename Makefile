@@ -1,6 +1,9 @@
 # `make` alone says what there is. One training run = one target = one papermill process.
 # Variables count only when they are given on make's command line: a site's own DATA or JOBS have no influence.
 
+ifneq ($(findstring e,$(firstword -$(MAKEFLAGS))),)
+$(error make -e (or an e in MAKEFLAGS) lets variables of your shell in that were meant for something else; leave it out)
+endif
 # No lines about directories from the makes that this one calls.
 MAKEFLAGS += --no-print-directory
 

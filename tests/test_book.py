@@ -70,27 +70,19 @@ def placeholder(name: str) -> nbformat.NotebookNode:
 def html(tmp_path_factory) -> Path:
     """The folder of the built pages. Chapters that are not committed yet are placeholders."""
     folder = tmp_path_factory.mktemp("book")
-    source = folder / "source"
+    source = folder / "book"
     shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("_build", "__pycache__"))
+    shutil.copy(paths.ROOT / "_config.yml", folder)
     (source / "chapters").mkdir(exist_ok=True)
     for name in CHAPTERS:
         file = source / "chapters" / f"{name}.ipynb"
         if not file.is_file():
             nbformat.write(placeholder(name), file)
+    before = contents(source)
+    # The command that people type, and warnings count.
     done = subprocess.run(
-        [
-            Path(sys.executable).with_name("jupyter-book"),
-            "build",
-            source,
-            "--config",
-            paths.ROOT / "_config.yml",
-            "--path-output",
-            folder,
-            "-n",
-            "-W",
-            "--keep-going",
-            "-q",
-        ],
+        [Path(sys.executable).with_name("jupyter-book"), "build", "book/", "-n", "-W", "--keep-going", "-q"],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -98,7 +90,14 @@ def html(tmp_path_factory) -> Path:
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "Traceback" not in said
-    return folder / "_build" / "html"
+    assert contents(source) == before, "the sources stay as they are"
+    return source / "_build" / "html"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but what was built, by its path."""
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(f): f.read_bytes() for f in files if "_build" not in f.relative_to(folder).parts}
 
 
 def soup(page: Path) -> BeautifulSoup:

@@ -1,17 +1,22 @@
 """The digest of code follows what code computes: on every Python at hand, and not its words."""
 
 import gc
+import io
 import json
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from wagf_src import paths, plain_yaml
 from wagf_src.code_digest import PACKAGE, code_digest
+from wagf_src.digests import TRAINING_CODE
+from wagf_src.runs import Run
 
 SOURCE = '''"""Words."""
 import numpy as np
@@ -156,3 +161,26 @@ def test_threads_may_ask_at_once():
             assert len(set(pool.map(lambda _: code_digest(("layers",)), range(8)))) == 1
     finally:
         gc.callbacks.remove(others_go_on)
+
+
+def test_a_clone_with_windows_line_ends_has_the_same_digest_and_the_same_results(tmp_path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "--no-checkout", "--shared", paths.ROOT, clone], check=True)
+    for words in (  # some folders, and what lies at the top
+        ("config", "core.autocrlf", "true"),
+        ("sparse-checkout", "set", "wagf_src", "results/reference/ours", "notebooks/profiles"),
+        ("checkout", "-q"),
+    ):
+        subprocess.run(["git", *words], cwd=clone, check=True)
+    assert b"\r\n" in (clone / "wagf_src" / "arms.py").read_bytes()
+    here = subprocess.run(["git", "archive", "HEAD", "wagf_src"], cwd=paths.ROOT, check=True, capture_output=True)
+    with tarfile.open(fileobj=io.BytesIO(here.stdout)) as tar:
+        tar.extractall(tmp_path / "here", filter="data")
+    digests = {code_digest(TRAINING_CODE, folder / "wagf_src") for folder in (clone, tmp_path / "here")}
+    assert len(digests) == 1
+    for run in (clone / "results" / "reference" / "ours" / "runs").iterdir():
+        Run(run).check()
+    profiles = [clone / "notebooks" / "profiles" / "lite-folds.yaml", paths.PROFILES_DIR / "lite-folds.yaml"]
+    assert plain_yaml.read(profiles[0]) == plain_yaml.read(profiles[1])
+    done = subprocess.run(["make", "-n", "clean"], cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "rm -rf" in done.stdout, done.stderr

@@ -58,6 +58,14 @@ def test_a_sites_own_variables_have_no_influence():
     assert show("DATA=/mine", "JOBS=3", **site)[::2] == ["/mine", "3"]
 
 
+@pytest.mark.parametrize("letters", ["e", "ke", "es"])
+def test_make_e_would_let_them_in_and_is_refused(letters):
+    done = make("-n", "clean", MAKEFLAGS=letters, PROFILE="frozen")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "leave it out" in done.stderr
+    assert make("-n", "-k", "--warn-undefined-variables", "-j2", "clean").returncode == 0, "other letters pass"
+
+
 @pytest.mark.parametrize("name", ["demo-lr0.01", "a.b.c", "2026", "1e3", "None"])
 def test_a_profile_has_one_name(name):
     assert show(f"PROFILE=/some/where/{name}.yaml")[3] == show(f"PROFILE={name}")[3] == name
@@ -244,3 +252,59 @@ def test_a_failed_installation_leaves_no_record(tmp_path, stub):
     done = run_installer("run", tmp_path / "venv", python)
     assert done.returncode == 2 and "could not install requirements/run.txt" in done.stderr
     assert install.recorded(str(tmp_path / "venv")) == []
+
+
+RUNS = """#!{python}
+import pathlib, sys
+words = sys.argv[3:] if sys.argv[1:3] == ["-m", "wagf_src"] else sys.argv[1:]
+with open("{log}", "a") as log:
+    print(*words, file=log)
+work = pathlib.Path("results/mine/.work")
+if words[:1] == ["prepare"]:
+    work.mkdir(parents=True)
+    (work / "todo").touch()
+    (work / "stale_runs").write_text("one two")
+sys.exit(2 if words[:1] == ["run"] and words[-1] == "one" else 0)
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder with the Makefile, whose Python notes what it is asked for and fails in one of two runs."""
+    for name in ("Makefile", "requirements"):
+        (tmp_path / name).symlink_to(paths.ROOT / name)
+    (tmp_path / "notebooks").symlink_to(paths.ROOT / "notebooks")
+    venv, log = tmp_path / "venv", tmp_path / "log"
+    (venv / "bin").mkdir(parents=True)
+    python = venv / "bin" / "python"
+    python.write_text(RUNS.format(python=sys.executable, log=log))
+    python.chmod(0o755)
+    installer = tmp_path / "python3"  # everything is installed
+    installer.write_text("#!/bin/sh\nexit 0\n")
+    installer.chmod(0o755)
+    log.touch()
+    return tmp_path, log
+
+
+def make_in(folder, *words):
+    return make(
+        *words, "VENV=venv", "PROFILE=mine", cwd=folder, PATH=f"{folder}{os.pathsep}{os.environ['PATH']}"
+    )
+
+
+def test_make_n_starts_nothing(checkout):
+    folder, log = checkout
+    before = sorted(folder.rglob("*"))
+    done = make_in(folder, "-n", "reproduce")
+    assert done.returncode == 0, done.stderr
+    assert 'wagf_src prepare "mine"' in done.stdout
+    assert log.read_text() == "" and sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", [(), ("-k",), ("-j4",), ("-k", "-j2")])
+def test_a_run_that_fails_keeps_no_other_from_running_and_no_report_is_made(checkout, words):
+    folder, log = checkout
+    done = make_in(folder, *words, "reproduce")
+    assert done.returncode == 2
+    asked = log.read_text().splitlines()
+    assert asked[0] == "prepare mine" and sorted(asked[1:]) == ["run mine one", "run mine two"]

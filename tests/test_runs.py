@@ -3,6 +3,9 @@
 import gzip
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -138,3 +141,33 @@ def test_folds_count_when_all_of_them_are_there(tmp_path, monkeypatch):
     assert len(runs) == 9
     assert [(r.seed, r.fold) for r in complete(runs)] == [(0, fold) for fold in range(5)]
     assert {name: len(own) for name, own in real_profiles().items()} == {"lite": 1, "lite-folds": 5}
+
+
+FEW_FILES = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # a Mac has 256
+from pathlib import Path
+from wagf_src import paths
+from wagf_src.data import ham10000, store, synthetic
+from wagf_src.runs import Run, truth_and_probabilities
+runs = [Run(file.parent) for file in sorted(paths.REFERENCE_DIR.glob("*/runs/*/run.json"))[:70]]
+for run in runs:
+    run.check(), truth_and_probabilities(run), run.attention()
+folder = synthetic.generate(Path(sys.argv[1]), 140)
+images, _, _ = store.image_store(folder, ham10000.load_metadata(folder), 32)
+print(len(runs), len(images))
+"""
+
+
+def test_no_file_stays_open(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_FILES, tmp_path / "synthetic"],
+        env=os.environ | {"WAGF_CACHE_DIR": str(tmp_path / "cache")},
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    runs, images = map(int, done.stdout.split("\n")[-2].split())
+    assert (runs, images > 140) == (70, True)

@@ -275,7 +275,7 @@ def _same(path: Path, info: zipfile.ZipInfo) -> bool:
 
 def _write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
+    aside = path.with_name(f".{path.name}.unpacking")  # no name that a reader's own file has
     aside.write_bytes(data)
     os.replace(aside, path)
 
