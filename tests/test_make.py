@@ -287,9 +287,7 @@ def checkout(tmp_path):
 
 
 def make_in(folder, *words):
-    return make(
-        *words, "VENV=venv", "PROFILE=mine", cwd=folder, PATH=f"{folder}{os.pathsep}{os.environ['PATH']}"
-    )
+    return make(*words, "VENV=venv", "PROFILE=mine", cwd=folder, PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 def test_make_n_starts_nothing(checkout):
