@@ -91,7 +91,7 @@ def html(tmp_path_factory) -> Path:
     assert done.returncode == 0, said
     assert "Traceback" not in said
     assert contents(source) == before, "the sources stay as they are"
-    return source / "_build" / "html"
+    return folder / "_build" / "html"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
