@@ -351,31 +351,29 @@ def test_predictions_are_the_old_ones_with_five_digits():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Tiny runs, trained in a process with one thread, as the golden ones were: more add in another order."""
-    folder, done = tmp_path_factory.mktemp("trained"), {}
+    folder = tmp_path_factory.mktemp("trained")
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     environment = {**os.environ, **threads, "WAGF_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(paths.ROOT)}
+    subprocess.run([sys.executable, __file__, str(folder)], env=environment, check=True)
+    answers = json.loads((folder / "trained.json").read_text())
 
     def get(name, run):
-        if name not in done:
-            runs = TRAINED[name] or trained_runs(name)
-            subprocess.run([sys.executable, __file__, str(folder), name, *runs], env=environment, check=True)
-            done[name] = json.loads((folder / f"{name}.json").read_text())
-        with np.load(folder / f"{name}.npz") as arrays:
-            own = {key.split("/")[-1]: arrays[key] for key in arrays if key.startswith(f"{run}/")}
-        return done[name][run], own
+        with np.load(folder / "trained.npz") as arrays:
+            own = {key.split("/")[-1]: arrays[key] for key in arrays if key.startswith(f"{name}/{run}/")}
+        return answers[name][run], own
 
     return get
 
 
-def write_trained(folder, name, *runs):
+def write_trained(folder):
     """What the process of the fixture does."""
     paths.RESULTS_DIR = Path(folder) / "results"
-    answers, everything = {}, {}
-    for run in runs:
-        answers[run], arrays = train_now(name, run)
-        everything |= {f"{run}/{key}": array for key, array in arrays.items()}
-    np.savez(Path(folder) / f"{name}.npz", **everything)
-    (Path(folder) / f"{name}.json").write_text(json.dumps(answers))
+    answers, everything = {name: {} for name in TRAINED}, {}
+    for name, run in trained_cases():
+        answers[name][run], arrays = train_now(name, run)
+        everything |= {f"{name}/{run}/{key}": array for key, array in arrays.items()}
+    np.savez(Path(folder) / "trained.npz", **everything)
+    (Path(folder) / "trained.json").write_text(json.dumps(answers))
 
 
 def trained_cases():
