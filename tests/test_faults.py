@@ -16,6 +16,7 @@ from faults import FULL, KILLED, READ_ONLY, child
 
 from wagf_src import atomic, paths
 from wagf_src.__main__ import main
+from wagf_src.code_digest import code_digest
 from wagf_src.data import synthetic
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
@@ -86,6 +87,7 @@ WORK = {work.__name__: work for work in (prepare, finish, finish_again, keep, sa
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory):
     """A folder for each kind of work, as it is before."""
+    code_digest()  # the package is read here, and not in every fork
     base = tmp_path_factory.mktemp("bases")
     data = synthetic.generate(base / "synthetic-70", 70)
     for name in WORK:

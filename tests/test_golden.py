@@ -7,7 +7,6 @@ the package stand in the functions of the first part; the second part only compa
 import dataclasses
 import gzip
 import hashlib
-import io
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from golden_values import GOLDEN, differences, golden, plain
 
 from wagf_src import paths
 from wagf_src.arms import arm_label, order_key, parse_arm, split_run
@@ -28,8 +28,6 @@ from wagf_src.models.classifier import build_head, build_model
 from wagf_src.paper import comparisons
 from wagf_src.paths import data_dir
 from wagf_src.profile import TRIAL_IMAGES_PER_CLASS, load_profile
-from wagf_src.report import evidence
-from wagf_src.report.tables import TABLES
 from wagf_src.runs import PROBABILITY_COLUMNS, VALIDATION, Run, truth_and_probabilities, validation_predictions
 from wagf_src.stats import bootstrap, calibration, metrics, paired, separability
 from wagf_src.stats.metrics import METRICS
@@ -37,8 +35,6 @@ from wagf_src.train import staging, trainer
 from wagf_src.train.frozen_features import frozen_features
 
 DATA = os.environ.get("HAM10000_DIR")
-WITH_DATA = {"attention", "attention_maps", "protocol_counts", "leakage"}  # tables that need the images or metadata
-GOLDEN = Path(__file__).parent / "golden"
 STATISTICS = {
     "frozen": ("mobilenetv2-base", "mobilenetv2-wagf-described"),
     "lite": ("mobilenetv2-base", "mobilenetv2-wagf-described"),
@@ -94,18 +90,6 @@ def reference_runs(name):
 
 def load_run(name, run):
     return Run(paths.REFERENCE_DIR / name / "runs" / run)
-
-
-def tables_now(name):
-    """Every table of a profile's book at full precision, as far as the data that it needs are at hand."""
-    gathered = evidence.collect(name, TABLES)
-    made = {table: gathered.table(table) for table in TABLES}
-    made = {table: frame for table, frame in made.items() if frame is not None}
-    # As text and back, like the golden ones: an empty text is a missing value.
-    return {
-        table: pd.read_csv(io.StringIO(frame.to_csv(index=False, float_format="%.17g")))
-        for table, frame in made.items()
-    }
 
 
 def arms_now():
@@ -307,10 +291,6 @@ def train_now(name, run):
 # --- comparing -----------------------------------------------------------------------------------------------
 
 
-def golden(name):
-    return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
-
-
 def digest(values):
     return hashlib.sha256(np.asarray(values).astype("<i8").tobytes()).hexdigest()
 
@@ -322,107 +302,6 @@ def files_digest(files):
 def maps_digest(maps):
     """The sum of the absolute values, which says how far off it is, and the digest."""
     return [float(np.abs(maps).sum(dtype=float)), hashlib.sha256(maps.astype("<f4").tobytes()).hexdigest()]
-
-
-def plain(value):
-    """Containers and numbers as JSON has them; not a number is None."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (float, np.floating)):
-        return None if np.isnan(value) else float(value)
-    return int(value) if isinstance(value, np.integer) else value
-
-
-def differences(now, then, tolerance, where=""):
-    """Every leaf that differs, as text; numbers may differ by ``tolerance``, absolute up to 1, relative above."""
-    if isinstance(then, dict) and isinstance(now, dict) and now.keys() == then.keys():
-        return [line for key in then for line in differences(now[key], then[key], tolerance, f"{where}/{key}")]
-    if isinstance(then, list) and isinstance(now, list) and len(now) == len(then):
-        pairs = enumerate(zip(now, then, strict=True))
-        return [line for i, (a, b) in pairs for line in differences(a, b, tolerance, f"{where}/{i}")]
-    if type(then) in (int, float) and type(now) in (int, float):
-        same = abs(now - then) <= tolerance * max(1, abs(then))
-    else:
-        same = now == then
-    return [] if same else [f"{where}: {now!r:.200}, golden {then!r:.200}"]
-
-
-def before_the_rule(name, now, then):
-    """A table as the rules of commit eff7a48 had it, as far as the one rule for directions (book/plans.md) kept it.
-
-    The rule added (ii) minus base and all about p, its family and the margin of the paper; p of McNemar's test is in a
-    column of its own. Sentences, corrected p, and verdicts are meant to differ; of the claims, nothing is compared but
-    what the paper prints. Later, the stored notebooks were read in full: one result is DenseNet-121 + CBAM, not
-    DenseNet-121; and what Table 2's sources say was read again, with a row that the paper's table lacks.
-    """
-    if name == "grim":
-        return now.replace("DenseNet-121 + CBAM", "DenseNet-121"), then
-    if name == "own_model":  # an interval that holds the aim is undecided
-        return now.drop(columns="outcome"), then.drop(columns="outcome")
-    if name == "table2":
-        facts = ["data", "split", "metric", "source"]
-        then = then.drop(columns=facts)
-        now = now[(now["group"] != "left out") & now["profile"].isin(["frozen", np.nan])]  # later, every condition
-        return now.reset_index(drop=True)[list(then)], then
-    keys = {
-        "ablation": ["arm_a", "arm_b"],
-        "ablation_balanced": ["arm_a", "arm_b", "metric"],
-        "all_steps": ["profile", "arm_a", "arm_b"],
-        "claims": ["id"],
-    }
-    # Later, tables came to hold every condition, and more columns.
-    pooled = {
-        "per_class": ["arm", "class"],
-        "confusion": ["true", "predicted"],
-        "fusion_weights": ["arm", "seed", "epoch"],
-    }
-    pooled |= {"attention_maps": ["arm", "map", "class"], "attention": ["arm", "map", "class"]}
-    pooled |= {"branches": ["arm_a", "arm_b"], "ablation": ["arm_a", "arm_b"]}
-    pooled["ablation_balanced"] = ["arm_a", "arm_b", "metric"]
-    if "profile" in now and "profile" not in then:
-        now = now[now["profile"].isin(["frozen", np.nan])].drop(columns="profile")
-    elif "profile" in now:  # some conditions came later
-        now = now[now["profile"].isin(then["profile"])].reset_index(drop=True)
-    keys |= {
-        "all_results": ["profile", "arm"],
-        "all_table1": ["profile", "arm"],
-        "decisions": ["arm", "specificity_validation"],
-    }
-    keys |= pooled
-    if name == "branches":
-        # The controls minus the wavelet now stand the other way round, as in the ablation.
-        turned = now.rename(columns={"arm_a": "arm_b", "arm_b": "arm_a", "ci_low": "ci_high", "ci_high": "ci_low"})
-        turned[["difference", "ci_low", "ci_high"]] *= -1
-        now = pd.concat([now, turned]).rename(columns={"ci_low": "low", "ci_high": "high"})
-        then = then.drop(columns="model")
-    if name == "table1":
-        names = {
-            "accuracy": "accuracy",
-            "precision": "precision_weighted",
-            "recall": "recall_weighted",
-            "f1": "f1_weighted",
-        }
-        ours = {
-            f"{a}_{x}": f"{b}{y}"
-            for a, b in names.items()
-            for x, y in (("ours", ""), ("ci_low", "_ci_low"), ("ci_high", "_ci_high"))
-        }
-        now = now.set_index("arm")[list(ours.values())].mul(100).set_axis(list(ours), axis=1).reset_index()
-        then = then.loc[then["arm"].notna(), ["arm", *ours]]
-        keys["table1"] = ["arm"]
-    if name in {*pooled, "all_results", "all_steps", "all_table1", "expectations"}:
-        # What a table of several conditions rests on names the strongest first.
-        then, now = then.drop(columns="provenance"), now.drop(columns="provenance")
-    if name not in keys:
-        return now, then
-    judged = {"ablation": {"p_holm", "sentence"}, "claims": set(then) - {"id", "claim", "section", "paper_value"}}
-    then = then.drop(columns=list(judged.get(name, ())))
-    if name == "ablation":
-        now = now.drop(columns="p").rename(columns={"mcnemar_p": "p"})
-    now = then[keys[name]].merge(now, on=keys[name], how="left")
-    return now[list(then)], then
 
 
 def test_arms_keep_their_parts_labels_order_rows_and_comparisons():
@@ -469,52 +348,32 @@ def test_predictions_are_the_old_ones_with_five_digits():
         assert hashlib.sha256(now).hexdigest() == then, place
 
 
-def test_tables(monkeypatch):
-    """Of the tables of the book, all cells; two tables tell of the processor's own convolution (README)."""
-    then = {path.name.split(".")[0]: pd.read_csv(path) for path in sorted((GOLDEN / "tables").glob("*.csv.gz"))}
-    if DATA:
-        monkeypatch.setenv("HAM10000_DIR", DATA)  # which another test's fixture may have hidden
-    now = tables_now("frozen")
-    now["all_table1"] = now["table1"].rename(columns={"accuracy_paper": "paper"})
-    now["table1"] = now["all_results"][now["all_results"]["profile"] == "frozen"].drop(columns="profile")
-    wrong = []
-    counted_again = {"speed_derived", "speed_flops", "speed_profiles"}  # files of results/bench, of today's profiles
-    for name in sorted((then.keys() & now.keys()) - {"soft_attention_builds", "soft_attention_sizes"} - counted_again):
-        pair = before_the_rule(name, now[name], then[name])
-        assert list(pair[0]) == list(pair[1]), name
-        tolerance = 1e-9 if DATA or name not in WITH_DATA else 1e-5  # read from the committed six digits
-        wrong += differences(*(plain(table.astype(object).to_dict("list")) for table in pair), tolerance, name)
-    assert not wrong
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Tiny runs, trained in a process with one thread, as the golden ones were: more add in another order."""
-    folder, done = tmp_path_factory.mktemp("trained"), {}
+    folder = tmp_path_factory.mktemp("trained")
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     environment = {**os.environ, **threads, "WAGF_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(paths.ROOT)}
+    subprocess.run([sys.executable, __file__, str(folder)], env=environment, check=True)
+    answers = json.loads((folder / "trained.json").read_text())
 
     def get(name, run):
-        if name not in done:
-            runs = TRAINED[name] or trained_runs(name)
-            subprocess.run([sys.executable, __file__, str(folder), name, *runs], env=environment, check=True)
-            done[name] = json.loads((folder / f"{name}.json").read_text())
-        with np.load(folder / f"{name}.npz") as arrays:
-            own = {key.split("/")[-1]: arrays[key] for key in arrays if key.startswith(f"{run}/")}
-        return done[name][run], own
+        with np.load(folder / "trained.npz") as arrays:
+            own = {key.split("/")[-1]: arrays[key] for key in arrays if key.startswith(f"{name}/{run}/")}
+        return answers[name][run], own
 
     return get
 
 
-def write_trained(folder, name, *runs):
+def write_trained(folder):
     """What the process of the fixture does."""
     paths.RESULTS_DIR = Path(folder) / "results"
-    answers, everything = {}, {}
-    for run in runs:
-        answers[run], arrays = train_now(name, run)
-        everything |= {f"{run}/{key}": array for key, array in arrays.items()}
-    np.savez(Path(folder) / f"{name}.npz", **everything)
-    (Path(folder) / f"{name}.json").write_text(json.dumps(answers))
+    answers, everything = {name: {} for name in TRAINED}, {}
+    for name, run in trained_cases():
+        answers[name][run], arrays = train_now(name, run)
+        everything |= {f"{name}/{run}/{key}": array for key, array in arrays.items()}
+    np.savez(Path(folder) / "trained.npz", **everything)
+    (Path(folder) / "trained.json").write_text(json.dumps(answers))
 
 
 def trained_cases():

@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from wagf_src import paths
+from wagf_src.__main__ import main
 from wagf_src.report import staleness
 
+RUN = "densenet17-base-seed0"
 NAME = f"tiny-{os.getpid()}"  # tests may run twice at once in one checkout
 PROFILE = """
 description: The smallest profile that goes all the way, for the tests.
@@ -20,7 +22,7 @@ image_size: 32
 validation: lesions
 validation_fraction: 0.2
 augmentation: online
-arms: [mobilenetv2-base]
+arms: [densenet17-base]
 weights: none
 batch_norm_momentum: 0.5
 epochs: 1
@@ -46,12 +48,6 @@ def make(*words, environment=None):
     return done
 
 
-def prepare(profile):
-    """Only what `make reproduce` looks at first; returns the finished process."""
-    command = [sys.executable, "-m", "wagf_src", "prepare", profile]
-    return subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
-
-
 def status():
     try:
         return subprocess.run(
@@ -75,20 +71,25 @@ def profile(tmp_path_factory):
 
 
 @pytest.mark.timeout(1200)
-def test_from_nothing_to_a_finished_book_and_again(profile):
+def test_from_nothing_to_a_finished_book_and_again(profile, capsys):
+    def prepare():
+        """Only what `make reproduce` looks at first: exit code and what is said."""
+        code = main(["prepare", str(profile)])
+        return code, *capsys.readouterr()
+
     before = status()
     done = make("reproduce", f"PROFILE={profile}")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = paths.RESULTS_DIR / NAME
-    run = json.loads((folder / "runs" / "mobilenetv2-base-seed0" / "run.json").read_text())
-    assert run["data"]["name"] == "SYNTHETIC" and (folder / "runs" / "mobilenetv2-base-seed0" / "train.ipynb").is_file()
+    run = json.loads((folder / "runs" / RUN / "run.json").read_text())
+    assert run["data"]["name"] == "SYNTHETIC" and (folder / "runs" / RUN / "train.ipynb").is_file()
     page = folder / "book" / "_build" / "html" / "chapters" / "table1.html"
     assert "SYNTHETIC" in page.read_text()
     tables = {p.stem for p in (folder / "tables").glob("*.csv")}
     assert {"table1", "table2", "grim", "f1_bound", "protocol_counts", "leakage", "per_class", "claims"} <= tables
     for table in (folder / "tables").glob("*.csv"):
         assert "provenance" in table.read_text().splitlines()[0], table.name
-    assert "mobilenetv2-base-seed0" in done.stdout and "SYNTHETIC" in done.stdout
+    assert RUN in done.stdout and "SYNTHETIC" in done.stdout
     assert "index.html" in done.stdout.splitlines()[-1]
     assert status() == before, "make reproduce touched a tracked file"
 
@@ -100,21 +101,21 @@ def test_from_nothing_to_a_finished_book_and_again(profile):
     record = folder / "book" / "inputs_digest"
     recorded = record.read_text()
     record.unlink()
-    done = prepare(profile)
-    assert done.returncode == 0 and "0 of 1 runs to do" in done.stdout, done.stdout + done.stderr
+    code, out, err = prepare()
+    assert code == 0 and "0 of 1 runs to do" in out, out + err
     assert not staleness.stale_chapters(NAME) and staleness.book_is_stale(NAME)
     record.write_text(recorded)
     assert not staleness.book_is_stale(NAME)
-    predictions = folder / "runs" / "mobilenetv2-base-seed0" / "predictions.csv.gz"
+    predictions = folder / "runs" / RUN / "predictions.csv.gz"
     whole = predictions.read_bytes()
     predictions.write_bytes(whole[: len(whole) // 2])
-    done = prepare(profile)
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stdout + done.stderr
-    assert "mobilenetv2-base-seed0/predictions.csv.gz" in done.stderr and "Nothing to do" not in done.stdout
+    code, out, err = prepare()
+    assert code == 2 and len(err.splitlines()) == 1, out + err
+    assert f"{RUN}/predictions.csv.gz" in err and "Nothing to do" not in out
     predictions.write_bytes(whole)
-    (folder / "runs" / "mobilenetv2-base-seed0" / "run.json").unlink()
-    done = prepare(profile)
-    assert "1 of 1 runs to do" in done.stdout, done.stdout + done.stderr
+    (folder / "runs" / RUN / "run.json").unlink()
+    code, out, err = prepare()
+    assert "1 of 1 runs to do" in out, out + err
 
 
 def test_a_wrong_profile_stops_before_anything_runs(profile):
@@ -139,7 +140,7 @@ def test_a_failing_run_is_one_line_and_leaves_no_run(profile):
 
 
 def test_a_run_that_is_killed_says_so(profile):
-    done = make("run.mobilenetv2-base-seed0", f"PROFILE={profile}", "LAUNCH=sh -c 'exit 143' --")
+    done = make(f"run.{RUN}", f"PROFILE={profile}", "LAUNCH=sh -c 'exit 143' --")
     assert done.returncode != 0 and "ended with code 143" in done.stderr and len(done.stderr.splitlines()) <= 2, (
         done.stderr
     )

@@ -1,6 +1,7 @@
 """Digest of what code computes: the same on every Python that reads the code, and by the standard library alone."""
 
 import ast
+import functools
 import hashlib
 import json
 import threading
@@ -29,23 +30,30 @@ def code_digest(modules: tuple[str, ...] = ("",), package: Path = PACKAGE) -> st
     files = {name: f for name, f in files.items() if all(part.isidentifier() for part in name.split("/"))}
     code = {}
     for wanted in modules:
-        module, _, definition = wanted.partition(":")
+        module, colon, definition = wanted.partition(":")
         chosen = [n for n in files if not module or n == module or n.startswith(module + "/")]
-        with _PARSING:
-            parts = {n: _parsed(files[n]) for n in chosen}
-        if definition:
-            named = [(n, p) for n, tree in parts.items() for p in getattr(tree, "body", ()) if hasattr(p, "name")]
-            parts = {f"{n}:{part.name}": part for n, part in named if part.name == definition}
-        if not parts:
+        parts = {f"{n}{colon}{definition}": _written(files[n].read_text(encoding="utf-8"), definition) for n in chosen}
+        if not any(parts.values()):
             raise ValueError(f"no {wanted} in {package.name}")
-        code |= {name: _plain(part) for name, part in parts.items()}
-    return hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest()
+        code |= {name: part for name, part in parts.items() if part}
+    whole = ", ".join(f"{json.dumps(name)}: {part}" for name, part in sorted(code.items()))
+    return hashlib.sha256(f"{{{whole}}}".encode()).hexdigest()  # of the one JSON object of all
 
 
-def _parsed(file: Path) -> ast.AST:
-    text = file.read_text(encoding="utf-8")
+@functools.lru_cache(maxsize=1024)  # a second and more for the package, which every digest of a process begins with
+def _written(text: str, definition: str) -> str:
+    """The syntax of a file, or of its last function or class of a name ("" where it has none), as JSON."""
+    with _PARSING:
+        tree = _parsed(text)
+    if not definition:
+        return json.dumps(_plain(tree))
+    named = [part for part in getattr(tree, "body", ()) if getattr(part, "name", None) == definition]
+    return json.dumps(_plain(named[-1])) if named else ""
+
+
+def _parsed(text: str) -> ast.AST:
     try:
-        return ast.parse(text, str(file))
+        return ast.parse(text)
     except SyntaxError:  # somebody's scratch file: what is needed and broken fails when it is imported
         return ast.Constant(text)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from fabricate import LADDER, fabricate
+from statsmodels.stats.multitest import multipletests
 
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
@@ -155,6 +156,13 @@ def test_holm_by_hand():
     np.testing.assert_allclose(paired.holm([0.03, 0.01, 0.4, 0.02]), [0.06, 0.04, 0.4, 0.06])
     np.testing.assert_allclose(paired.holm([0.6, 0.7]), [1, 1])
     assert paired.holm([]).shape == (0,)
+
+
+@pytest.mark.parametrize("n", [1, 2, 11, 40])
+def test_holm_is_that_of_statsmodels(n):
+    p = np.random.default_rng(n).random(n).round(2) ** 3  # some are alike
+    p[n // 2 + 1 :: 7] = np.nan
+    np.testing.assert_array_equal(paired.holm(p), multipletests(p, method="holm")[1])
 
 
 def test_seeds_answer_together_in_mcnemar(runs):

@@ -187,7 +187,7 @@ def test_no_room_for_the_run_folder_is_one_line(monkeypatch):
 
 
 def test_a_fold_tests_its_part_and_nothing_of_it_is_learned():
-    folds = dataclasses.replace(FROZEN, test="lesion-folds", synthetic_lesions=280, epochs=1)
+    folds = dataclasses.replace(FROZEN, test="lesion-folds", epochs=1)
     folder = staging.train(folds, "mobilenetv2-base-fold3-seed0")
     run, data = Run(folder), dataset.load(folds)
     assert (run.fold, run.seed, run.arm) == (3, 0, "mobilenetv2-base")

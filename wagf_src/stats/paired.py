@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats import contingency_tables, multitest
+from statsmodels.stats import contingency_tables
 
 from wagf_src.errors import UserError
 from wagf_src.runs import Run
@@ -66,9 +66,15 @@ def resampled_p(values: np.ndarray, value: float) -> float:
 
 
 def holm(pvalues) -> np.ndarray:
-    """p values corrected for their number after Holm (1979), in the order given (statsmodels)."""
+    """p values corrected for their number after Holm (1979), in the order given.
+
+    To the bit as ``statsmodels``' multipletests, which collects the garbage of the whole process at every call.
+    """
     pvalues = np.asarray(pvalues, float)
-    return multitest.multipletests(pvalues, method="holm")[1] if len(pvalues) else pvalues
+    order = np.argsort(pvalues)
+    corrected = np.empty_like(pvalues)
+    corrected[order] = np.maximum.accumulate(pvalues[order] * np.arange(len(pvalues), 0, -1))
+    return np.minimum(corrected, 1)
 
 
 def detectable(
