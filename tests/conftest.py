@@ -4,6 +4,7 @@ the end."""
 import ast
 import functools
 import platform
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,16 @@ from wagf_src import atomic, paths
 from wagf_src.machine import git_state, processor
 from wagf_src.stats import bootstrap, paired
 
-LONGEST = ["test_reproduce.py", "test_torture.py", "test_parallel.py", "test_golden.py", "test_determinism.py"]
+# Two and a half seconds of every worker, as in wagf_src/executed_notebook.py.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+LONGEST = [
+    f"test_{name}.py"
+    for name in (
+        "reproduce torture golden trainer determinism parallel kept predict pipeline committed_tables optimizers "
+        "backbones faults cases classifier book"
+    ).split()
+]
 
 
 def pytest_collection_modifyitems(items):
