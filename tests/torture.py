@@ -2,7 +2,7 @@
 
     python tests/torture.py [--kills 100] [--seconds N] [--seed 0] [--out results/bench/torture.csv]
 
-A copy of the repository without results reproduces a profile of one run: three epochs of DenseNet-17 at 32 px on 70
+A copy of the repository without results reproduces a profile of one run: three epochs of MobileNetV2 at 32 px on 70
 synthetic lesions, the tables of two rooms, a book of one chapter. Everything else is as committed, but that a state is
 saved after every epoch, not once a minute. SIGKILL goes to the whole process group (the Jupyter kernel, in a session of
 its own, lives on until it notices, as after any kill): once as soon as each file that ends a stage appears, then at
@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
-NAME, RUN, EPOCHS = "tiny", "densenet17-base-seed0", 3
+NAME, RUN, EPOCHS = "tiny", "mobilenetv2-base-seed0", 3
 PROFILE = f"""
 description: The smallest profile that goes all the way.
 data: synthetic
@@ -37,7 +37,7 @@ validation: lesions
 validation_fraction: 0.2
 augmentation: online
 images_per_epoch: 32
-arms: [densenet17-base]
+arms: [mobilenetv2-base]
 weights: none
 batch_norm_momentum: 0.5
 epochs: {EPOCHS}
@@ -201,7 +201,7 @@ def leftovers(folder: Path) -> list[str]:
     """What a finished reproduction should not have left: half-written files, trainings' states, folders aside."""
     places = [folder / "cache", folder / RESULTS, folder / RESULTS / "runs", folder / RESULTS / "tables"]
     hidden = [p for place in places for p in place.glob(".*") if p.name != ".work"]
-    return [p.name for p in [*hidden, *(folder / RESULTS / ".work").glob("densenet17-*")]]
+    return [p.name for p in [*hidden, *(folder / RESULTS / ".work").glob("mobilenetv2-*")]]
 
 
 def secrets(folder: Path) -> list[str]:

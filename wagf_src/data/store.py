@@ -101,8 +101,7 @@ def source_digest(image_ids: list[str], paths: list[Path]) -> str:
                 f"{path}: {'a link to a file that is not there' if path.is_symlink() else error.strerror}; "
                 "put the file in its place"
             ) from None
-        # The time of the last change of any kind too: a copy can carry the old time of its content along.
-        facts.append([image_id, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
+        facts.append([image_id, stat.st_size, stat.st_mtime_ns])
     return atomic.digest(facts)
 
 

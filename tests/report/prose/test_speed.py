@@ -126,8 +126,8 @@ def test_first_screen_has_hours_of_every_profile():
     assert "PyTorch" in speed.not_yet(EMPTY) and not speed.not_yet(BENCH["arms"])
     assert (
         "2.66 h for `frozen`" in text
-        and "`released-random`, come to 389 h on Intel(R)" in text
-        and "2.14 h on one A100" in text
+        and "`released`, come to 380 h on Intel(R)" in text
+        and "2.08 h on one A100" in text
     )
     assert "15.1 s to 66.3 s" in text
     table = speed.hours(profiles).set_index("profile")
