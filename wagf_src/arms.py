@@ -226,7 +226,7 @@ METHODS = {
             "mwnl-policy",
             "MWNL, modified RandAugment",
             "policy:build_mwnl",
-            ("mwnl", "weighted"),
+            ("draws", "mwnl"),
             "Yao et al.",
             f"MWNL as in the released code; {_SCHEDULE}; policy {_POLICY}",
         ),
@@ -242,14 +242,14 @@ METHODS = {
             "shen",
             "Shen-style policy, inverse-frequency weights",
             "policy:build_shen",
-            ("mwnl", "weighted"),
+            ("draws", "weighted"),
             "Shen et al.",
             f"operations second-hand, each with probability 0.3, unsearched; the loss; policy {_POLICY}",
         ),
         # Not of Table 2: tried for the model of our own.
-        ("mixup", "mixup", "mixing:build_mixup", ("policy", "mwnl", "weighted"), "", ""),
-        ("cutmix", "CutMix", "mixing:build_cutmix", ("policy", "mwnl", "weighted"), "", ""),
-        ("randaugment", "modified RandAugment", "policy:build_modified", ("mwnl", "weighted"), "", ""),
+        ("mixup", "mixup", "mixing:build_mixup", ("draws",), "", ""),
+        ("cutmix", "CutMix", "mixing:build_cutmix", ("draws",), "", ""),
+        ("randaugment", "modified RandAugment", "policy:build_modified", ("draws",), "", ""),
     )
 }
 

@@ -1,8 +1,7 @@
 """Copies mixed in pairs in training: mixup (Zhang et al., ICLR 2018) and CutMix (Yun et al., ICCV 2019).
 
 Half of the copies are mixed with their neighbour in the batch, whose order is random, and so are the targets, in the
-same shares, which are uniform (alpha = 1 of both papers). What is drawn follows from the copy's affine map, as in
-``policy``.
+same shares, which are uniform (alpha = 1 of both papers).
 """
 
 import keras
@@ -10,7 +9,7 @@ from keras import ops
 
 from wagf_src.errors import UserError
 from wagf_src.models.classifier import Classifier
-from wagf_src.train.methods.policy import Draws
+from wagf_src.train.methods.draws import Draws, maps_of
 
 PROBABILITY = 0.5
 
@@ -77,9 +76,7 @@ class MixingClassifier(Classifier):
 
 
 def _build(model, inputs, image, kind):
-    if "map" not in inputs:
-        raise UserError(f"{kind} mixes virtual copies: set augmentation to online or offline")
-    mixed = Mixing(kind, name=f"{kind}_images")([image, inputs["map"]])
+    mixed = Mixing(kind, name=f"{kind}_images")([image, maps_of(inputs, f"{kind} mixes")])
     return MixingClassifier(inputs, model(mixed), name=kind, kind=kind, side=image.shape[1])
 
 

@@ -1,8 +1,7 @@
 """Augmentation policies in training, on the device: the modified RandAugment of Yao et al. (arXiv:2102.01284) and one
 in the style of Shen et al. (arXiv:2101.02353), which shares its operations.
 
-They change the profile's virtual copies. What happens to a copy follows from the numbers of its affine map alone, so it
-does not depend on the batch, and a resumed run sees the same images. Only the mixed-in image is the batch's.
+They change the profile's virtual copies, each by draws of its own. Only the mixed-in image is the batch's.
 """
 
 import math
@@ -12,59 +11,13 @@ from keras import ops
 
 from wagf_src.errors import UserError
 from wagf_src.models.classifier import Classifier, with_inputs
+from wagf_src.train.methods.draws import Draws, maps_of
 from wagf_src.train.methods.mwnl import MWNLClassifier
 from wagf_src.train.methods.weighted import WeightedClassifier
 
 FILL = (123.675, 116.28, 103.53)  # ImageNet's mean
 GREY = (0.299, 0.587, 0.114)
 SHORT_SIDE = 450.0  # pixels of a photograph of HAM10000; sizes in pixels are of it (our assumption)
-
-
-class Draws:
-    """Random numbers of each copy, one after the other, from the six numbers (five decimals) of its affine map.
-
-    Args:
-        maps: (B, 8), as ``augmentation.affine_parameters`` has them.
-    """
-
-    def __init__(self, maps):
-        self.key, self.count = ops.zeros_like(ops.cast(maps[:, 0], "int32")), 0
-        for number in range(6):
-            self.key = _mix(self.key ^ ops.cast(ops.round(maps[:, number] * 1e5), "int32"))
-
-    def next_key(self):
-        """Of the next draw, (B,) int32: a multiple of one odd number further, as 32 bits hold it."""
-        self.count += 1
-        step = self.count * 0x1E3779B1
-        return self.key + ((step + 2**31) % 2**32 - 2**31)  # JAX refuses a number that int32 has no room for
-
-    def __call__(self, low: float = 0.0, high: float = 1.0):
-        """Uniform numbers, (B, 1, 1, 1)."""
-        bits = _mix(self.next_key())
-        return low + (high - low) * _unit(_shifted(bits, 8), 24)[:, None, None, None]
-
-    def normal(self, shape):
-        """Standard normal numbers, (B, *shape), two 16-bit uniform ones each (Box and Muller)."""
-        places = ops.reshape(ops.arange(math.prod(shape), dtype="int32"), shape)
-        bits = _mix(_mix(self.next_key())[:, None, None, None] ^ places)
-        radius = ops.sqrt(-2 * ops.log(_unit(bits, 16) + 2.0**-17))
-        return radius * ops.cos(2 * math.pi * _unit(_shifted(bits, 16), 16))
-
-
-def _mix(z):
-    """A bijection of 32-bit numbers that scatters them (Wellons, "Prospecting for hash functions", 2018)."""
-    z = (z ^ _shifted(z, 16)) * 0x21F0AAAD
-    z = (z ^ _shifted(z, 15)) * (0xD35A2D97 - 2**32)
-    return z ^ _shifted(z, 15)
-
-
-def _shifted(z, by):
-    """To the right, zeros coming in."""
-    return ops.right_shift(z, by) & (2 ** (32 - by) - 1)
-
-
-def _unit(bits, number):
-    return ops.cast(bits & (2**number - 1), "float32") / 2.0**number
 
 
 # --- colour: pixels (B, S, S, 3), 0 to 255, and draws, to pixels ---
@@ -307,11 +260,10 @@ class Policy(keras.layers.Layer):
 
 
 def _changed(inputs, image, policy):
-    if "map" not in inputs:
-        raise UserError("an augmentation policy changes virtual copies: set augmentation to online or offline")
+    maps = maps_of(inputs, "an augmentation policy changes")
     if image.shape[-1] != 3:
         raise UserError("an augmentation policy changes colours, and has no rule for a mask as fourth channel")
-    return Policy(policy, name="policy")([image, inputs["map"]])
+    return Policy(policy, name="policy")([image, maps])
 
 
 def build_mwnl(model: Classifier, inputs, image) -> Classifier:
