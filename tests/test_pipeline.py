@@ -143,6 +143,22 @@ def test_a_table_or_a_chapter_that_is_not_as_written_is_made_again(folders, file
     assert "table1" in staleness.stale_chapters("demo")
 
 
+@pytest.mark.parametrize("harm", ["cut", "gone", "edited"])
+def test_no_chapter_rests_on_a_damaged_run(folders, harm):
+    """Although its run.json, and so all that it says of itself, is as before."""
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    rendered(folders / "demo")
+    file = next((folders / "demo" / "runs").glob(f"*/{TEST}"))
+    (file.parent / "a_note_of_the_readers_own.txt").touch()
+    assert staleness.stale_chapters("demo") == []
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-20] if harm == "cut" else b"image_id\n")
+    with pytest.raises(UserError, match=r"mobilenetv2-base-seed0/predictions\.csv\.gz (is missing|was changed by hand)"):
+        staleness.stale_chapters("demo")
+
+
 def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()

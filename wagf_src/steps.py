@@ -81,8 +81,7 @@ def prepare(profile: Profile) -> None:
     stale = stale_runs(profile, data)
     for finished in load_runs(profile.name, required=False):
         if finished.path.name not in stale:
-            for name in finished.info["files"]:
-                finished.file(name)  # a damaged run is not up to date; what else lies in its folder is its reader's
+            finished.check(alone=False)  # a damaged run is not up to date
     # A split that the images do not allow would fail in every run, once each.
     for fold in sorted({split_run(run)[1] for run in stale}, key=str):
         protocol.split(data.metadata, profile, fold)

@@ -1,5 +1,6 @@
 """What chapters and book rest on, and whether they are out of date."""
 
+import itertools
 from pathlib import Path
 
 import yaml
@@ -13,10 +14,16 @@ USED = ("gradcam", "external")  # folders beside a profile's runs
 
 
 def chapters_digest(profile: str) -> str:
-    """One digest for all chapters: notebooks, code, runs and benchmark. Any change renders them all again (seconds)."""
+    """One digest for all chapters: notebooks, code, runs and benchmark. Any change renders them all again (seconds).
+
+    Raises:
+        UserError: a run has a file that is gone, cut or changed; no page may rest on it.
+    """
     sources = {path.stem: notebook_digest(path) for path in chapter_sources()}
     # Two chapters show the real runs of all profiles.
     shown = {profile: load_runs(profile, required=False), **real_profiles()}
+    for run in itertools.chain(*shown.values()):
+        run.check(alone=False)
     runs = {name: run_digests(r.path for r in of) for name, of in shown.items()}
     bench = {path.name: atomic.file_digest(path) for path in paths.visible(paths.BENCH_DIR.glob("*.csv"))}
     used = {paths.short(path): atomic.file_digest(path) for path in _used()}
