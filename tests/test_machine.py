@@ -31,7 +31,9 @@ start = alone.mebibytes()
 held(200).close()
 print(before, start, alone.mebibytes(), machine.PeakMemory().mebibytes())
 """
-    printed = subprocess.run([sys.executable, "-c", program], cwd=paths.ROOT, capture_output=True, check=True, text=True)
+    printed = subprocess.run(
+        [sys.executable, "-c", program], cwd=paths.ROOT, capture_output=True, check=True, text=True
+    )
     before, start, run, after = map(int, printed.stdout.split())
     assert start < before - 250, "what an earlier run held is forgotten"
     assert run > after + 150, "what this run has given back counts"

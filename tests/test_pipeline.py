@@ -155,7 +155,9 @@ def test_no_chapter_rests_on_a_damaged_run(folders, harm):
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:-20] if harm == "cut" else b"image_id\n")
-    with pytest.raises(UserError, match=r"mobilenetv2-base-seed0/predictions\.csv\.gz (is missing|was changed by hand)"):
+    with pytest.raises(
+        UserError, match=r"mobilenetv2-base-seed0/predictions\.csv\.gz (is missing|was changed by hand)"
+    ):
         staleness.stale_chapters("demo")
 
 

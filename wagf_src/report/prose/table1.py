@@ -13,7 +13,11 @@ from wagf_src.stats import paired, proportions
 ROWS = {row.row: row for row in published.TABLE1}
 DESCRIBED, RELEASED = READINGS
 # A measured value beside the printed one; neither where a condition has other images than the paper.
-MARKS = {"agrees within noise": " ≈", "ours is lower": " ↓", "ours is higher": " ↑"}
+MARKS = {
+    "agrees within noise": "\N{NO-BREAK SPACE}≈",
+    "ours is lower": "\N{NO-BREAK SPACE}↓",
+    "ours is higher": "\N{NO-BREAK SPACE}↑",
+}
 PRINTED = {"accuracy": "accuracy", "precision_weighted": "precision", "recall_weighted": "recall", "f1_weighted": "f1"}
 
 
@@ -75,7 +79,8 @@ def by_condition(table1: pd.DataFrame, metric: str = "accuracy", reading: str = 
         return rows
     texts = _texts(rows, metric)
     if metric in PRINTED:
-        texts = [text + MARKS.get(verdict, "") for text, verdict in zip(texts, verdicts(rows, metric))]
+        # Behind the value, not behind its interval: a narrow column then has two lines, not three.
+        texts = [text.replace(" ", MARKS.get(say, "") + " ", 1) for text, say in zip(texts, verdicts(rows, metric))]
     most = rows.groupby("profile")["n_seeds"].transform("max")
     seeds = [f" ({n} seed{'s' * (n > 1)})" if n < m else "" for n, m in zip(rows["n_seeds"], most)]
     shown = conditions.wide(rows.assign(text=[text + note for text, note in zip(texts, seeds)]), "row", "text")
