@@ -225,6 +225,11 @@ def load_profile(name: str) -> Profile:
     return profile
 
 
+def candidates() -> list[Profile]:
+    """What is tried for the model of our own: judged on validation images, and no condition of the book."""
+    return [load_profile(str(file)) for file in paths.visible((paths.PROFILES_DIR / "tried").glob("*.yaml"))]
+
+
 def resolve(profile: Profile, run: str) -> Profile:
     """The profile of one run: an arm may carry its own weights (``-random``) and learning rate (``-lr<rate>``)."""
     arm = parse_arm(split_run(run)[0])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from wagf_src.data import dataset, ham10000
 from wagf_src.errors import UserError
-from wagf_src.profile import Profile, load_profile
+from wagf_src.profile import Profile, candidates, load_profile
 from wagf_src.runs import Run, complete, load_runs, provenance_line, real_profiles
 
 
@@ -22,12 +22,14 @@ class Evidence:
         runs: its finished runs, the reader's own or the committed ones; may be empty.
         conditions: the real runs of every profile that has some, by profile name.
         makers: how each table is made, by name (``report.tables.TABLES``).
+        tried: the real runs of candidates for the model of our own, whose test images nobody looks at, by profile name.
     """
 
     profile: str
     runs: list[Run]
     conditions: dict[str, list[Run]]
     makers: Mapping[str, Callable[["Evidence"], pd.DataFrame | None]]
+    tried: dict[str, list[Run]] = field(default_factory=dict)
     _made: dict = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -71,4 +73,6 @@ class Evidence:
 
 def collect(profile: str, makers: Mapping[str, Callable[[Evidence], pd.DataFrame | None]]) -> Evidence:
     """The evidence for a profile's book."""
-    return Evidence(profile, complete(load_runs(profile, required=False)), real_profiles(), makers)
+    conditions, names = real_profiles(), [candidate.name for candidate in candidates()]
+    tried = {name: conditions.pop(name) for name in names if name in conditions}
+    return Evidence(profile, complete(load_runs(profile, required=False)), conditions, makers, tried)

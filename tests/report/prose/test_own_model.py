@@ -47,6 +47,29 @@ def test_tables_for_people():
     assert shown == ["plain", 94.0, 60.0, 50.0, 50.0]
 
 
+def test_a_candidate_must_lie_more_than_a_point_above_ours():
+    frame = pd.DataFrame(
+        {
+            "profile": ["ours", "longer", "larger", "rate"],
+            "description": ["A light model", "Tried for our own model on validation: 30 epochs for 15.", "192 px", "x"],
+            "n_seeds": [2, 1, 1, 0],
+            "accuracy": [0.80, 0.81, 0.83, np.nan],
+            "balanced_accuracy": [0.70, 0.70, 0.692, np.nan],
+            "score": [0.75, 0.755, 0.761, np.nan],
+            "lead": [0, 0.005, 0.011, np.nan],
+        }
+    )
+    text = prose.tried(frame)
+    assert text.startswith("2 of 3 candidates were run. On validation images the best, larger, lies +1.1 points from")
+    assert text.endswith("more than +1.0 was asked for, takes its place.")
+    assert prose.tried(frame[frame["profile"] != "larger"]).endswith("so none takes its place.")
+    assert prose.tried(frame.iloc[[0, 3]]) == "None of the 1 candidates has been run yet."
+    shown = prose.tried_table(frame)
+    assert shown["profile"].tolist() == ["larger", "longer", "ours", "rate"]
+    assert shown.iloc[1].tolist() == ["longer", "30 epochs for 15.", "1", "81.0", "70.0", "75.5"]
+    assert shown.iloc[2].tolist()[1:3] == ["–", "2"] and shown.iloc[3].tolist()[2:] == ["not run", "–", "–", "–"]
+
+
 def test_size_beside_the_released_model(tmp_path):
     [run] = fabricate(tmp_path, ("mobilenetv2-base",), synthetic=False)
     run.info["settings"]["test_views"], run.info["predict_milliseconds_per_image"] = 8, 2.5

@@ -7,9 +7,10 @@ import pytest
 import sklearn.metrics as sk
 from fabricate import fabricate
 
+from wagf_src import paths
 from wagf_src.classes import CLASSES
-from wagf_src.report import tables
-from wagf_src.report.evidence import Evidence
+from wagf_src.report import staleness, tables
+from wagf_src.report.evidence import Evidence, collect
 from wagf_src.report.tables import own_model
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
 from wagf_src.stats import decisions
@@ -48,6 +49,24 @@ def test_as_trained_against_the_aims(made_up):
     assert aimed["outcome"].tolist() == expected.tolist() and table.loc["macro F1", "outcome"] == ""
 
 
+def test_candidates_are_judged_on_validation_images(made_up, tmp_path):
+    [run] = fabricate(tmp_path, ("mobilenetv2-base",), seeds=(3,), synthetic=False)
+    evidence = Evidence("demo", [], made_up.conditions, tables.TABLES, {"longer": [run]})
+    table = evidence.table("own_model_tried").set_index("profile")
+    assert table.index[0] == "ours" and len(table) == 10 and table["accuracy"].notna().sum() == 2
+    assert table.loc["longer", "n_seeds"] == 1 and "30 epochs" in table.loc["longer", "description"]
+
+    def judged(run):
+        frame = run.predictions("validation")
+        answer = np.array(CLASSES)[frame[PROBABILITY_COLUMNS].to_numpy().argmax(axis=1)]
+        accuracy = sk.accuracy_score(frame["dx"], answer)
+        return (accuracy + sk.balanced_accuracy_score(frame["dx"], answer)) / 2
+
+    ours = np.mean([judged(run) for run in made_up.conditions["ours"]])
+    assert table.loc["ours", "score"] == pytest.approx(ours) and table.loc["ours", "lead"] == 0
+    assert table.loc["longer", "lead"] == pytest.approx(judged(run) - ours)
+
+
 def test_curve_moves_from_accuracy_to_balance(made_up):
     table = made_up.table("own_model_curve")
     assert len(table) == 2 * 26 and table["strength"].min() == -1 and table["strength"].max() == 1.5
@@ -81,3 +100,16 @@ def test_without_runs_nothing_is_judged():
     plain = nothing.table("own_model")
     assert plain["value"].isna().all() and set(plain["outcome"]) == {""} and set(plain["provenance"]) == {"no runs"}
     assert len(nothing.table("own_model_curve")) == len(nothing.table("own_model_rules")) == 0
+
+
+def test_a_candidate_is_no_condition_of_the_book(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path)
+    monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
+    for profile in ("ours", "longer"):
+        fabricate(tmp_path / profile / "runs", ("mobilenetv2-base",), synthetic=False)
+    evidence = collect("ours", tables.TABLES)
+    assert list(evidence.conditions) == ["ours"] and list(evidence.tried) == ["longer"]
+    assert len(evidence.table("all_results")["profile"].unique()) == 1
+    before = staleness.chapters_digest("ours")
+    fabricate(tmp_path / "larger" / "runs", ("mobilenetv2-base",), synthetic=False)
+    assert staleness.chapters_digest("ours") != before, "but the chapter on our own model shows it"

@@ -5,7 +5,7 @@ import pandas as pd
 
 from wagf_src.paper import published
 from wagf_src.report.figures.text import METRIC_TITLES, percent
-from wagf_src.report.tables.own_model import AIMS, TRADED
+from wagf_src.report.tables.own_model import AIMS, CHOSEN_FROM, JUDGED, TRADED
 from wagf_src.runs import Run, provenance_line
 
 
@@ -73,3 +73,32 @@ def size(runs: list[Run]) -> str:
 def decisions(means: pd.DataFrame) -> pd.DataFrame:
     """The rules for people, percent."""
     return (100 * means).round(1).rename(columns=METRIC_TITLES).reset_index()
+
+
+def tried(tried: pd.DataFrame) -> str:
+    """Which candidate takes the place of ``ours`` after the rule of the plan."""
+    candidates = tried[tried["profile"] != "ours"]
+    run = candidates.dropna(subset="lead").sort_values("lead", ascending=False, kind="stable")
+    if not len(run):
+        return f"None of the {len(candidates)} candidates has been run yet."
+    best = run.iloc[0]
+    takes = "takes its place" if best["lead"] > CHOSEN_FROM else "so none takes its place"
+    return (
+        f"{len(run)} of {len(candidates)} candidates were run. On validation images the best, {best['profile']}, lies "
+        f"{100 * best['lead']:+.1f} points from `ours`; more than {100 * CHOSEN_FROM:+.1f} was asked for, {takes}."
+    )
+
+
+def tried_table(tried: pd.DataFrame) -> pd.DataFrame:
+    """Ours and what was tried, on validation images, percent; best first."""
+    shown = tried.sort_values("lead", ascending=False, kind="stable")
+    left = pd.DataFrame(
+        {
+            "profile": shown["profile"],
+            "what it changes": shown["description"].str.removeprefix("Tried for our own model on validation: "),
+            "seeds": shown["n_seeds"].map(lambda n: str(n) if n else "not run"),
+        }
+    )
+    left.loc[shown["profile"] == "ours", "what it changes"] = "–"
+    titles = {metric: METRIC_TITLES[metric] for metric in JUDGED} | {"score": "mean of both"}
+    return left.assign(**{title: [percent(value) for value in shown[metric]] for metric, title in titles.items()})

@@ -56,6 +56,7 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "own_model": own_model.own_model,
     "own_model_curve": own_model.own_model_curve,
     "own_model_rules": own_model.own_model_rules,
+    "own_model_tried": own_model.own_model_tried,
     "checkpoints": training.checkpoints,
     "protocol_counts": protocol.protocol_counts,
     "generator": protocol.generator,

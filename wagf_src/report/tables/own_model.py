@@ -3,14 +3,17 @@
 import numpy as np
 import pandas as pd
 
+from wagf_src.profile import candidates, load_profile
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.figures.text import METRIC_TITLES
 from wagf_src.report.tables.conditions import SHOWN
-from wagf_src.runs import provenance_line, truth_and_probabilities
+from wagf_src.runs import provenance_line, truth_and_probabilities, validation_predictions
 from wagf_src.stats import bootstrap, calibration, decisions, metrics
 
 # Of book/plans.md, before the runs.
 AIMS = {"accuracy": 0.92, "balanced_accuracy": 0.75, "melanoma_sensitivity": decisions.MELANOMA_SENSITIVITY}
+JUDGED = ("accuracy", "balanced_accuracy")
+CHOSEN_FROM = 0.01  # a candidate must lie this far above ours to take its place
 TRADED = ["accuracy", "balanced_accuracy", "f1_macro", "melanoma_sensitivity"]
 
 
@@ -58,3 +61,23 @@ def own_model_rules(evidence: Evidence) -> pd.DataFrame:
         rules = decisions.choose(run).rules(p)
         lines += [{"rule": rule, "seed": run.seed} | metrics.metrics(y, q) for rule, q in rules.items()]
     return _frame(evidence, lines, ["rule", "seed", *TRADED])
+
+
+def own_model_tried(evidence: Evidence) -> pd.DataFrame:
+    """``ours`` and its candidates on validation images alone (fractions, means over seeds), as trained.
+
+    ``score`` is what the plan judges by, the mean of accuracy and balanced accuracy; ``lead`` is over ``ours``. NaN:
+    not run.
+    """
+    lines = []
+    for profile in (load_profile("ours"), *candidates()):
+        runs = _ours(evidence) if profile.name == "ours" else evidence.tried.get(profile.name, [])
+        line = {"profile": profile.name, "description": profile.description, "n_seeds": len(runs)}
+        for metric in JUDGED:
+            values = [metrics.metrics(*validation_predictions(run))[metric] for run in runs]
+            line[metric] = np.mean(values) if values else np.nan
+        rests = provenance_line(runs)
+        lines.append(line | {"score": np.mean([line[metric] for metric in JUDGED]), "provenance": rests})
+    frame = pd.DataFrame(lines)
+    frame.insert(frame.columns.get_loc("provenance"), "lead", frame["score"] - frame["score"].iloc[0])
+    return frame
