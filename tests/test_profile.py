@@ -91,6 +91,7 @@ def test_paper_profile_states_the_papers_setup():
         ({"augmentation": "none", "test_views": 8}, ["test_views", "online"]),
         ({"label_smoothing": 1.0}, ["label_smoothing", "below 1"]),
         ({"label_smoothing": 0.1, "arms": ["mobilenetv2-wagf-described"]}, ["label_smoothing", "fusion"]),
+        ({"label_smoothing": 0.1, "arms": ["mobilenetv2-base-mwnl"]}, ["label_smoothing", "loss of its own"]),
         ({"image_size": 16}, ["image_size", "32"]),
         ({"extends": "nowhere"}, ["extends", "nowhere"]),
     ],

@@ -25,6 +25,7 @@ class Backbone:
         channels: of its input: 3, or 4 where the lesion's mask (0 or 255) comes after the colours.
         follows: the work of Table 2 whose network it is, if so.
         assumes: what that work's text leaves open or ours changes; shown beside its rows.
+        code: further modules that the network rests on, as ``digests.TRAINING_CODE`` names them.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Backbone:
     channels: int = 3
     follows: str = ""
     assumes: str = ""
+    code: tuple[str, ...] = ()
 
 
 BACKBONES = {
@@ -63,6 +65,7 @@ BACKBONES = {
         "included",
         follows="Roy et al.",
         assumes="the profile's copies and budget, where the authors have no copies and three stages of 20 epochs",
+        code=("models/small_cnn",),
     ),
     "twopath": Backbone(
         "two-path CNN, Sai Charan-style",
@@ -72,6 +75,7 @@ BACKBONES = {
         follows="Sai Charan et al.",
         assumes="published masks times the image for the segmentation of their U-Net; the stretch's two points from "
         "the released notebook; learning rate and epochs of the profile, where they trained 2 epochs on 16,000 copies",
+        code=("models/small_cnn",),
     ),
     "mridha": Backbone(
         "small CNN, Mridha-style",
@@ -187,15 +191,20 @@ class Method(Variant):
         code: further modules that the method rests on, as ``digests.TRAINING_CODE`` names them.
         follows: the work of Table 2 whose method it is, if so.
         assumes: what that work's text leaves open or ours changes; shown beside its rows.
+        own_loss: whether its loss replaces the profile's, and with it the profile's label smoothing.
     """
 
     builder: str = ""
     code: tuple[str, ...] = ()
     follows: str = ""
     assumes: str = ""
+    own_loss: bool = True
 
 
-_SCHEDULE = "the class weights' schedule of 70 epochs scaled to the budget"
+_SCHEDULE = (
+    "the class weights' schedule of 70 epochs scaled to the budget; the learning rate follows the profile's and not "
+    "theirs, by which nearly all of the training comes before the weights have grown"
+)
 _POLICY = "after the profile's own copies, in place of a random crop; pixel sizes scaled from 450; Brown's lens model"
 
 METHODS = {
@@ -236,7 +245,9 @@ METHODS = {
             "maaw:build",
             (),
             "Roy et al.",
-            "by the formula; stages are thirds of the budget, and the last goes on; one optimizer for all",
+            "by the formula; stages are thirds of the budget at most, and the last goes on; one optimizer and one "
+            "falling learning rate for all, so that the last stage trains little; the statistics of a batch are those "
+            "of the profile's batches, theirs of 32",
         ),
         (
             "shen",
@@ -246,10 +257,13 @@ METHODS = {
             "Shen et al.",
             f"operations second-hand, each with probability 0.3, unsearched; the loss; policy {_POLICY}",
         ),
-        # Not of Table 2: tried for the model of our own.
-        ("mixup", "mixup", "mixing:build_mixup", ("draws",), "", ""),
-        ("cutmix", "CutMix", "mixing:build_cutmix", ("draws",), "", ""),
-        ("randaugment", "modified RandAugment", "policy:build_modified", ("draws",), "", ""),
+    )
+} | {  # not of Table 2: tried for the model of our own
+    key: Method(note, note, f"wagf_src.train.methods.{builder}", ("train/methods/draws",), own_loss=False)
+    for key, note, builder in (
+        ("mixup", "mixup", "mixing:build_mixup"),
+        ("cutmix", "CutMix", "mixing:build_cutmix"),
+        ("randaugment", "modified RandAugment", "policy:build_modified"),
     )
 }
 
@@ -343,10 +357,10 @@ class Arm:
     @property
     def code(self) -> tuple[str, ...]:
         """Modules of this package that only some arms rest on, by their path below it without ending."""
-        builders, further = [BACKBONES[self.backbone].builder], ()
+        builders, further = [BACKBONES[self.backbone].builder], BACKBONES[self.backbone].code
         if self.method:
             builders.append(METHODS[self.method].builder)
-            further = METHODS[self.method].code
+            further += METHODS[self.method].code
         modules = [builder.partition(":")[0].split(".") for builder in builders]
         return (*("/".join(parts[1:]) for parts in modules if parts[0] == "wagf_src"), *further)
 

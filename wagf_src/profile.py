@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from wagf_src import paths, plain_yaml
-from wagf_src.arms import parse_arm, split_run
+from wagf_src.arms import METHODS, parse_arm, split_run
 from wagf_src.errors import UserError
 
 FOLDS = 5
@@ -166,6 +166,8 @@ def _check_values(profile: Profile) -> None:
         wrong("test_views", "1 unless augmentation is online or dihedral")
     if profile.label_smoothing and any(arm.fusion for arm in arms):
         wrong("label_smoothing", "0 for arms with fusion (Equation 1's gradient is that of the plain cross-entropy)")
+    if profile.label_smoothing and any(arm.method and METHODS[arm.method].own_loss for arm in arms):
+        wrong("label_smoothing", "0 for arms whose method has a loss of its own, which smooths as it does")
     if profile.train == "frozen" and len({arm.backbone for arm in arms}) > 1:
         wrong("arms", "of one backbone when train is frozen")
     if profile.train != "frozen" and not all(arm.is_network for arm in arms):

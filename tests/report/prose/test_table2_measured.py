@@ -31,7 +31,12 @@ def test_answer(made_up, nothing):
         "put on one network, one budget and one test set (3 of 9 models, 2 seeds), in accuracy MobileNetV2 (MWNL) is "
         "shown to lie above the plain backbone and none below it, in balanced accuracy MobileNetV2 (MWNL) is shown to "
         "lie above the plain backbone and none below it; 1 of the 7 rows of Table 2 (Iqbal et al.) cannot be "
-        "reproduced from public text."
+        "reproduced from public text; without a run so far: Roy et al., Shen et al., Sai Charan et al., Mridha et "
+        "al."
+    )
+    one_seed = made_up[1].assign(n_seeds=1)
+    assert "(of one seed, so that the noise of training is in no interval and no p); 1 of" in prose.answer(
+        made_up[0], one_seed
     )
     text = prose.answer(*nothing[:2])
     assert text.startswith("not known yet, since 0 of 9 models have been run") and "Iqbal et al." in text
@@ -65,7 +70,7 @@ def test_assumptions_stand_beside_all_that_follows_others(nothing):
 def test_differences(made_up, nothing):
     shown = prose.differences(made_up[1], prose.LITE).set_index("ours")
     wanted = [f"{m} minus {against}" for against in ("base", "(iii)") for m in ("accuracy", "balanced accuracy")]
-    assert sorted(shown.columns) == sorted(wanted)
+    assert sorted(shown.columns) == sorted(["seeds", *wanted]) and set(shown["seeds"]) == {"2"}
     assert shown.loc["MobileNetV2", "accuracy minus base"] == "–"
     assert shown.loc["MobileNetV2 (MWNL)", "accuracy minus base"].startswith("+")
     assert "p " in shown.loc["MobileNetV2 (MWNL)", "accuracy minus base"]

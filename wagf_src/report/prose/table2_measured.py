@@ -10,6 +10,7 @@ from wagf_src.report.tables.table2_measured import SHOWN
 
 LITE, FULL_SIZE = table2_measured.PROFILES
 NOT_RUN = "not run"
+ONE_SEED = " (of one seed, so that the noise of training is in no interval and no p)"
 
 
 def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
@@ -17,7 +18,10 @@ def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
     rows = measured[measured["profile"] == LITE]
     run, works = rows[rows["accuracy"].notna()], measured.dropna(subset=["printed_is"])["row"].unique()
     left = measured[measured["profile"].isna()]["row"].tolist()
-    text = left_out(left, len(works))
+    followed = measured[measured["row"].isin(works)].groupby("row", sort=False)["accuracy"]
+    waiting = [row for row, values in followed if values.isna().all() and row not in left]
+    text = left_out(left, len(works)) + (f"; without a run so far: {', '.join(waiting)}" if waiting else "")
+    text = text.removesuffix(".")  # of "et al."
     shown = differences[(differences["profile"] == LITE) & (differences["against"] == table2_measured.BASE)]
     if not len(shown):
         return f"not known yet, since {len(run)} of {len(rows)} models have been run on our test set; {text}."
@@ -25,7 +29,7 @@ def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
     seeds = int(shown["n_seeds"].min())
     return (
         f"put on one network, one budget and one test set ({len(run)} of {len(rows)} models, {seeds} "
-        f"seed{'s' * (seeds != 1)}), {', '.join(parts)}; {text}."
+        f"seed{'s' * (seeds != 1)}), {', '.join(parts)}{ONE_SEED * (seeds == 1)}; {text}."
     )
 
 
@@ -77,7 +81,8 @@ def differences(frame: pd.DataFrame, profile: str) -> pd.DataFrame:
     for line in frame.to_dict("records"):
         column = f"{METRIC_TITLES[line['metric']]} minus {line['against']}"
         text = points(*(line[name] for name in directions.DIFFERENCE))
-        lines.setdefault(line["arm"], {})[column] = f"{text}, {p_value(line['p_holm'], 'p = ')}"
+        cells = lines.setdefault(line["arm"], {"seeds": str(line["n_seeds"])})
+        cells[column] = f"{text}, {p_value(line['p_holm'], 'p = ')}"
     shown = pd.DataFrame.from_dict(lines, orient="index").fillna("–")
     return shown.set_axis([arm_label(arm) for arm in lines], axis=0).rename_axis("ours").reset_index()
 
