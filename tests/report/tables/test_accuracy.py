@@ -76,9 +76,25 @@ def test_what_arithmetic_allows_by_hand():
     # Row (iii): recall equals accuracy, but F1 91.17 exceeds (90.83 + 90.75) / 2 = 90.79.
     assert table.loc["(iii)", ["weighted", "macro"]].tolist() == ["cannot be", "cannot be"]
     assert table.loc["(iii)", "Keras at 0.5, F1 averaged over batches"] == "possible"
-    # DenseNet-121: F1 84.85 keeps the bound of 85.545, recall 85.87 is 0.02 below accuracy, stored macro F1 is 63.
+    # DenseNet-121: F1 84.85 keeps the bound of 85.545 and recall 85.87 is 0.02 below accuracy, but above precision,
+    # 85.22; stored macro F1 is 63.
     line = table.loc["DenseNet-121"]
-    assert line.tolist()[:4] == ["cannot be", "cannot be", "implausible", "possible"]
+    assert line.tolist()[:5] == ["cannot be", "cannot be", "implausible", "cannot be", "cannot be"]
+    over_batches = table["Keras at 0.5, F1 averaged over batches"]
+    assert list(over_batches[over_batches == "possible"].index) == ["(i)", "(iii)"]
+
+
+def test_of_a_softmax_no_recall_at_one_half_exceeds_precision_or_accuracy():
+    """Thresholded and counted by scikit-learn, on random probabilities, some of them of no class above one half."""
+    rng = np.random.default_rng(0)
+    for sharpness in (0.5, 2, 5):
+        p = np.exp(sharpness * rng.normal(size=(200, 7)))
+        p /= p.sum(axis=1, keepdims=True)
+        y = np.eye(7)[np.where(rng.random(200) < 0.5, p.argmax(axis=1), rng.integers(7, size=200))]
+        called = p > 0.5
+        precision = sk.precision_score(y, called, average="micro")
+        recall = sk.recall_score(y, called, average="micro")
+        assert recall <= precision and recall <= sk.accuracy_score(y.argmax(axis=1), p.argmax(axis=1))
     assert set(table["micro"]) == {"cannot be"}
 
 

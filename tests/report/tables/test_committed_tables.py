@@ -58,6 +58,10 @@ def before_the_rule(name, now, then):
     """
     if name == "grim":
         return now.replace("DenseNet-121 + CBAM", "DenseNet-121"), then
+    if name == "possible_averages":  # at one half, recall above precision cannot be either
+        keras = [column for column in now if column.startswith("Keras")]
+        assert (now["row"][(now[keras] != then[keras]).any(axis=1)] == "DenseNet-121").all()
+        return now.drop(columns=keras), then.drop(columns=keras)
     if name == "own_model":  # an interval that holds the aim is undecided
         return now.drop(columns="outcome"), then.drop(columns="outcome")
     if name == "table2":
