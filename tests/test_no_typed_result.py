@@ -35,7 +35,7 @@ ALLOWED = {
     "definitions": r"A recall of 50%|p below 5% at the printed|80% power at φ = 0\.5|within 0\.1 s|from 0\.50 to 0\.51",
     "the worst that the reading of a protocol can give": r"folder itself: 100%",
     "how a number is written": r"^0\.0%$",
-    "names of versions and licences": r"CC BY(?:-NC)?(?:-SA)? 4\.0|version (?:2\.11|1\.5)|Python 3\.11"
+    "names of versions and licences": r"CC BY(?:-NC)?(?:-SA)? 4\.0|version (?:2\.11|1\.5)|Python 3\.11(?: to 3\.13)?"
     r"|TensorFlow (?:up to 2\.10|2\.11)"
     r"|doi:10\.7910/DVN/",
 }

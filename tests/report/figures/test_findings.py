@@ -35,6 +35,31 @@ def test_spread_is_the_share_between_the_means():
     assert findings.spread({"once": (points * [1, 0], list("aabb"))}).endswith("once 100%.")
 
 
+def test_decisions_are_percentages_as_drawn():
+    rules = pd.DataFrame(
+        {"accuracy": [91.04], "balanced_accuracy": [68.5], "melanoma_sensitivity": [59.8]}, index=["plain"]
+    )
+    text = findings.decisions(rules)
+    assert text == "Plain: accuracy 91.0%, balanced accuracy 68.5%, melanoma sensitivity 59.8%."
+
+
+def test_weights_count_every_run_at_its_own_last_epoch():
+    lines = [("a", "r", 1, 0.9), ("a", "r", 4, 0.4), ("b", "r", 1, 0.5), ("b", "r", 10, 0.6)]
+    frame = pd.DataFrame(lines, columns=["profile", "run", "epoch", "g_w"]).assign(fusion="eq1")
+    assert findings.weights(frame) == "Eq1: g ends between 0.40 and 0.60 in 2 runs."
+
+
+def test_levels_go_over_both_classifiers():
+    lines = [
+        ("logistic", "image", 0.80),
+        ("logistic", "grouped", 0.74),
+        ("nearest", "image", 0.95),
+        ("nearest", "paper", 0.67),
+    ]
+    frame = pd.DataFrame(lines, columns=["classifier", "level", "value"]).assign(metric="accuracy")
+    assert findings.levels(frame) == "Accuracy from 67.0% (paper) to 95.0% (image)."
+
+
 def test_boxes_of_one_reading():
     frame = pd.DataFrame(
         [("described", "LSTM", False), ("described", "sum", True), ("released", "sum", True)],
@@ -46,5 +71,5 @@ def test_boxes_of_one_reading():
 @pytest.mark.parametrize("power", [0.9, 0.5])
 def test_power_says_where_it_is_enough(power):
     frame = pd.DataFrame({"panel": "images", "errors": "unpaired", "x": [500, 2000], "power": [0.1, power]})
-    where = "from 2,000 test images on" if power == 0.9 else "not up to 2,000 test images"
+    where = "reached by 2,000 test images" if power == 0.9 else "not up to 2,000 test images"
     assert findings.power(frame) == f"Power of 80%, unpaired: {where}."

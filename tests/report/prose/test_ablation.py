@@ -91,7 +91,10 @@ def test_lists_and_tables_for_people():
 def test_what_limits_conditions_is_said():
     text = conditions.rests_on(BOTH)
     assert "- `lite-folds`: DenseNet-121, end to end, 96 px; n = 5,514; one seed\n- `lite`: " in text
-    assert "With one seed (lite-folds), the noise of training is in no interval. In folds (lite-folds), every" in text
+    assert (
+        "With one seed (lite-folds), the noise of training is in no interval and no p. In folds (lite-folds), every"
+        in text
+    )
     assert "With one seed" not in conditions.rests_on(ABLATION) and "make reproduce" in conditions.rests_on(
         ABLATION[:0]
     )

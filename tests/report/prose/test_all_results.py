@@ -32,7 +32,8 @@ def test_answer_names_the_best():
     assert prose.answer(RESULTS, EXPECTED) == (
         "the highest accuracy is that of MobileNetV2 in profile lite, 90.0 [89.0, 91.0]%; the highest balanced "
         "accuracy is that of MobileNetV2 + SA in profile lite, 60.0 [59.0, 61.0]%. Between the best and the worst "
-        "model of the table lie 10.0 points. Of 3 expectations, 2 came as expected, 1 of them beyond chance."
+        "model of the table lie 10.0 points. Of 3 expectations, 2 came as expected, 1 of them with the whole "
+        "interval, which holds the noise of training only where there are two seeds or more."
     )
     assert prose.answer(RESULTS[:0], EXPECTED[:0]) == "none yet."
 
@@ -40,11 +41,11 @@ def test_answer_names_the_best():
 def test_what_the_page_rests_on(tmp_path, monkeypatch):
     conditions = {"lite": fabricate(tmp_path, ("mobilenetv2-base",), synthetic=False)}
     text = prose.rests_on(conditions)
-    assert "1 runs on real images in 1 profiles (lite), each tested on 200 images." in text
+    assert "1 runs on real images in 1 profiles (lite), tested on 200 images." in text
     folds = divide(
         fabricate(tmp_path / "other", ("mobilenetv2-base",), counts={"nv": 20, "mel": 7}), tmp_path / "folds"
     )
-    assert "each tested on 27 or 200 images" in prose.rests_on(conditions | {"frozen-folds": folds})
+    assert "tested on 27 images or, all folds together, 200." in prose.rests_on(conditions | {"frozen-folds": folds})
     assert "make reproduce" in prose.rests_on({})
     # The profile lite plans 15 runs; a profile without a file plans what it has.
     assert " 1 of the 15 runs of this profile are here." in prose.about("lite", conditions["lite"])
@@ -56,9 +57,9 @@ def test_tables_for_people():
     assert shown["model"] == "MobileNetV2" and shown["accuracy"] == "90.0 [89.0, 91.0]" and "melanoma AUC" not in shown
     assert prose.cost(RESULTS).iloc[0].tolist() == ["lite", "MobileNetV2", "1,234", 2, 1.3, 0.12]
     assert prose.outcomes(EXPECTED)["outcome"].tolist() == [
-        "as expected, certain",
+        "as expected, with the whole interval",
         "as expected, by the estimate",
-        "otherwise, certain",
+        "otherwise, with the whole interval",
     ]
     assert len(prose.outcomes(EXPECTED[:0])) == len(prose.cost(RESULTS[:0])) == 0
     own = RESULTS.assign(condition=["end to end", "end to end", "SYNTHETIC, frozen"])

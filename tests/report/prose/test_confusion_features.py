@@ -35,7 +35,7 @@ def test_answer_names_the_most_frequent_confusion_of_the_strongest_condition():
     text = prose.answer(both, ARM, separability())
     assert text.startswith(
         "in the strongest condition (lite: end to end), the most frequent confusion of MobileNetV2 + SA + GF + SaFA is "
-        "mel taken for nv (6 images). Of 10 melanomas, 8.0 are called benign (nv 6.0, bkl 2.0). Fewer"
+        "mel taken for nv (6 images). Of 10 melanomas, 8 are called benign (nv 6, bkl 2). Fewer"
     )
     assert "Fewer than half of the images are found in mel. By the balanced" in text
     assert "At least half are found in every class." in prose.answer(confusion(bkl_mel=2), ARM, separability())
@@ -89,5 +89,7 @@ def test_tables_and_procedure():
     assert prose.batches(table).iloc[0].tolist() == ["a", "20.0 [10.0, 30.0]", -0.09]
     text = prose.fitting_per_batch(table, 70)
     assert "20.0% when the projection is fitted once, 17.0% when" in text and "(batches of 8)" in text  # 70 images
-    assert text.endswith("here the procedure changes little.")
+    # Of seven classes chance finds 14.3%, so 5.7 points are above it.
+    assert text.endswith("the procedure takes 4.0 of the 5.7 points above chance.")
+    assert prose.fitting_per_batch(table.assign(value=[0.14, 0.13, 0.12]), 70).endswith("2.0 of nothing above chance.")
     assert prose.fitting_per_batch(table.assign(value=[0.7, 0.4, 0.7]), 70).endswith("what such a plot shows.")

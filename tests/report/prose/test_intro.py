@@ -14,7 +14,7 @@ def tables(**changed):
 
 
 def claims(*verdicts):
-    return pd.DataFrame({"part": "claims", "verdict": verdicts})
+    return pd.DataFrame({"part": "claims", "id": [f"c{k}" for k in range(len(verdicts))], "verdict": verdicts})
 
 
 def line(text, name):
@@ -25,7 +25,7 @@ def line(text, name):
 def test_the_tally_counts_claims_alone():
     ledger = pd.concat([claims(*claim_tests.VERDICTS, claim_tests.REPRODUCED), claims("agrees").assign(part="counts")])
     text = intro.answer(*tables(claims=ledger))
-    assert "of 5 claims, 2 reproduced, 1 not reproduced, 1 contradicted" in line(text, "scorecard")
+    assert "both readings of the model), 2 reproduced, 1 not reproduced, 1 contradicted" in line(text, "scorecard")
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in intro.tally(ledger).splitlines()[2:]]
     assert [int(count) for _, count, _ in rows] == [2, 1, 1, 1]
 

@@ -132,7 +132,7 @@ def test_leakage():
 
 def test_near_duplicates():
     text = prose.near_duplicates(pd.DataFrame({"image": ["a"] * 18}), SEEDS)
-    assert text.startswith("Of the 18 pairs, 2 have one image in the test set and the other outside it; 1 with both")
+    assert text.startswith("Of the 18 pairs, 2 have one image in the test set and the other outside it; 1 has both")
     assert "Over the 2 seeds" in text and "2 to 4 pairs are split so (mean 3.0)" in text
     assert "by more than 0.4 points" in text and 100 * 4 / 1103 == pytest.approx(0.36, abs=0.01)
     assert "nothing is counted" in prose.near_duplicates(pd.DataFrame(), SEEDS)

@@ -75,7 +75,7 @@ def test_lstms(gathered, parameters):
     text = prose.lstms(gathered.table("safa_miniature"), parameters)
     assert "Of the miniature's 7 layers, 3 are in the model" in text and "from 9 to 1,097" in text
     assert "0 of the released module's 60 parameters are in LSTMs, 5 of the described one's 50" in text
-    assert "8,000, leaves no room for them: 1,000 on top of DenseNet-121's 7,000" in text
+    assert "has 8,000 parameters, 1,000 on top of DenseNet-121's 7,000, none of them in LSTMs" in text
 
 
 def test_batch_f1_names_the_printed_rows(fact):
@@ -93,4 +93,7 @@ def test_scaling_pca_and_resizing(gathered, fact):
     assert shown["standard deviation"][1] == f"{scaling['sd'][1]:.2f}" and "provenance" not in shown
     numbers = pd.Series({"pca_once": 0.875, "pca_shuffled": 0.5, "pca_sorted": 0.125})
     assert "87.5% of the points" in prose.pca(numbers) and "12.5% when the batches come sorted" in prose.pca(numbers)
-    assert "uses 9% of the pixels" in prose.resizing(fact) and np.isfinite(fact["resizing_noise"])
+    # 65,536 of 270,000 pixels are 24.3%.
+    assert "uses 9% of the pixels at this size, and 24% at 256 x 256" in prose.resizing(fact) and np.isfinite(
+        fact["resizing_noise"]
+    )

@@ -61,10 +61,11 @@ def cells(text):
 def test_answer_tallies_claims_and_counts_apart():
     text = prose.answer(LEDGER, STEPS)
     assert text.startswith(
-        "of 3 claims, 0 reproduced, 1 not reproduced, 1 contradicted by construction, 1 not testable here. Of 2 "
-        "counts of files and images, which are no claims about the model, 1 agrees, 1 differs.\n\nIn the strongest "
-        "condition, a: end to end, 1 of 1 steps are shown. Of 2 steps of ladders and "
-        "between backbones, in all conditions, 1 is shown: SaFA, +1.0 [+0.2, +1.8] (`a`)."
+        "of 3 claims (2 different ones, 1 of them asked of both readings of the model), 0 reproduced, 1 not "
+        "reproduced, 1 contradicted by construction, 1 not testable here. Of 2 counts of files and images, which are "
+        "no claims about the model, 1 agrees, 1 differs.\n\nIn the strongest condition, a: end to end, 1 of 1 steps "
+        "are shown. Of 2 steps of ladders and between backbones, in all conditions, 1 is shown: SaFA, +1.0 [+0.2, "
+        "+1.8] (`a`)."
     )
     assert "*Not reproduced:* SaFA improves accuracy: (iii) over (ii) (as described)." in text
     assert "*Not testable" not in text and "HAM10000" not in text

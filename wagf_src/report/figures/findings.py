@@ -113,9 +113,10 @@ def coverage(arms):
 
 
 def decisions(rules):
+    """Where each rule stands; ``rules`` in percent."""
     return listed(
-        f"{name}: accuracy {percent(row.accuracy)}%, balanced accuracy {percent(row.balanced_accuracy)}%, melanoma "
-        f"sensitivity {percent(row.melanoma_sensitivity)}%"
+        f"{name}: accuracy {row.accuracy:.1f}%, balanced accuracy {row.balanced_accuracy:.1f}%, melanoma "
+        f"sensitivity {row.melanoma_sensitivity:.1f}%"
         for name, row in rules.iterrows()
     )
 
@@ -132,11 +133,9 @@ def readings(frame):
 
 
 def weights(frame):
-    """Range of g after training, by fusion."""
-    last = (
-        frame[frame["epoch"] == frame["epoch"].max()].groupby("fusion", sort=False)["g_w"].agg(["min", "max", "size"])
-    )
-    lines = last.itertuples()
+    """Range of g after the last epoch of each run, by fusion."""
+    ends = frame[frame["epoch"] == frame.groupby(["profile", "run"])["epoch"].transform("max")]
+    lines = ends.groupby("fusion", sort=False)["g_w"].agg(["min", "max", "size"]).itertuples()
     return listed(f"{fusion}: g ends between {low:.2f} and {high:.2f} in {n} runs" for fusion, low, high, n in lines)
 
 
@@ -168,10 +167,9 @@ def leaking(frame):
 
 
 def levels(effects):
-    """Highest and lowest level of splitting (column level), by metric, for the first classifier."""
-    rows = effects[effects["classifier"] == effects["classifier"].iloc[0]]
+    """Lowest and highest level of splitting (column level), by metric, over both classifiers."""
     texts = []
-    for metric, lines in rows.groupby("metric", sort=False):
+    for metric, lines in effects.groupby("metric", sort=False):
         lines = lines.sort_values("value")
         ends = [
             f"{percent(value)}% ({level.replace(chr(10), ' ')})"
@@ -199,7 +197,7 @@ def power(frame):
     for (panel, errors), curve in frame.groupby(["panel", "errors"], sort=False):
         enough = curve[curve["power"] >= 0.8]["x"]
         unit = "test images" if panel == "images" else "points of melanoma recall"
-        where = f"from {enough.min():,.0f} {unit} on" if len(enough) else f"not up to {curve['x'].max():,.0f} {unit}"
+        where = f"reached by {enough.min():,.0f} {unit}" if len(enough) else f"not up to {curve['x'].max():,.0f} {unit}"
         texts.append(f"power of 80%, {errors}: {where}")
     return listed(texts)
 

@@ -15,10 +15,11 @@ def rests_on(conditions: dict[str, list[Run]]) -> str:
     """How many runs of which profiles the page rests on, or how to make some."""
     if not conditions:
         return "No profile has runs on real images yet; `make reproduce PROFILE=frozen` makes some."
-    sizes = " or ".join(f"{n:,}" for n in sorted({n_images(runs) for runs in conditions.values()}))
+    one, *folds = (f"{n:,}" for n in sorted({n_images(runs) for runs in conditions.values()}))
+    sizes = " or, all folds together, ".join([f"{one} images", *folds])
     return (
         f"**This page rests on:** {sum(map(len, conditions.values()))} runs on real images in {len(conditions)} "
-        f"profiles ({', '.join(conditions)}), each tested on {sizes} images."
+        f"profiles ({', '.join(conditions)}), tested on {sizes}."
     )
 
 
@@ -39,10 +40,12 @@ def answer(everything: pd.DataFrame, expected: pd.DataFrame) -> str:
             f"the highest {title} is that of {arm_label(top['arm'].item())} in profile {top['profile'].item()}, "
             f"{value}%"
         )
+    whole = (expected["held"] & expected["certain"]).sum()
     return (
         f"{'; '.join(best)}. Between the best and the worst model of the table lie "
         f"{100 * np.ptp(everything['accuracy']):.1f} points. Of {len(expected)} expectations, {expected['held'].sum()} "
-        f"came as expected, {(expected['held'] & expected['certain']).sum()} of them beyond chance."
+        f"came as expected, {whole} of them with the whole interval, which holds the noise of training only where "
+        f"there are two seeds or more."
     )
 
 
@@ -70,7 +73,7 @@ def ladder(everything: pd.DataFrame) -> pd.DataFrame:
 def outcomes(expected: pd.DataFrame) -> pd.DataFrame:
     """What was expected, what came, and whether chance could have decided."""
     held = expected["held"].map({True: "as expected", False: "otherwise"})
-    certain = expected["certain"].map({True: ", certain", False: ", by the estimate"})
+    certain = expected["certain"].map({True: ", with the whole interval", False: ", by the estimate"})
     return expected[["profile", "expected", "measured"]].assign(outcome=held + certain)
 
 

@@ -5,6 +5,10 @@ import pandas as pd
 from wagf_src.arms import arm_label
 from wagf_src.report.figures.text import percent
 
+CURVES = (
+    "Curves show the first seed of a few arms, the plain backbones, the full model and the probe; tables are means "
+    "over the seeds of all arms."
+)
 MEASURES = {"ece": "expected calibration error (%)", "brier": "Brier score", "log_loss": "log loss (nats)"}
 
 

@@ -38,7 +38,7 @@ def caveats(frame: pd.DataFrame) -> str:
     """What a reader must know of conditions with one seed, and of those with folds."""
     one = frame.loc[frame["condition"].str.contains("one seed"), "profile"].unique()
     folds = [profile for profile in frame["profile"].unique() if "-folds" in profile]
-    text = f"With one seed ({', '.join(one)}), the noise of training is in no interval. " if len(one) else ""
+    text = f"With one seed ({', '.join(one)}), the noise of training is in no interval and no p. " if len(one) else ""
     if folds:
         text += (
             f"In folds ({', '.join(folds)}), every image is tested once a seed, by a model that was not trained on it; "

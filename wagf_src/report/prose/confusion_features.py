@@ -37,8 +37,12 @@ def answer(confusion: pd.DataFrame, arm: str, separability: pd.DataFrame) -> str
 def _melanomas(counts):
     total = counts.loc["mel"].sum()
     benign = counts.loc["mel", list(BENIGN)]
-    listed = ", ".join(f"{name} {n:.1f}" for name, n in benign[benign > 0].items())
-    return f" Of {total:.0f} melanomas, {benign.sum():.1f} are called benign ({listed or 'none'})." if total else ""
+
+    def number(n):
+        return f"{n:.1f}".removesuffix(".0")
+
+    listed = ", ".join(f"{name} {number(n)}" for name, n in benign[benign > 0].items())
+    return f" Of {total:.0f} melanomas, {number(benign.sum())} are called benign ({listed or 'none'})." if total else ""
 
 
 def melanomas(confusion: pd.DataFrame) -> pd.DataFrame:
@@ -68,7 +72,8 @@ def apart(arm: str, separability: pd.DataFrame) -> str:
     silhouette = _measures(separability, arm).loc["silhouette_balanced", "value"]
     word = "well apart" if silhouette > 0.5 else "apart, with overlap" if silhouette > 0.2 else "largely overlapping"
     return (
-        f"By the balanced silhouette of {silhouette:.2f}, the classes are {word} in the features of {arm_label(arm)}."
+        f"By the balanced silhouette of {silhouette:.2f}, the classes are {word} in the features of {arm_label(arm)}, "
+        "of the run whose features are shown."
     )
 
 
@@ -116,15 +121,14 @@ def fitting_per_batch(per_batch: pd.DataFrame, images: int) -> str:
     values = per_batch["value"]
     once, mixed, by_class = map(percent, values)
     decides = (values - values.iloc[0]).abs().max() > 0.05
+    above = values.iloc[0] - 1 / len(CLASSES)
+    lost = f"of the {percent(above)} points above chance" if above > 0 else "of nothing above chance"
+    worst = f"the procedure takes {percent(values.iloc[0] - values.min())} {lost}."
     return (
         "With the same features, neighbours in the three-dimensional plot give a balanced accuracy of "
         f"{once}% when the projection is fitted once, {mixed}% when it is fitted per shuffled batch and {by_class}% "
         f"per batch in class order (batches of {batch_size(images)}): "
-        + (
-            "the procedure, not the model, decides what such a plot shows."
-            if decides
-            else "here the procedure changes little."
-        )
+        + ("the procedure, not the model, decides what such a plot shows." if decides else worst)
     )
 
 

@@ -6,13 +6,13 @@ from wagf_src.arms import MODULES, arm_label, parse_arm
 from wagf_src.paper import claim_tests, directions, published, which30
 from wagf_src.report.figures.text import percent, points, scientific
 from wagf_src.report.prose.released_code import values
-from wagf_src.report.prose.scorecard import mark
+from wagf_src.report.prose.scorecard import ONE_SEED, counted, mark
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
 
 MEANING = {
     claim_tests.REPRODUCED: "our results support the claim, within a tolerance fixed in advance",
     claim_tests.NOT_REPRODUCED: "our results, under conditions that are able to decide, speak against it",
-    claim_tests.CONTRADICTED: "mathematics decides: no data and no training could make it true",
+    claim_tests.CONTRADICTED: "mathematics decides it, in the reading that the scorecard names, whatever the data",
     claim_tests.NOT_TESTABLE: "the results at hand cannot decide; the scorecard says why",
 }
 NAMES = ("claims", "published_intervals", "f1_bound", "leakage", "released_facts", "fusion_weights")
@@ -24,7 +24,7 @@ def answer(*tables: pd.DataFrame) -> str:
     claims, intervals, f1, leakage, facts, weights, haar, steps, results, compared = tables
     verdicts = claims.loc[claims["part"] == "claims", "verdict"]
     lines = [
-        f"[Scorecard](scorecard.ipynb): of {len(verdicts)} claims, "
+        f"[Scorecard](scorecard.ipynb): of {counted(claims)}, "
         + ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in claim_tests.VERDICTS),
         f"[The printed numbers](published_numbers.ipynb): {_printed(intervals, f1)}",
         f"[The protocol](protocol.ipynb): {_leaks(leakage, compared)}",
@@ -82,9 +82,12 @@ def _steps(steps):
     ladder = steps[steps["kind"] == "ladder"]
     shown = ladder[ladder["p_holm"] < directions.LEVEL]
     texts = [
-        f"{s.comparison} {points(s.difference, s.ci_low, s.ci_high)} points (`{s.profile}`)" for s in shown.itertuples()
+        f"in `{profile}` ({rows['condition'].iloc[0]}) "
+        + ", ".join(f"{s.comparison} {points(s.difference, s.ci_low, s.ci_high)} points" for s in rows.itertuples())
+        for profile, rows in shown.groupby("profile", sort=False)
     ]
-    return f"{len(shown)} of {len(ladder)} steps change accuracy" + (f": {'; '.join(texts)}" if texts else "")
+    text = f"{len(shown)} of {len(ladder)} steps change accuracy" + (f": {'; '.join(texts)}" if texts else "")
+    return text + ONE_SEED * int(shown["condition"].str.contains("one seed").any())
 
 
 def _best(results):

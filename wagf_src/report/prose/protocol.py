@@ -222,9 +222,10 @@ def near_duplicates(pairs: pd.DataFrame, seeds: pd.DataFrame) -> str:
     own, divided = seeds[seeds["used"]].iloc[0], _holding(seeds)["pairs_divided"]
     return (
         f"Of the {len(pairs)} pairs, {own['pairs_divided']} have one image in the test set and the other outside it; "
-        f"{own['pairs_inside']} with both images in the test set. Over the {len(divided)} seeds that hold {NAMED}, "
-        f"{divided.min()} to {divided.max()} pairs are split so (mean {divided.mean():.1f}): too few to move an "
-        f"accuracy on {own['n_test']:,} images by more than {percent(divided.max() / own['n_test'])} points."
+        f"{own['pairs_inside']} {'has' if own['pairs_inside'] == 1 else 'have'} both images in the test set. Over the "
+        f"{len(divided)} seeds that hold {NAMED}, {divided.min()} to {divided.max()} pairs are split so (mean "
+        f"{divided.mean():.1f}): too few to move an accuracy on {own['n_test']:,} images by more than "
+        f"{percent(divided.max() / own['n_test'])} points."
     )
 
 

@@ -11,6 +11,8 @@ from wagf_src.paper.released import CHANNELS
 from wagf_src.paper.released_experiments import OTHERS, SIBLINGS, TEST, TRAINED
 from wagf_src.report.figures.text import scientific
 
+PROPOSED_SIDE, PHOTOGRAPH = 256, 600 * 450  # pixels, of the proposed model's notebook and of a photograph
+
 
 def values(table: pd.DataFrame) -> pd.Series:
     """A table of names and numbers, by name."""
@@ -112,8 +114,9 @@ def lstms(graph: pd.DataFrame, parameters: pd.Series) -> str:
         f"would raise its parameters from {parameters['miniature']:,} to {parameters['miniature, connected']:,}. At "
         f"the released size (8 x 8 x 1,024) {parameters['LSTMs of SaFA, released']:,} of the released module's "
         f"{parameters['SaFA, released']:,} parameters are in LSTMs, {parameters['LSTMs of SaFA, described']:,} of the "
-        f"described one's {parameters['SaFA, described']:,}. The total of the released model, {head + backbone:,}, "
-        f"leaves no room for them: {head:,} on top of DenseNet-121's {backbone:,}."
+        f"described one's {parameters['SaFA, described']:,}. The released model as we built it from the code has "
+        f"{head + backbone:,} parameters, {head:,} on top of DenseNet-121's {backbone:,}, none of them in LSTMs; its "
+        "notebook stores no total to hold this against."
     )
 
 
@@ -157,9 +160,11 @@ def scaling(scaling: pd.DataFrame) -> str:
 
 def resizing(fact: pd.Series) -> str:
     """What nearest-neighbour resizing drops, and how it reacts to a shift by one pixel."""
+    here, proposed = (f"{100 * share:.0f}%" for share in (fact["pixels_kept"], PROPOSED_SIDE**2 / PHOTOGRAPH))
     return (
-        f"Nearest neighbour uses {100 * fact['pixels_kept']:.0f}% of the pixels. The two small pictures differ by "
-        f"{fact['resizing_noise']:.1f} grey levels (root mean square), {100 * fact['resizing_noise_share']:.0f}% of "
-        "the picture's own standard deviation. Moving the camera by one pixel changes the antialiased picture by "
-        f"{fact['shift_antialiased']:.1f} grey levels on average and the other by {fact['shift_nearest']:.1f}."
+        f"Nearest neighbour uses {here} of the pixels at this size, and {proposed} at {PROPOSED_SIDE} x "
+        f"{PROPOSED_SIDE}. The two small pictures differ by {fact['resizing_noise']:.1f} grey levels (root mean "
+        f"square), {100 * fact['resizing_noise_share']:.0f}% of the picture's own standard deviation. Moving the "
+        f"camera by one pixel changes the antialiased picture by {fact['shift_antialiased']:.1f} grey levels on "
+        f"average and the other by {fact['shift_nearest']:.1f}."
     )

@@ -23,14 +23,26 @@ KIND = {  # classes of book.css
 COUNTED = {AGREES: ("agrees", "agree"), DIFFERS: ("differs", "differ"), NOT_TESTABLE: ("is open", "are open")}
 
 
+ONE_SEED = ". What one seed shows is shown of those networks, not of training such networks"
+
+
+def counted(ledger: pd.DataFrame) -> str:
+    """How many claims there are, those asked of two readings twice."""
+    ids = ledger.loc[ledger["part"] == "claims", "id"]
+    both = (ids.str.endswith("-described")).sum()
+    return f"{len(ids)} claims ({len(ids) - both} different ones, {both} of them asked of both readings of the model)"
+
+
 def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
     """The two tallies, which claims were decided, and which directions are shown anywhere (``all_steps``)."""
     parts = {part: lines["verdict"].value_counts() for part, lines in ledger.groupby("part")}
-    decided, total = parts["claims"], parts["claims"].sum()
+    decided = parts["claims"]
     totals = ", ".join(f"{decided.get(verdict, 0)} {verdict}" for verdict in claim_tests.VERDICTS)
-    counted = ", ".join(f"{n} {COUNTED[verdict][n != 1]}" for verdict, n in parts["counts"].items())
-    text = f"of {total} claims, {totals}. Of {parts['counts'].sum()} counts of files and images, which are no claims "
-    text += f"about the model, {counted}."
+    agreed = ", ".join(f"{n} {COUNTED[verdict][n != 1]}" for verdict, n in parts["counts"].items())
+    text = (
+        f"of {counted(ledger)}, {totals}. Of {parts['counts'].sum()} counts of files and images, which are no claims "
+    )
+    text += f"about the model, {agreed}."
     if not {REPRODUCED, NOT_REPRODUCED} & set(decided.index):
         text += (
             "\n\nNo condition at hand can decide a claim about modules or backbones: that takes DenseNet-121 trained "
@@ -38,7 +50,10 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
         )
     text += f"\n\n{_shown(steps)}" if len(steps) else ""
     for verdict in claim_tests.VERDICTS[:3]:
-        names = ledger.loc[(ledger["part"] == "claims") & (ledger["verdict"] == verdict), "claim"]
+        lines = ledger[(ledger["part"] == "claims") & (ledger["verdict"] == verdict)]
+        names = lines["claim"]
+        if verdict == CONTRADICTED:  # it hangs on a reading, which the evidence names first
+            names = [f"{claim} ({_found(evidence)})" for claim, evidence in zip(names, lines["evidence"])]
         text += f"\n\n*{verdict.capitalize()}:* {'; '.join(names)}." if len(names) else ""
     return text
 
@@ -52,6 +67,7 @@ def _shown(steps):
         for line in shown.itertuples()
     ]
     found = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")
+    found += ONE_SEED * int(shown["condition"].str.contains("one seed").any())
     text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}."
     first = leading(steps)
     if first["profile"].nunique() == steps["profile"].nunique():
@@ -136,6 +152,11 @@ def tests() -> str:
 
 def _readings(ledger):
     return ledger["id"].str.extract("-(described|released)$")[0].fillna("none")
+
+
+def _found(evidence):
+    """The first clause of the evidence, without the link before it."""
+    return evidence.split("; ")[0].partition("): ")[2]
 
 
 def _first_clause(evidence):

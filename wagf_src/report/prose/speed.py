@@ -144,12 +144,13 @@ def answer(profiles: pd.DataFrame, arms: pd.DataFrame) -> str:
     on_cpu = profiles[(profiles["profile"] == dearest) & (profiles["basis"] == CPU)]
     times = [f"{duration(3600 * row['hours'])} on {row['device']}" for row in _records(on_cpu)]
     times.append(f"{duration(3600 * on_gpu[dearest])} on one {gpu}")
-    first = arms.loc[arms["what"] == "train", "first_seconds"]
+    first = arms.loc[~_is_literal(arms) & (arms["what"] == "train"), "first_seconds"]
     return (
         f"all runs of a profile together took, measured on a CPU: {took}. Derived from counted operations, those of "
         f"the dearest, `{dearest}`, come to {' or '.join(times)}. Arms, seeds and epochs multiply it, and so does the "
-        "number of pixels. What a run spends before its second step comes on top: "
-        f"{duration(first.min())} to {duration(first.max())} from arm to arm, as measured."
+        "number of pixels. The first step, which compiles, comes on top: "
+        f"{duration(first.min())} to {duration(first.max())} from arm to arm, as measured, and some seconds until the "
+        "network stands."
     )
 
 

@@ -166,8 +166,8 @@ def data_classes(frame: pd.DataFrame) -> pd.DataFrame:
 def external_answer(scores: pd.DataFrame, profile: str) -> str:
     if scores.empty:
         return (
-            "none was opened yet. `make external EXTERNAL=folder` tests every model of the profile "
-            f"`{profile}` whose weights are here, and the shipped one."
+            f"none was opened yet. `make external EXTERNAL=folder PROFILE={profile}` tests every model of that profile "
+            "whose weights are here, and the shipped one."
         )
     whole = scores[(scores["metric"] == "accuracy") & (scores["subset"] == "all images")]
     return (
@@ -253,9 +253,11 @@ def grad_cam_answer(frame: pd.DataFrame) -> str:
     line = plain.iloc[0]
     controls = {"area": "the lesion's area", "gauss": "the centred Gaussian", "others": "the maps of other images"}
     ahead = [name for short, name in controls.items() if line[f"diff_{short}_low"] > 0]
+    *others, last = ahead or ["no more than any control"]
+    beyond = f"more than {' and '.join(filter(None, [', '.join(others), last]))}" if ahead else last
     text = (
         f"**A plain {arm_label(line['arm'])} ({line['profile']}) puts {percent(line['share_inside'])}% of its Grad-CAM "
-        f"inside the lesion**, {'more than ' + ', '.join(ahead) if ahead else 'no more than any control'}."
+        f"inside the lesion**, {beyond}."
     )
     safa = lines[(lines["map"] == "safa") & (lines["profile"] == line["profile"])]
     if len(safa):
