@@ -59,7 +59,7 @@ def test_answer_counts_what_is_shown_in_each_condition():
     )
     assert lines[3] == (
         "- DenseNet-121, end to end, 96 px; n = 1,103; 3 seeds (`lite`): of 2 planned directions, 1 changes accuracy "
-        "(soft attention +2.0); of 1 other comparisons, 1 changes accuracy (learned fusion -3.0). Over the plain "
+        "(soft attention +2.0); of 1 other comparison, 1 changes accuracy (learned fusion -3.0). Over the plain "
         "backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: (i)."
     )
     assert lines[-1] == "Of all 5 comparisons, 1 change balanced accuracy: SaFA +2.0, `lite`."

@@ -30,6 +30,14 @@ def test_answer_counts_aims_that_one_rule_reaches():
     assert "(plain: none)" in prose.answer(means * 0.5) and prose.answer(means[:0]) == "none yet."
 
 
+def test_what_was_expected_is_held_against_what_came():
+    text = prose.expected(RULES)  # "plain" is the first rule: 0.94 and 0.6 over two seeds
+    assert "about 91% accuracy and 70% balanced accuracy by the most probable class" in text
+    assert "over 2 seeds: 94.0% and 60.0%; none of 2 rules reaches all." in text
+    assert "1 of 2 rules reaches all" in prose.expected(RULES.assign(accuracy=[0.9, 0.9, 0.93, 0.93]))
+    assert prose.expected(RULES[:0]) == "Nothing came yet of what was expected."
+
+
 def test_tables_for_people():
     frame = pd.DataFrame(
         {

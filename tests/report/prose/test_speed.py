@@ -220,7 +220,7 @@ def test_tried_lists_both_sides():
 
 
 def test_arms_by_side():
-    table = speed.arms_table(BENCH["arms"], "train").set_index("arm")
+    table = speed.arms_table(BENCH["arms"], "train").set_index("training step")
     assert not table.index.str.contains("literal").any() and len(table) == 9
     assert table.loc["MobileNetV2", "128 px, times as fast"] == "3.16 [2.99, 3.49]"
     assert table.loc["DenseNet-121", "160 px, times as fast"] == "reference"

@@ -40,8 +40,8 @@ def _of_condition(profile, steps):
     to_base = steps["arm_b"].map(lambda arm: parse_arm(arm).modules == "base")
     whole = steps[planned & (steps["kind"] == "ladder") & to_base]
     counted = [
-        f"of {len(rows)} {what}, {_change(rows[rows['p_holm'] < LEVEL])}"
-        for rows, what in ((steps[planned], "planned directions"), (steps[~planned], "other comparisons"))
+        f"of {len(rows)} {what}{'s' * (len(rows) != 1)}, {_change(rows[rows['p_holm'] < LEVEL])}"
+        for rows, what in ((steps[planned], "planned direction"), (steps[~planned], "other comparison"))
         if len(rows)
     ]
     text = f"{steps['condition'].iloc[0]} (`{profile}`): {'; '.join(counted)}."

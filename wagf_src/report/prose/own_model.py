@@ -8,6 +8,8 @@ from wagf_src.report.figures.text import METRIC_TITLES, percent
 from wagf_src.report.tables.own_model import AIMS, CHOSEN_FROM, JUDGED, TRADED
 from wagf_src.runs import Run, provenance_line
 
+EXPECTED = {"accuracy": 0.91, "balanced_accuracy": 0.70}  # book/plans.md
+
 
 def rests_on(runs: list[Run]) -> str:
     """What the page rests on, or how to make it."""
@@ -37,6 +39,21 @@ def answer(means: pd.DataFrame) -> str:
     return (
         f"by the estimates, of the {len(AIMS)} aims {how_many} reached by one rule ({most}: "
         f"{', '.join(names) or 'none'}). The best points are {'; '.join(best)}."
+    )
+
+
+def expected(rules: pd.DataFrame) -> str:
+    """What the plan expected, and what came; ``rules``: the table ``own_model_rules``."""
+    if not len(rules):
+        return "Nothing came yet of what was expected."
+    means = rule_means(rules)
+    both = [f"{EXPECTED[metric]:.0%} {METRIC_TITLES[metric]}" for metric in EXPECTED]
+    came = [f"{percent(means[metric].iloc[0])}%" for metric in EXPECTED]
+    reached = (means[list(AIMS)] >= pd.Series(AIMS)).all(axis=1)
+    return (
+        f"Expected beforehand (*Plans*): about {' and '.join(both)} by the most probable class, and no rule that "
+        f"reaches all {len(AIMS)} aims. Came, as means over {rules['seed'].nunique()} seeds: {' and '.join(came)}; "
+        f"{reached.sum() or 'none'} of {len(means)} rules reaches all."
     )
 
 

@@ -285,12 +285,15 @@ def ladder(arms: pd.DataFrame) -> pd.DataFrame:
     return arms[~_is_literal(arms) & (arms["what"] == "train")]
 
 
+TITLES = {"train": "training step", "predict": "inference"}
+
+
 @_table
 def arms_table(arms: pd.DataFrame, what: str) -> pd.DataFrame:
     """One row an arm, for each side images per second and ratio to the reference; ``what``: "train" or "predict"."""
     lines = {}
     for row in _records(arms[~_is_literal(arms) & (arms["what"] == what)]):
-        line = lines.setdefault(row["case"], {"arm": label(row["case"])})
+        line = lines.setdefault(row["case"], {TITLES[what]: label(row["case"])})
         line[f"{row['pixels']} px, images/s"] = f"{1 / row['seconds_per_image']:,.4g}"
         line[f"{row['pixels']} px, times as fast"] = _ratio(row)
     return pd.DataFrame(lines.values())
