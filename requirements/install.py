@@ -179,9 +179,11 @@ def main():
     with open(os.path.join(HERE, "." + hashlib.sha256(venv.encode()).hexdigest()[:12] + ".lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             print("another installation into %s is running; waiting for it" % arguments.venv)
             fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a file system without locks: nobody waits
         if not is_installed(arguments.lock, venv):
             print("installing requirements/%s.txt into %s" % (arguments.lock, arguments.venv), flush=True)
             make_environment(venv, python)

@@ -1,5 +1,6 @@
 """Arrays of the cache folder: made once, noticed when damaged, nothing half-written left."""
 
+import errno
 import json
 import signal
 import subprocess
@@ -127,3 +128,18 @@ def test_what_a_killed_process_left_is_removed_and_a_living_ones_is_not(cache):
         (cache / "a.json").unlink()
         get([])
     assert not part.exists() and json.loads((cache / "a.json").read_text())["colour"] == "blue"
+
+
+def test_without_locks_in_the_file_system_arrays_are_kept_all_the_same(cache, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(array_cache.fcntl, "flock", flock)
+    cache.mkdir()
+    (cache / ".b.npy.part-0").write_bytes(b"half")  # another process may be writing it: nobody can tell
+    calls = []
+    for _ in range(2):
+        array, facts = get(calls)
+        np.testing.assert_array_equal(array, ARRAY)
+        assert facts["colour"] == "blue"
+    assert len(calls) == 1 and {f.name for f in cache.iterdir()} == {"a.npy", "a.json", ".b.npy.part-0"}

@@ -4,6 +4,8 @@ reader's goes.
 Nothing is installed here: a stub stands in for Python where an environment would be filled.
 """
 
+import errno
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -242,6 +244,20 @@ def test_two_installations_wait_for_each_other(tmp_path, stub):
     ]
     assert [process.wait(60) for process in both] == [0, 0]
     assert "TWO" not in log.read_text()
+
+
+def test_without_locks_in_the_file_system_nobody_waits(tmp_path, stub, monkeypatch, capsys):
+    python, log = stub()
+    venv = tmp_path / "venv"
+
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(sys, "argv", ["install.py", "book", str(venv), "--python", str(python)])
+    install.main()
+    assert "book.txt" in log.read_text() and install.recorded(str(venv))[0] == "book"
+    assert "another installation" not in capsys.readouterr().out
 
 
 def test_a_failed_installation_leaves_no_record(tmp_path, stub):

@@ -5,7 +5,6 @@ or not at all; what an earlier, killed process left half-written is removed.
 """
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -75,7 +74,7 @@ def _write(file: Path, rows: int, dtype, make) -> dict:
     aside = file.with_name(f".{file.name}.part-{uuid.uuid4().hex}")
     try:
         with aside.open("wb") as out, contextlib.closing(make(facts)) as parts:
-            fcntl.flock(out, fcntl.LOCK_EX)  # while it is held, nobody takes the file for a leftover
+            _hold(out)
             # Written, not mapped: on a full disk a mapped page kills the process.
             for part in parts:
                 data = np.ascontiguousarray(part, dtype)
@@ -101,7 +100,7 @@ def _write_note(note: Path, facts: dict) -> None:
     aside = note.with_name(f".{note.name}.part-{uuid.uuid4().hex}")
     try:
         with aside.open("w", encoding="utf-8") as out:
-            fcntl.flock(out, fcntl.LOCK_EX)
+            _hold(out)
             json.dump(facts, out, indent=1, sort_keys=True)
             out.flush()
             aside.replace(note)
@@ -110,13 +109,15 @@ def _write_note(note: Path, facts: dict) -> None:
         raise
 
 
+def _hold(out) -> None:
+    """Lock a file that is being written: while that holds, nobody takes it for a leftover."""
+    with contextlib.suppress(OSError):  # a file system without locks: there leftovers stay, so it needs none
+        fcntl.flock(out, fcntl.LOCK_EX)
+
+
 def _remove_leftovers(file: Path) -> None:
     for leftover in file.parent.glob(".*.part-*"):
+        # Without its lock it stays: somebody is writing it, or, without locks in the file system, may be.
         with contextlib.suppress(OSError), leftover.open("rb") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                    continue  # somebody is writing it
-                raise
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             leftover.unlink()

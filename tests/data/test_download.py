@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -268,7 +269,8 @@ def test_image_that_does_not_decode_is_refused(kaggle, home, tmp_path):
         for info in whole.infolist():
             data = whole.read(info)
             damaged.writestr(info.filename, data[: len(data) // 2] if "ISIC_0000004" in info.filename else data)
-    assert re.search("images/ISIC_0000004.jpg .* not a readable image", refusal(tmp_path, metadata))
+    line = refusal(tmp_path, metadata)
+    assert re.search("images/ISIC_0000004.jpg .* not a readable image .* archive, which was deleted", line)
     assert not (tmp_path / ARCHIVE).exists()  # the next call fetches another one
 
 
@@ -309,6 +311,94 @@ def test_the_readers_own_images_are_left_alone(kaggle, home, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
     assert "left alone" in refusal(tmp_path, metadata)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")} == before
+
+
+@pytest.fixture
+def at_fault(kaggle, server, tmp_path):
+    """A folder that holds all, but one file of the reader's is damaged, after the refusal: (folder, file, line)."""
+
+    def make(name, damage):
+        archive, images, metadata = kaggle
+        folder = tmp_path / "data"
+        (folder / "images").mkdir(parents=True)
+        for image_id, data in images.items():
+            (folder / "images" / f"{image_id}.jpg").write_bytes(data)
+        (folder / "HAM10000_metadata.csv").write_bytes(metadata)
+        file = folder / name
+        file.write_bytes(damage(file.read_bytes()))
+        before = file.read_bytes()
+        line = refusal(folder, metadata)
+        assert file.read_bytes() == before and len(server.ranges()) == 1
+        assert (folder / ARCHIVE).read_bytes() == archive.read_bytes()
+        assert "archive is kept" in line and str(folder / ".download") in line and "deleted" not in line
+        return folder, file, line
+
+    return make
+
+
+FAULTS = pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("images/ISIC_0000003.jpg", lambda data: data[: len(data) // 2]),
+        ("HAM10000_metadata.csv", lambda data: data.replace(b"back", b"hand", 1)),
+    ],
+    ids=["image", "metadata"],
+)
+
+
+@FAULTS
+def test_the_readers_file_at_fault_costs_no_second_download(kaggle, server, at_fault, name, damage):
+    """The server answers nobody any more: what the next call needs, it has."""
+    folder, file, line = at_fault(name, damage)
+    assert name.rpartition("/")[2] in line and "left alone" in line
+    before = len(server.requests)
+    server.status = 500
+    for _ in range(2):  # nothing was mended: the same again
+        assert refusal(folder, kaggle[2]) == line and (folder / ARCHIVE).is_file()
+    file.unlink()
+    fetch(folder, kaggle[2])
+    assert is_complete(folder, *kaggle[1:]) and len(server.requests) == before
+
+
+@FAULTS
+def test_a_kept_archive_serves_an_empty_folder_too(kaggle, server, at_fault, tmp_path, name, damage):
+    folder, file, _ = at_fault(name, damage)
+    before, theirs = len(server.requests), file.read_bytes()
+    (tmp_path / "empty").mkdir()
+    shutil.move(folder / ".download", tmp_path / "empty")
+    fetch(tmp_path / "empty", kaggle[2])
+    assert is_complete(tmp_path / "empty", *kaggle[1:]) and len(server.requests) == before
+    assert file.read_bytes() == theirs
+
+
+@FAULTS
+def test_a_kept_archive_goes_once_the_reader_has_put_the_folder_right(kaggle, server, at_fault, name, damage):
+    folder, file, _ = at_fault(name, damage)
+    _, images, metadata = kaggle
+    file.write_bytes(images.get(file.stem, metadata))
+    before = len(server.requests)
+    fetch(folder, metadata)
+    assert is_complete(folder, images, metadata) and len(server.requests) == before
+
+
+def test_an_image_damaged_after_unpacking_is_not_the_archives_fault(kaggle, home, tmp_path, monkeypatch):
+    archive, images, metadata = kaggle
+    put_archive(archive, tmp_path)
+    image, check = tmp_path / "images" / "ISIC_0000003.jpg", download.check
+
+    def late(*arguments):
+        if image.is_file():
+            image.write_bytes(image.read_bytes()[:99])
+        return check(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "check", late)
+        line = refusal(tmp_path, metadata)
+    assert "ISIC_0000003.jpg" in line and "archive is kept" in line
+    image.unlink()
+    monkeypatch.setattr(download, "_fetch", lambda archive: pytest.fail("went to Kaggle"))
+    fetch(tmp_path, metadata)
+    assert is_complete(tmp_path, images, metadata)
 
 
 def test_what_an_earlier_call_wrote_from_a_damaged_archive_is_replaced(kaggle, server, tmp_path):

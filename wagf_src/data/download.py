@@ -67,6 +67,10 @@ def check(folder: Path, metadata_md5: str = ham10000.METADATA_MD5, n_images: int
     )
 
 
+class _BadArchive(UserError):
+    """The archive itself is at fault: only another one helps."""
+
+
 _AGAIN = kaggle_token.AGAIN
 STALL_SECONDS = 120.0  # without a byte
 
@@ -78,7 +82,8 @@ def download(
 
     Does nothing if the folder already holds them all. After an interruption the next call goes on: the client resumes
     its partial archive, unpacking leaves out images that are already whole. What is there and differs from Kaggle's
-    may be the reader's own work: it is left alone, and the folder refused.
+    may be the reader's own work: it is left alone, and the folder refused. The archive, gigabytes, is deleted only once
+    all is in place or if it is at fault itself; otherwise the next call uses it.
 
     Args:
         folder: default is where the profiles look for the data (``config.data_dir``).
@@ -91,9 +96,12 @@ def download(
     if folder.is_symlink() and not folder.exists():
         raise UserError(f"{folder} is a link to nowhere ({os.readlink(folder)}); mend or delete it, then {_AGAIN}")
     checked = folder / ".checked"
+    archive = folder / ".download" / f"{KAGGLE_DATASET.split('/')[1]}.zip"
     state = _quick_state(folder, metadata_md5, n_images)
     if state is not None and _read_text(checked) == state:
         print(f"{folder}: {n_images:,} images are there and were checked before; nothing to do")
+        with contextlib.suppress(OSError):
+            _clear(archive)
         return
     try:
         summary = check(folder, metadata_md5, n_images)
@@ -103,30 +111,47 @@ def download(
     else:
         with contextlib.suppress(OSError):  # a read-only folder is checked again each time
             atomic.write_text(checked, state)
+            _clear(archive)  # kept by an earlier call, until the reader put the folder right
         print(f"{summary}\nnothing to do")
         return
 
-    archive = folder / ".download" / f"{KAGGLE_DATASET.split('/')[1]}.zip"
     try:
         if not zipfile.is_zipfile(archive):  # a partial archive has no directory at its end, so it is none
             _fetch(archive)
-        _unpack(archive, folder, metadata_md5)
+        unpacked = _unpack(archive, folder, metadata_md5)
         print("checking all images")
-        summary = check(folder, metadata_md5, n_images)
+        try:
+            summary = check(folder, metadata_md5, n_images)
+        except UserError as error:
+            if all(_same(path, info) for path, info in unpacked.items()):
+                raise _BadArchive(f"{error}; it came so in Kaggle's archive, which was deleted, {_AGAIN}") from None
+            raise UserError(f"{error}; {_kept(archive)}") from None  # changed since, by the reader or a bad disk
         atomic.write_text(checked, _quick_state(folder, metadata_md5, n_images))
-        for done in (archive, archive.parent / "written"):
-            done.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # something of the reader's is in there
-            archive.parent.rmdir()
-    except UserError:
-        if zipfile.is_zipfile(archive):  # complete, but not good: the next call shall fetch a new one
-            archive.unlink()
+        _clear(archive)
+    except _BadArchive:
+        archive.unlink(missing_ok=True)
         raise
     except OSError as error:
         raise UserError(
             f"{error.filename or folder}: {error.strerror or error}; make room or access, then {_AGAIN}"
         ) from None
     print(f"{summary}\n{LICENCE}")
+
+
+def _clear(archive: Path) -> None:
+    """Remove the archive, whole or partial, and the note beside it; nothing needs them any more."""
+    for done in (archive, archive.parent / "written"):
+        done.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # something of the reader's is in there
+        archive.parent.rmdir()
+
+
+def _kept(archive: Path) -> str:
+    """What the reader's folder being at fault means for the archive, and for one who takes another folder."""
+    return (
+        f"the downloaded archive is kept and used by the next `make data` (for another folder, move {archive.parent} "
+        "into that)"
+    )
 
 
 def _read_text(path: Path) -> str | None:
@@ -197,29 +222,37 @@ def _ask(archive: Path, environment: dict[str, str], *words: str) -> bool:
     return client.returncode == 0
 
 
-def _unpack(archive: Path, folder: Path, metadata_md5: str) -> None:
+def _unpack(archive: Path, folder: Path, metadata_md5: str) -> dict[Path, zipfile.ZipInfo]:
     """Take the metadata and one copy of every image out of the archive; it holds them twice, and much else.
 
     Every image is written aside and moved, so one that is there is whole; the metadata come last.
+
+    Returns:
+        Every file with the archive's member whose content it now has.
+
+    Raises:
+        _BadArchive: damaged or of other content than expected.
+        UserError: something of the reader's is in the way.
     """
+    unpacked = {}
     try:
         with zipfile.ZipFile(archive) as members:
             files = {}
             for info in members.infolist():
                 files.setdefault(PurePosixPath(info.filename).name, info)
             if "HAM10000_metadata.csv" not in files:
-                raise UserError(f"Kaggle's archive holds no HAM10000_metadata.csv; it was deleted, {_AGAIN}")
+                raise _BadArchive(f"Kaggle's archive holds no HAM10000_metadata.csv; it was deleted, {_AGAIN}")
             metadata = members.read(files["HAM10000_metadata.csv"])
             md5 = hashlib.md5(metadata, usedforsecurity=False).hexdigest()
             if md5 != metadata_md5:
-                raise UserError(
+                raise _BadArchive(
                     f"HAM10000_metadata.csv in Kaggle's archive has md5 {md5}, not {metadata_md5}: the dataset has "
                     f"changed; it was deleted, {_AGAIN}, or give another copy of the data by DATA=<folder>"
                 )
             image_ids = pd.read_csv(io.BytesIO(metadata), dtype=str)["image_id"].tolist()
             missing = [image_id for image_id in image_ids if f"{image_id}.jpg" not in files]
             if missing:
-                raise UserError(
+                raise _BadArchive(
                     f"Kaggle's archive lacks {len(missing):,} images, the first is {missing[0]}; it was deleted, "
                     f"{_AGAIN}"
                 )
@@ -237,7 +270,7 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> None:
                     f"{len(own):,} images in {folder} differ from Kaggle's, the first is "
                     f"{reading.short_path(own[0], folder)}; "
                     "they may be your own work and are left alone: give an empty folder by DATA=<folder>, or delete "
-                    "them if they are damaged"
+                    f"them if they are damaged; {_kept(archive)}"
                 )
             for done, image_id in enumerate(image_ids, 1):
                 info = files[f"{image_id}.jpg"]
@@ -247,17 +280,20 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> None:
                     with (archive.parent / "written").open("a") as note:
                         note.write(f"{image_id} {zlib.crc32(content)}\n")
                     _write_whole(target, content)
+                unpacked[target] = info
                 if done % PROGRESS_STEP == 0:
                     print(f"  unpacked {done:,} of {len(image_ids):,} images", flush=True)
             table = folder / "HAM10000_metadata.csv"
             if table.is_file() and table.read_bytes() != metadata:
                 raise UserError(
-                    f"{table} differs from Kaggle's and is left alone; give an empty folder by DATA=<folder>"
+                    f"{table} differs from Kaggle's and is left alone; move it away, or give an empty folder by "
+                    f"DATA=<folder>; {_kept(archive)}"
                 )
             _write_whole(table, metadata)
+            unpacked[table] = files["HAM10000_metadata.csv"]
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        archive.unlink(missing_ok=True)  # here, for one that does not even open as an archive
-        raise UserError(f"the downloaded archive is damaged ({error}); it was deleted, {_AGAIN}") from None
+        raise _BadArchive(f"the downloaded archive is damaged ({error}); it was deleted, {_AGAIN}") from None
+    return unpacked
 
 
 def _written(archive: Path) -> dict[str, int]:
