@@ -49,8 +49,9 @@ def test_a_mistake_in_a_name_is_answered_with_all_parts():
         assert part in message, part
     with pytest.raises(UserError, match="only with sa-gf or wagf"):
         parse_arm("densenet121-sa-described-conv")
-    with pytest.raises(UserError, match="not a number"):
-        parse_arm("densenet121-base-lr1.2.3")
+    for rate in ("1.2.3", "0", "0.0", "2"):  # of nothing, a label would say what no training did
+        with pytest.raises(UserError, match="must be a number between 0 and 1"):
+            parse_arm(f"densenet121-base-lr{rate}")
 
 
 @pytest.mark.parametrize(

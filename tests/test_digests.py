@@ -27,6 +27,7 @@ def data(**changes):
         columns=["lesion_id", "image_id", "dx"],
     )
     facts = {"name": "SYNTHETIC", "metadata": metadata, "metadata_digest": "m", "image_digest": "d"}
+    facts |= {"further_digest": lambda channels: None}
     return SimpleNamespace(**facts | changes)
 
 
@@ -85,6 +86,13 @@ def test_seed_arm_fold_and_data_count():
         digest(on=data(metadata=data().metadata.iloc[::-1])),
     ]
     assert len({digest(), *others}) == len(others) + 1
+
+
+def test_masks_count_where_a_network_is_given_them():
+    masked = lambda digest: data(further_digest={3: None, 4: digest}.get)  # noqa: E731
+    assert digest(on=masked("a")) == digest(on=masked("b"))
+    run = "twopath-base-random-seed0"
+    assert digest(run=run, on=masked("a")) != digest(run=run, on=masked("b"))
 
 
 def test_other_weights_make_runs_stale(tmp_path, monkeypatch):

@@ -92,6 +92,8 @@ def test_paper_profile_states_the_papers_setup():
         ({"label_smoothing": 1.0}, ["label_smoothing", "below 1"]),
         ({"label_smoothing": 0.1, "arms": ["mobilenetv2-wagf-described"]}, ["label_smoothing", "fusion"]),
         ({"label_smoothing": 0.1, "arms": ["mobilenetv2-base-mwnl"]}, ["label_smoothing", "loss of its own"]),
+        ({"augmentation": "none", "arms": ["mobilenetv2-base-mwnl-policy"]}, ["augmentation", "each new copy"]),
+        ({"train": "frozen", "augmentation": "none", "precision": "mixed_bfloat16"}, ["precision", "frozen"]),
         ({"image_size": 16}, ["image_size", "32"]),
         ({"extends": "nowhere"}, ["extends", "nowhere"]),
     ],

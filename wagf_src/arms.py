@@ -391,7 +391,9 @@ def parse_arm(name: str) -> Arm:
     try:
         rate = float(part["learning_rate"]) if part["learning_rate"] else None
     except ValueError:
-        raise UserError(f"arm {name!r}: the learning rate is not a number") from None
+        rate = 0.0
+    if rate is not None and not 0 < rate < 1:
+        raise UserError(f"arm {name!r}: the learning rate must be a number between 0 and 1")
     return Arm(**part | {"name": name, "weights": "none" if part["weights"] else None, "learning_rate": rate})
 
 

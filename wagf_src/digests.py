@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wagf_src import atomic, paths
-from wagf_src.arms import parse_arm, split_run
+from wagf_src.arms import BACKBONES, parse_arm, split_run
 from wagf_src.code_digest import code_digest
 from wagf_src.data import protocol
 from wagf_src.models.weights import weights_name
@@ -48,6 +48,8 @@ def inputs_digest(profile: Profile, run: str, data, shared: "SharedInputs | None
     start = shared.weights(arm.backbone, profile.weights)
     code = shared.code((*arm.code, *([] if arm.is_network else ["train/split_experiment"])))
     images = [data.name, data.metadata_digest, data.image_digest]
+    if further := shared.further(BACKBONES[arm.backbone].channels):
+        images.append(further)
     means = [name, *map(str, arm.network_key)]
     return atomic.digest([profile.settings(), means, fold, seed, images, shared.split(fold), start, code])
 
@@ -57,6 +59,7 @@ class SharedInputs:
 
     def __init__(self, profile: Profile, data):
         self.weights = functools.cache(weights_name)
+        self.further = functools.cache(data.further_digest)
         self.split = functools.cache(lambda fold: _split_digest(protocol.split(data.metadata, profile, fold)))
         self.code = functools.cache(lambda further: code_digest((*TRAINING_CODE, *further)))
 

@@ -168,6 +168,11 @@ def _check_values(profile: Profile) -> None:
         wrong("label_smoothing", "0 for arms with fusion (Equation 1's gradient is that of the plain cross-entropy)")
     if profile.label_smoothing and any(arm.method and METHODS[arm.method].own_loss for arm in arms):
         wrong("label_smoothing", "0 for arms whose method has a loss of its own, which smooths as it does")
+    drawing = [arm.name for arm in arms if arm.method and "train/methods/draws" in METHODS[arm.method].code]
+    if drawing and profile.augmentation != "online":
+        wrong("augmentation", f"online for {drawing[0]}, whose method draws from the map of each new copy")
+    if profile.train == "frozen" and profile.precision != "float32":
+        wrong("precision", "float32 when train is frozen (features are computed once, for every precision)")
     if profile.train == "frozen" and len({arm.backbone for arm in arms}) > 1:
         wrong("arms", "of one backbone when train is frozen")
     if profile.train != "frozen" and not all(arm.is_network for arm in arms):

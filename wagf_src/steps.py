@@ -105,9 +105,9 @@ def prepare(profile: Profile) -> None:
     )
     if profile.train == "frozen" and stale:
         import_keras()
-        from wagf_src.train.frozen_features import frozen_features  # imports TensorFlow, hence only where it is needed
+        from wagf_src.train.prepared_features import prepare_features  # imports TensorFlow: only where it is needed
 
-        frozen_features(profile, data)
+        prepare_features(profile, data, stale)
 
 
 def run(profile: Profile, name: str, run: str) -> None:

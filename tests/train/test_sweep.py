@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import h5py
+import numpy as np
 import pytest
 from tiny_profiles import FROZEN
 
@@ -72,21 +74,57 @@ def test_finished_runs_are_left_alone(own_results, capsys):
     assert not any((own_results / "grid" / ".work").glob("*/staging"))
 
 
-def test_a_failing_run_does_not_stop_the_others(own_results, capsys):
-    wild = dataclasses.replace(GRID, name="wild", arms=("mobilenetv2-base", "mobilenetv2-sa-described"), seeds=(0,))
+@pytest.mark.parametrize("error", [UserError("out of luck"), ValueError("out of luck\nand more of it")])
+def test_a_failing_run_does_not_stop_the_others(own_results, capsys, error):
+    name = type(error).__name__
+    wild = dataclasses.replace(
+        GRID, name=f"wild-{name}", arms=("mobilenetv2-base", "mobilenetv2-sa-described"), seeds=(0,)
+    )
     train = staging.train
 
     def failing(profile, run, *_):
         if "base" in run:
-            raise UserError("out of luck")
+            raise error
         return train(profile, run)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(staging, "train", failing)
         assert sweep.train_all(wild) == ["mobilenetv2-base-seed0"]
-    assert "error: mobilenetv2-base-seed0: out of luck" in capsys.readouterr().err
+    [said] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    if name == "UserError":
+        assert said == "error: mobilenetv2-base-seed0: out of luck"
+    else:
+        log = own_results / wild.name / ".work" / "mobilenetv2-base-seed0" / "log"
+        assert said.startswith("error: mobilenetv2-base-seed0: ValueError: out of luck (log: ")
+        assert "Traceback" in log.read_text() and "and more of it" in log.read_text()
     with pytest.raises(UserError, match="no run x-seed0"):
         sweep.train_all(wild, ["x-seed0"])
+
+
+def test_a_head_starts_alike_whether_features_were_there_or_not(own_results):
+    """The first run of a sweep with an empty cache, and the same run with a full one."""
+    run, weights = "mobilenetv2-base-seed0", []
+    for name, cached in (("cold", False), ("warm", True)):
+        if not cached:
+            for file in (own_results.parent / "cache").glob("features-*"):
+                file.unlink()
+        profile = dataclasses.replace(GRID, name=name, arms=("mobilenetv2-base",), seeds=(0,), epochs=1)
+        assert sweep.train_all(profile) == []
+        with h5py.File(own_results / name / "runs" / run / "model.weights.h5") as file:
+            arrays = []
+            file.visititems(lambda _, item, to=arrays: to.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+        weights.append(arrays)
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_code_that_changed_under_a_process_is_not_what_it_trained_with(own_results, monkeypatch):
+    """What it has in memory is older than what stands on disk, and whose digest the run would bear."""
+    monkeypatch.setattr(staging, "_CODE", "of an earlier file")
+    profile = dataclasses.replace(GRID, name="edited", arms=("mobilenetv2-base",), seeds=(0,))
+    with pytest.raises(UserError, match="changed on disk after this process had begun; start the command again"):
+        staging.train(profile, "mobilenetv2-base-seed0")
+    assert not (own_results / "edited" / "runs").exists()
 
 
 def test_a_sweep_says_where_it_is_and_how_long_it_takes(own_results, capsys, monkeypatch):

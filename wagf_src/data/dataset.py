@@ -1,5 +1,6 @@
 """A profile's data, ready for use: checked metadata and decoded images, the same way for real and synthetic data."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,16 @@ class Dataset:
     @property
     def labels(self) -> np.ndarray:
         return protocol.labels(self.metadata)
+
+    def further_digest(self, number: int) -> str | None:
+        """Of what a network of so many channels is given beside the images; None for three channels.
+
+        Raises:
+            UserError: see :meth:`channels`.
+        """
+        if number == 3:
+            return None
+        return hashlib.sha256(np.ascontiguousarray(self.channels(number)[..., 3:])).hexdigest()
 
     def channels(self, number: int) -> np.ndarray:
         """What a network is given, (n, S, S, number) uint8: 3, the images; 4, their masks (0 or 255) behind them.

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from wagf_src import atomic, lock
-from wagf_src.arms import split_run
+from wagf_src.arms import BACKBONES, METHODS, PAPER_BACKBONE, parse_arm, split_run
+from wagf_src.code_digest import code_digest
 from wagf_src.data import dataset, protocol
-from wagf_src.digests import inputs_digest
+from wagf_src.digests import TRAINING_CODE, inputs_digest
 from wagf_src.errors import UserError
 from wagf_src.machine import PeakMemory, git_state, has_onednn, processor
 from wagf_src.models.weights import weights_name
@@ -22,6 +23,11 @@ from wagf_src.profile import Profile, resolve
 from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, VALIDATION, file_digests, read_predictions
 from wagf_src.stats import metrics
 from wagf_src.train.trainer import FitResult, Trainer
+
+# Of the modules as this process has them: a long sweep goes on with these, whatever happens to the files meanwhile.
+_ARMS = [*(f"{name}-base" for name in BACKBONES), *(f"{PAPER_BACKBONE}-base-{name}" for name in METHODS)]
+_COMPUTES = (*TRAINING_CODE, "train/split_experiment", *dict.fromkeys(c for arm in _ARMS for c in parse_arm(arm).code))
+_CODE, _GIT = code_digest(_COMPUTES), git_state()
 
 ORPHAN_SECONDS = 60.0  # a kernel whose parent was killed ends within a second, or after what it is computing
 
@@ -39,7 +45,8 @@ def train(profile: Profile, run: str, trainer: Trainer | None = None) -> Path:
         executed notebook.
 
     Raises:
-        UserError: see :meth:`Trainer.fit`; or another process trains this run.
+        UserError: see :meth:`Trainer.fit`; or another process trains this run, or the code has changed on disk since
+            this process began, so that the run would be taken for one of the code that stands there now.
     """
     # The process that started this one may be gone, killed, and the next one be here already.
     with lock.held(profile.name, f"{run}.training", ORPHAN_SECONDS):
@@ -47,6 +54,11 @@ def train(profile: Profile, run: str, trainer: Trainer | None = None) -> Path:
 
 
 def _train(profile, run, trainer) -> Path:
+    if code_digest(_COMPUTES) != _CODE:
+        raise UserError(
+            f"{run}: the code of training was changed on disk after this process had begun; start the command again, "
+            f"and it trains with the code as it is now"
+        )
     started = time.perf_counter()
     memory = PeakMemory()
     resolved = resolve(profile, run)
@@ -104,6 +116,7 @@ def _write(staging, result: FitResult, profile, run, data, digest, started, memo
             "metadata_md5": data.metadata_md5,
             "metadata_digest": data.metadata_digest,
             "image_digest": data.image_digest,
+            "mask_digest": data.further_digest(BACKBONES[parse_arm(arm).backbone].channels),
             "test_id_digest": protocol.id_digest(data.metadata["image_id"].to_numpy()[files.test]),
             "n_train": len(files.train),
             "n_validation": len(files.validation),
@@ -111,7 +124,7 @@ def _write(staging, result: FitResult, profile, run, data, digest, started, memo
         },
         "weights": weights_name(arm.split("-")[0], profile.weights),
         "environment": environment(profile),
-        "git": git_state(),
+        "git": _GIT,
         "wall_seconds": round(result.earlier_seconds + time.perf_counter() - started, 1),
         "train_images_per_second": result.images_per_second,
         "predict_milliseconds_per_image": result.predict_milliseconds,

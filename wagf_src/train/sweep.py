@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import sys
 import time
+import traceback
 
 from wagf_src import lock
 from wagf_src.arms import parse_arm, split_run
@@ -18,7 +19,7 @@ from wagf_src.data import dataset
 from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import Tee
-from wagf_src.paths import work_dir
+from wagf_src.paths import short, work_dir
 from wagf_src.profile import Profile
 from wagf_src.progress import Progress
 from wagf_src.train.finish import finish_run
@@ -58,7 +59,9 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
     todo = order([run for run in stale_runs(profile, data) if runs is None or run in runs])
     print(f"profile {profile.name}: {len(todo)} of {len(profile.runs())} runs to do", flush=True)
     from wagf_src.train import staging  # only now: nothing to do needs no backend
+    from wagf_src.train.prepared_features import prepare_features
 
+    prepare_features(profile, data, todo)
     trainer, left = staging.Trainer(profile, data), list(todo)
     for run in todo:
         if seconds is not None:
@@ -80,6 +83,12 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
                     finish_run(profile, run, notebook=False)
         except UserError as error:
             print(f"error: {run}: {error}", file=sys.stderr, flush=True)
+            continue
+        except Exception as error:  # what one run dies of, such as too little memory, the others need not
+            with log.open("a") as file:
+                traceback.print_exc(file=file)
+            what = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            print(f"error: {run}: {what} (log: {short(log)})", file=sys.stderr, flush=True)
             continue
         left.remove(run)
     if left:
