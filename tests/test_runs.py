@@ -143,6 +143,28 @@ def test_folds_count_when_all_of_them_are_there(tmp_path, monkeypatch):
     assert {name: len(own) for name, own in real_profiles().items()} == {"lite": 1, "lite-folds": 5}
 
 
+def test_a_first_own_fold_hides_no_committed_condition(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path)
+    monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
+    parts, y = np.array_split(np.arange(70), 5), np.arange(70) % len(CLASSES)
+    for fold in range(5):
+        write_run(
+            tmp_path / "reference",
+            "mobilenetv2-base",
+            0,
+            [],
+            "lite-folds",
+            y=y[parts[fold]],
+            fold=fold,
+            rows=parts[fold],
+        )
+    write_run(tmp_path, "mobilenetv2-base", 0, [], "lite-folds", y=y[parts[0]], fold=0, rows=parts[0])
+    assert len(load_runs("lite-folds")) == 1
+    [committed] = real_profiles().values()
+    assert [run.fold for run in committed] == [0, 1, 2, 3, 4]
+    assert all(run.path.is_relative_to(tmp_path / "reference") for run in committed)
+
+
 FEW_FILES = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # a Mac has 256

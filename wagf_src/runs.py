@@ -221,10 +221,14 @@ def load_runs(profile: str, required: bool = True) -> list[Run]:
     Raises:
         UserError: if there is none and ``required``.
     """
-    runs = [Run(file.parent) for file in sorted(runs_dir(profile).glob("*/run.json")) if file.parent.name[0] != "."]
+    runs = _runs_in(runs_dir(profile))
     if required and not runs:
         raise UserError(f"no finished run in results/{profile}/runs; make them with `make reproduce PROFILE={profile}`")
     return runs
+
+
+def _runs_in(folder):
+    return [Run(file.parent) for file in sorted(folder.glob("*/run.json")) if file.parent.name[0] != "."]
 
 
 def complete(runs: list[Run]) -> list[Run]:
@@ -243,14 +247,17 @@ def real_profiles() -> dict[str, list[Run]]:
     )
     found = {}
     for name in names:
-        runs = [
-            r
-            for r in complete(load_runs(name))
-            if not r.synthetic and r.info["settings"].get("max_images_per_class") is None
-        ]
-        if runs:
-            found[name] = runs
-    return found
+        committed = paths.REFERENCE_DIR / name / "runs"
+        # Own runs that complete no condition yet, such as a first fold, hide no committed one.
+        found[name] = _conditions(load_runs(name)) or _conditions(_runs_in(committed))
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def _conditions(runs):
+    """Of these, what can stand as a condition of the book."""
+    return [
+        run for run in complete(runs) if not run.synthetic and run.info["settings"].get("max_images_per_class") is None
+    ]
 
 
 def provenance_line(runs: list[Run]) -> str:

@@ -11,6 +11,12 @@ from wagf_src.errors import UserError
 from wagf_src.paper import audits, published
 
 
+def test_told_apart_asks_first_whether_the_same_images_could_tell():
+    """95 against 100 of 100: five discordant images give p = 1/16 at best, whatever a test on other images says."""
+    [line] = audits.power_table((("a - b", 95.0, 100.0, 100),)).to_dict("records")
+    assert line["p_unpaired"] < 0.05 and line["p_best"] == 1 / 16 and line["told_apart"] == "no"
+
+
 def test_supports_are_the_papers_test_set():
     assert tuple(published.TEST_SUPPORTS) == CLASSES
     assert sum(published.TEST_SUPPORTS.values()) == published.N_TEST

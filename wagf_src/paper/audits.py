@@ -256,7 +256,7 @@ def interval_table(rows: list[published.Row] | None = None) -> pd.DataFrame:
 ASSUMED_CORRELATION = 0.5
 LEVEL = 0.05
 UNPAIRED = "unpaired"
-# How many of the two tests do not see the difference: on other images, and on the same in the best case.
+# Whether a test sees the difference: on other images too, on the same images in the best case, on neither.
 APART = ("yes", "only on the same images, at best", "no")
 
 
@@ -305,7 +305,7 @@ def power_table(comparisons: tuple = COMPARISONS, correlation: float = ASSUMED_C
         line |= {f"power_{k}": _or_nan(mcnemar_power, p, q, n, phi) for k, phi in paired.items()}
         line["p_unpaired"] = proportions_ztest([higher * n / 100, lower * n / 100], [n, n])[1] if p > q else 1.0
         line["p_best"] = min(1.0, 0.5 ** (round(images) - 1))  # every image that tells them apart is the better one's
-        line["told_apart"] = APART[sum(line[k] >= LEVEL for k in ("p_unpaired", "p_best"))]
+        line["told_apart"] = APART[2 if line["p_best"] >= LEVEL else int(line["p_unpaired"] >= LEVEL)]
         for k, phi in (("unpaired", UNPAIRED), ("assumed", correlation), ("best", None)):
             line[f"needed_{k}"] = _or_nan(images_needed, p, q, phi)
         lines.append(line)

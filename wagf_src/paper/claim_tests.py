@@ -9,7 +9,6 @@ import pandas as pd
 from wagf_src.arms import BACKBONES, PAPER_BACKBONE, arm_label, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.paper import conditions, directions, equation1, published
-from wagf_src.profile import TRIAL_SUFFIX
 from wagf_src.runs import Run, by_arm, provenance_line
 from wagf_src.stats import bootstrap, paired, proportions
 
@@ -375,7 +374,7 @@ def count(id: str, paper: float, within: float) -> Test:
         source = str(table["provenance"].iloc[0])
         if source.startswith("SYNTHETIC"):
             verdict, note = NOT_TESTABLE, "synthetic images say nothing about HAM10000"
-        elif evidence.profile.endswith(TRIAL_SUFFIX):
+        elif evidence.settings.max_images_per_class is not None:
             verdict, note = NOT_TESTABLE, "a rehearsal on a handful of photographs"
         else:
             verdict, note = AGREES if abs(ours - paper) <= within else DIFFERS, ""

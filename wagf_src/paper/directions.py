@@ -26,10 +26,15 @@ def tested(runs_a: list[Run], runs_b: list[Run], metric: str = "accuracy") -> pa
 
     A probe is fitted without chance: its one run stands for every seed.
     """
+    return paired.direction_test(*of_shared_seeds(runs_a, runs_b), metric)
+
+
+def of_shared_seeds(runs_a: list[Run], runs_b: list[Run]) -> tuple[list[Run], list[Run]]:
+    """The runs of two arms that are compared; see ``tested``."""
     shared = {run.seed for run in runs_a} & {run.seed for run in runs_b}
-    if shared and all(parse_arm(runs[0].arm).is_network for runs in (runs_a, runs_b)):
-        runs_a, runs_b = ([run for run in runs if run.seed in shared] for runs in (runs_a, runs_b))
-    return paired.direction_test(runs_a, runs_b, metric)
+    if not shared or not all(parse_arm(runs[0].arm).is_network for runs in (runs_a, runs_b)):
+        return runs_a, runs_b
+    return tuple([run for run in runs if run.seed in shared] for runs in (runs_a, runs_b))
 
 
 def points(found: paired.Difference) -> dict[str, float]:

@@ -3,8 +3,10 @@
 import pytest
 from fabricate import write_ladder
 
+from wagf_src.paper import conditions
 from wagf_src.report import evidence
 from wagf_src.report.tables import TABLES
+from wagf_src.runs import by_arm, load_runs
 
 DENSENET = {"densenet121-wagf-described": 100, "densenet121-base": 120}
 
@@ -34,6 +36,27 @@ def test_the_nearest_first_with_what_keeps_it(gathered):
     assert table.loc["once", "departures"] == "" and table.loc["small", "departures"] == "image_size 96 for 256"
     assert table.loc["random", "departures"] == "weights none for imagenet"
     assert table.loc["frozen", "runs"] == 4 and "2 seeds" in table.loc["frozen", "nearest_arm"]
+
+
+def test_two_seeds_are_two_that_both_arms_have(results_dir):
+    write_ladder(results_dir, {"densenet121-base": 120}, seeds=(0, 1), profile="small", image_size=96)
+    write_ladder(results_dir, {"densenet121-sa-described": 100}, seeds=(1, 2), profile="small", image_size=96)
+    arms = by_arm(load_runs("small"))
+    alone = conditions.obstacle(arms["densenet121-base"])
+    assert alone is None and "one seed an arm" in conditions.obstacle(*arms.values())
+
+
+def test_all_images_are_another_population_than_the_paper_tested(results_dir):
+    write_ladder(results_dir, {"densenet121-base": 120}, profile="all", test="lesion-folds")
+    [said] = conditions.departures(load_runs("all")[0])
+    assert said == "tested on all images for lesions photographed once"
+
+
+def test_one_comparison_has_one_corrected_p(results_dir):
+    """Table 2's profile has its family in its own table; the ablation would correct its ladder once more, alone."""
+    write_ladder(results_dir, {"mobilenetv2-base": 120, "mobilenetv2-wagf-described": 100}, profile="table2")
+    found = evidence.collect("table2", TABLES)
+    assert not len(found.table("all_steps")) and len(found.table("table2_differences"))
 
 
 def test_claims_carry_what_the_profile_rests_on(results_dir):

@@ -25,11 +25,14 @@ def table(frame):
 
 
 def percent(value: float, low: float | None = None, high: float | None = None, decimals: int = 1) -> str:
-    """Fractions as percent, for tables and sentences: ``85.9 [83.7, 87.8]``; a dash for NaN."""
+    """Fractions as percent, for tables and sentences: ``85.9 [83.7, 87.8]``; a dash for NaN.
+
+    No interval where its ends are NaN.
+    """
     if np.isnan(value):
         return "–"
     text = f"{100 * value:.{decimals}f}"
-    return text if low is None else f"{text} [{100 * low:.{decimals}f}, {100 * high:.{decimals}f}]"
+    return text if low is None or np.isnan(low) else f"{text} [{100 * low:.{decimals}f}, {100 * high:.{decimals}f}]"
 
 
 def percents(frame, metrics) -> dict[str, list[str]]:

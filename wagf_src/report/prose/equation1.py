@@ -52,7 +52,7 @@ def orbit(orbits: pd.DataFrame) -> str:
 def weights_table(weights: pd.DataFrame) -> pd.DataFrame:
     """One line a condition and arm: g(F_w) of its runs in the epoch kept, and how far it ever was from one half."""
     lines = []
-    for (condition, arm), rows in weights.groupby(["condition", "arm"], sort=False):
+    for (_, condition, arm), rows in weights.groupby(["profile", "condition", "arm"], sort=False):
         kept = rows["g_w"][rows["kept"].astype(bool)]
         line = {"condition": condition, "arm": arm_label(arm), "fusion": FUSIONS[rows["fusion"].iloc[0]]}
         ends = list(dict.fromkeys(f"{value:.3f}" for value in (kept.min(), kept.max())))
@@ -89,8 +89,9 @@ def wavelet_or_layer(branches: pd.DataFrame) -> str:
     """Is it the wavelet or the extra layer? By the one rule for directions, in each condition that has a control."""
     if branches.empty:
         return "Whether in training it is the wavelet or the extra layer that helps needs controls, and no run has one."
-    models = branches.groupby(["condition", branches["arm_b"].map(lambda arm: parse_arm(arm).backbone)], sort=False)
-    text = "Is it the wavelet or the extra layer? " + " ".join(_verdict(name, rows) for (name, _), rows in models)
+    backbone = branches["arm_b"].map(lambda arm: parse_arm(arm).backbone)
+    models = branches.groupby(["profile", "condition", backbone], sort=False)
+    text = "Is it the wavelet or the extra layer? " + " ".join(_verdict(name, rows) for (_, name, _), rows in models)
     if branches["n_seeds"].min() == 1:
         text += " With one seed an arm, the noise of training is not in the intervals."
     if branches["condition"].str.startswith("SYNTHETIC").any():

@@ -32,8 +32,8 @@ def ablation(evidence: Evidence) -> pd.DataFrame:
     steps, found = evidence.table("all_steps"), []
     arms = {profile: by_arm(runs) for profile, runs in conditions.at_hand(evidence).items()}
     for line in steps.itertuples():
-        a, b = (paired.correct(arms[line.profile][arm]) for arm in (line.arm_a, line.arm_b))
-        found.append(paired.mcnemar(a, b))
+        pair = directions.of_shared_seeds(*(arms[line.profile][arm] for arm in (line.arm_a, line.arm_b)))
+        found.append(paired.mcnemar(*map(paired.correct, pair)))
     tests = pd.DataFrame(found, steps.index, MCNEMAR)
     sentences = pd.Series([sentence(line) for _, line in steps.iterrows()], steps.index, dtype=object)
     return steps.drop(columns="provenance").join(tests).assign(sentence=sentences, provenance=steps["provenance"])

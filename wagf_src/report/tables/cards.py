@@ -15,6 +15,7 @@ from wagf_src.stats.decisions import Decisions, tempered
 from wagf_src.stats.metrics import METRICS
 from wagf_src.use.card import is_shipped, read_card, shipped_run
 
+FEWEST_OF_CLASS = 5
 FEWEST = 20  # images of a localisation that has a row of its own
 _METRICS = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
 SUBGROUP_COLUMNS = ["kind", "group", "n", "n_melanoma"]
@@ -70,6 +71,9 @@ def groups(metadata: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
 def shipped_subgroups(evidence: Evidence) -> pd.DataFrame:
     """Accuracy, balanced accuracy (over the classes there are) and melanoma sensitivity with 95% intervals.
 
+    Balanced accuracy has none where a class has fewer than ``FEWEST_OF_CLASS`` images: a resample of one or two alike
+    images never varies, and the interval would say that their class is known exactly.
+
     Of the shipped model's run on its test images; fractions; columns kind, group, n, n_melanoma, then each metric with
     _low and _high.
     """
@@ -88,11 +92,17 @@ def shipped_subgroups(evidence: Evidence) -> pd.DataFrame:
             sensitivity = (melanomas.mean(), *proportions.wilson(melanomas.sum(), len(melanomas)))
         lines.append(
             (kind, name, len(found), len(melanomas), found.mean(), *proportions.wilson(found.sum(), len(found)))
-            + bootstrap.resampled_mean(found, truth, balanced=True)
+            + _balanced(found, truth)
             + sensitivity
         )
     frame = pd.DataFrame(lines, columns=SUBGROUP_COLUMNS[:-2])
     return frame.assign(run=_shipped_name(), provenance=_rests())
+
+
+def _balanced(hits, truth):
+    value, *ends = bootstrap.resampled_mean(hits, truth, balanced=True)
+    few = np.unique(truth, return_counts=True)[1].min() < FEWEST_OF_CLASS
+    return (value, np.nan, np.nan) if few else (value, *ends)
 
 
 def shipped_calibration(evidence: Evidence) -> pd.DataFrame:

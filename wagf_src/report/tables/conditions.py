@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.arms import parse_arm
-from wagf_src.paper import comparisons, conditions, directions, plans, published, which30
+from wagf_src.paper import comparisons, conditions, directions, plans, published, table2_measured, which30
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.accuracy import AVERAGED, with_intervals
 from wagf_src.runs import by_arm, n_images, n_seeds, provenance_line
@@ -70,10 +70,14 @@ def table1(evidence: Evidence) -> pd.DataFrame:
 
 
 def all_steps(evidence: Evidence) -> pd.DataFrame:
-    """``paper.directions.compared`` in every condition, where both arms were trained alike."""
+    """``paper.directions.compared`` in every condition, where both arms were trained alike.
+
+    Not of the profiles for Table 2: their plan has a family of its own, and no comparison shall have two corrected p.
+    """
     frames = [
         directions.compared(runs).assign(profile=name, condition=conditions.title(runs))
         for name, runs in conditions.at_hand(evidence).items()
+        if name not in table2_measured.PROFILES
     ]
     columns, frames = ["profile", "condition", *directions.COLUMNS], [frame for frame in frames if len(frame)]
     steps = pd.concat(frames, ignore_index=True)[columns] if frames else None
