@@ -1,5 +1,7 @@
 """Test sets of elsewhere: every layout gives the same labels; what is wrong is counted or refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,14 +60,42 @@ def sub_folders(folder, pictures):
 def test_every_layout_gives_the_same(layout, pictures, tmp_path):
     layout(tmp_path, pictures)
     found = external.load(tmp_path)
-    assert dict(zip(found.frame["image_id"], found.frame["dx"])) == LABELS
+    ids = found.frame["image_id"]
+    if layout is sub_folders:
+        assert all(tmp_path / name == Path(path) for name, path in zip(ids, found.frame["path"]))
+        ids = ids.map(lambda name: Path(name).stem)
+    assert dict(zip(ids, found.frame["dx"])) == LABELS
     assert found.problems == {} and found.name == tmp_path.name
     words = {ham_columns: "HAM10000", dataverse: ".tab", one_hot: "ISIC 2018", sub_folders: "sub-folder"}[layout]
     assert words in found.layout
     seen, pixels = external.read(found, 64, "antialias")
     assert pixels.shape == (14, 64, 64, 3) and seen.problems == {}
-    first = np.asarray(pictures["EXT_000"].resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
+    first = np.asarray(pictures[ids[0]].resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(pixels[0] - first).mean() < 5  # JPEG
+
+
+def test_sub_folders_may_each_count_from_one(pictures, tmp_path):
+    picture, classes = pictures["EXT_000"], ("akiec", "mel", "nv", "vasc")
+    for dx in classes:
+        (tmp_path / dx).mkdir()
+        for number in range(1, 6):
+            picture.save(tmp_path / dx / f"{number:03d}.png")
+    picture.save(tmp_path / "mel" / "001.jpg")  # a sixth melanoma, of another kind of file
+    found = external.load(tmp_path)
+    assert found.frame["dx"].value_counts().to_dict() == {dx: 5 for dx in classes} | {"mel": 6}
+    assert found.problems == {} and found.frame["image_id"].is_unique and found.frame["path"].is_unique
+    assert (found.frame["path"].map(lambda path: Path(path).parent.name) == found.frame["dx"]).all()
+
+
+def test_a_table_does_not_choose_between_files_of_one_name(pictures, tmp_path):
+    ham_columns(tmp_path, pictures)
+    for name in ("EXT_001", "EXT_002", "STRAY"):
+        (tmp_path / "more").mkdir(exist_ok=True)
+        pictures["EXT_000"].save(tmp_path / "more" / f"{name}.png")
+        pictures["EXT_000"].save(tmp_path / f"{name}.bmp")
+    found = external.load(tmp_path)
+    assert set(found.frame["image_id"]) == set(LABELS) - {"EXT_001", "EXT_002"}
+    assert found.problems == {"listed with several image files of that name": 2, "image files without a label": 2}
 
 
 def test_what_is_wrong_is_counted(pictures, tmp_path):

@@ -1,10 +1,12 @@
 """Odd images: handled, with a word on how, or refused in one line."""
 
+import io
 import re
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from wagf_src.data import photograph, store, synthetic
 from wagf_src.errors import UserError
@@ -108,6 +110,58 @@ def test_refused_in_one_line(picture, tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UserError, match="more than .* million pixels"):
         photograph.read(tmp_path / "whole.jpg", 64)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Failed to decode image:\nMissing item"),  # AVIF
+        KeyError("L;16"),  # IM
+        IndexError("pop from an empty deque"),  # GIF
+        struct.error("unpack requires a buffer of 8 bytes"),  # EXIF
+        AttributeError("no attribute 'istack'"),  # SPIDER
+        TypeError("Missing dimensions"),  # TIFF
+        ArithmeticError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("step", ["open", "getexif", "load"])
+def test_whatever_a_decoder_raises_is_one_line(picture, tmp_path, monkeypatch, error, step):
+    path = saved(picture, tmp_path / "a.png")
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(*((Image, "open") if step == "open" else (PngImagePlugin.PngImageFile, step)), fails)
+    with pytest.raises(UserError, match="^a.png: cannot be read .*; give an intact copy$") as said:
+        photograph.read(path, 64)
+    reason = str(error.args[0]).split("\n")[0] if error.args else "ArithmeticError"
+    assert reason in str(said.value) and "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_what_is_no_fault_of_the_file_goes_on(picture, tmp_path, monkeypatch, error):
+    path = saved(picture, tmp_path / "a.png")
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image, "open", fails)
+    with pytest.raises(error):
+        photograph.read(path, 64)
+
+
+def test_a_file_whose_second_page_is_nothing(picture, tmp_path):
+    """Pillow's TypeError: the first page names a second one, which has no entries."""
+    content = io.BytesIO()
+    picture.save(content, "TIFF")
+    tiff = bytearray(content.getvalue())
+    (start,) = struct.unpack_from("<I", tiff, 4)
+    (entries,) = struct.unpack_from("<H", tiff, start)
+    struct.pack_into("<I", tiff, start + 2 + 12 * entries, len(tiff))
+    (tmp_path / "a.tiff").write_bytes(bytes(tiff) + bytes(6))
+    with pytest.raises(UserError, match="^a.tiff: cannot be read .*; give an intact copy$"):
+        photograph.read(tmp_path / "a.tiff", 64)
 
 
 def test_files_of_folders_and_names(picture, tmp_path):

@@ -3,12 +3,15 @@
 import dataclasses
 import os
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 from tiny_profiles import END_TO_END, FROZEN
 
+from wagf_src import paths
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
 from wagf_src.models.kept import read_model, with_views
@@ -52,6 +55,49 @@ def test_a_trained_network_predicts_what_is_committed(views, tmp_path):
     model.save(tmp_path / "whole.keras")
     loaded = keras.models.load_model(tmp_path / "whole.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
+
+
+FRESH = """
+import sys
+from pathlib import Path
+import numpy as np
+from wagf_src.data import dataset, protocol
+from wagf_src.models.kept import read_model
+from wagf_src.profile import Profile
+from wagf_src.runs import Run
+from wagf_src.train.trainer import PREDICT_BATCH
+from wagf_src.use import gradcam
+run = Run(Path(sys.argv[1]))
+profile = Profile(run.info["profile"], "", arms=(run.arm,), **run.info["settings"])
+data = dataset.load(profile)
+assert "wagf_src.models.two_path" not in sys.modules
+found = gradcam.of_run(profile, run, data) if sys.argv[2] == "gradcam" else read_model(run).predict(
+    data.channels(4)[protocol.split(data.metadata, profile).test].astype(np.float32),
+    batch_size=PREDICT_BATCH, verbose=0)["probabilities"]
+np.save(sys.argv[3], found)
+"""
+
+
+def test_layers_that_one_backbone_has_are_found_in_a_new_process(tmp_path):
+    """Keras knows them once their module is imported, which building does and reading must."""
+    profile = dataclasses.replace(END_TO_END, name="tinypaths", arms=("twopath-base-random",))
+    run = Run(staging.train(profile, "twopath-base-random-seed0"))
+    found = {}
+    for what in ("predictions", "gradcam"):
+        file = tmp_path / f"{what}.npy"
+        command = [sys.executable, "-c", FRESH, str(run.path), what, str(file)]
+        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        found[what] = np.load(file)
+    p = printed(found["predictions"])
+    np.testing.assert_allclose(p / p.sum(axis=1, keepdims=True), committed(run), atol=2e-5)
+    # Of a plain backbone whose map is one point: the logit without its bias, where positive.
+    logits = np.log(committed(run))
+    features = run.features()["features"].astype(float)
+    kernel, bias = read_model(run).get_layer("explain").get_layer("probabilities").get_weights()
+    np.testing.assert_allclose(logits - logits[:, :1], (z := features @ kernel + bias) - z[:, :1], atol=0.05)
+    highest = (z - bias)[np.arange(len(z)), z.argmax(axis=1)]
+    np.testing.assert_allclose(found["gradcam"][:, 0, 0], np.maximum(highest, 0), atol=0.02)
 
 
 def test_views_are_numpys(tmp_path):

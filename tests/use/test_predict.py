@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -11,10 +13,12 @@ from scipy.spatial.distance import cdist
 from tiny_profiles import END_TO_END
 
 from wagf_src import __main__ as command_line
-from wagf_src import paths
+from wagf_src import atomic, lock, paths
 from wagf_src.classes import CLASSES
 from wagf_src.data import dataset, ham10000, protocol
 from wagf_src.errors import UserError
+from wagf_src.models.kept import read_model, read_network
+from wagf_src.paths import cache_dir
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
 from wagf_src.stats import decisions
 from wagf_src.train import staging
@@ -89,6 +93,40 @@ def test_companions_are_the_images_that_trained(run, shipped):
     assert beside.image_ids.tolist() == data.metadata["image_id"].iloc[rows].tolist()
     test = set(run.predictions()["image_id"])
     assert not test & set(beside.image_ids) and len(rows) + len(test) == len(data.metadata)
+
+
+def test_a_run_trained_again_has_neighbours_of_its_own(run, asked, tmp_path):
+    """By the other network's features, each training image is nearest to itself."""
+    again = Run(shutil.copytree(run.path, tmp_path / "again"))
+    network, rng = read_network(run), np.random.default_rng(0)
+    network.set_weights([rng.permuted(w, axis=-1) if w.ndim > 1 else w for w in network.get_weights()])
+    network.save_weights(again.path / "model.weights.h5")
+    info = again.info | {"files": again.info["files"]}
+    info["files"]["model.weights.h5"] = atomic.file_digest(again.path / "model.weights.h5")
+    atomic.write_json(again.path / "run.json", info)
+    again = Run(again.path)
+    model, (data, rows) = read_model(again), companions.training_images(run)
+    features = model.predict(data.images[rows[:64]].astype(np.float32), verbose=0)["features"]
+    beside = companions.of_run(again, model)
+    found = beside.distances(features).argmin(axis=1)
+    assert (found == np.arange(64)).mean() > 0.9
+    assert not np.array_equal(beside.places, asked.companions.places)
+
+
+def test_damaged_companions_are_made_again(run, asked):
+    expected = asked.companions.arrays()
+    content = {file: file.read_bytes() for file in cache_dir().glob("companions-*.npz")}
+    for damaged in (lambda b: b"", lambda b: b[: len(b) // 2], lambda b: b[:200] + bytes(100) + b[300:]):
+        for file, whole in content.items():
+            file.write_bytes(damaged(whole))
+        found = companions.of_run(run, asked.model).arrays()
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values)
+        assert sum(file.read_bytes() == whole for file, whole in content.items()) == 1, "its own file is whole again"
+    for file, whole in content.items():
+        file.write_bytes(whole)
+    assert {file.name for file in cache_dir().glob("*companions*")} == {file.name for file in content}
 
 
 def test_nearest_lesions_are_scipys():
@@ -198,6 +236,30 @@ def test_maps_are_printed_and_drawn(pictures, tmp_path, capsys):
     assert Image.open(picture).size == (400, 300) and "1 pictures" in capsys.readouterr().out
 
 
+def test_maps_lie_on_the_photograph_as_the_model_saw_it(tmp_path):
+    """Half of the map's colour (viridis: hot is (253, 231, 37), cold (68, 1, 84)) and half of the photograph's."""
+    upright = np.zeros((96, 64, 3), np.uint8)
+    upright[:48], upright[48:] = (255, 0, 0), (0, 0, 255)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right by a quarter
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "turned.jpg", exif=exif, quality=95, subsampling=0)
+    Image.fromarray(np.full((64, 64), 200 * 257, np.uint16)).save(tmp_path / "deep.png")
+    Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    shown = {
+        "turned.jpg": ((255, 0, 0), (0, 0, 255)),
+        "deep.png": ((200, 200, 200),) * 2,
+        "clear.png": ((255, 255, 255),) * 2,
+    }
+    frame = pd.DataFrame({"image": [str(tmp_path / name) for name in shown]})
+    hot_above = np.repeat([[[1.0, 1.0], [0.0, 0.0]]], len(shown), axis=0)
+    predict._write_maps(tmp_path / "maps", list(shown), frame, {"safa": hot_above})
+    for number, (name, (above, below)) in enumerate(shown.items()):
+        (file,) = (tmp_path / "maps").glob(f"{number:04d}-{name[:-4]}-safa.png")
+        pixels = np.asarray(Image.open(file)).astype(float)
+        for rows, colour, heat in ((pixels[:30], above, (253, 231, 37)), (pixels[-30:], below, (68, 1, 84))):
+            np.testing.assert_allclose(rows.mean(axis=(0, 1)), np.add(colour, heat) / 2, atol=15, err_msg=name)
+
+
 def test_shipping_refuses_what_it_cannot_ship(run, shipped, tmp_path, monkeypatch):
     frozen = Run(shutil.copytree(run.path, tmp_path / "frozen"))
     frozen.info["settings"]["train"] = "frozen"
@@ -238,13 +300,84 @@ def test_another_test_set_is_opened_and_recorded(run, shipped, pictures, own_res
     predictions = pd.read_csv(place / "elsewhere" / "external_predictions.csv.gz", keep_default_na=False)
     assert len(predictions) == 2 * (len(files) + 1)
     copies = predictions[predictions["copy_of"] != ""]
-    assert set(copies["image_id"]) == {"twin"} and set(copies["copy_of"]) == {data.metadata["image_id"][rows[0]]}
+    assert set(copies["image_id"]) == {"nv/twin.jpg"} and set(copies["copy_of"]) == {data.metadata["image_id"][rows[0]]}
     problems = pd.read_csv(place / "elsewhere" / "problems.csv")
     assert dict(zip(problems["problem"], problems["images"])) == {"unreadable": 1, "copies of training images": 1}
     external.main("tiny", str(folder))
     opened = pd.read_csv(place / "opened.csv")
     assert len(opened) == 2 and opened["models"].tolist() == [f"{run.name} shipped"] * 2
     assert opened["labels_digest"].nunique() == 1 and opened["images"].eq(len(files) + 2).all()
+
+
+@pytest.fixture
+def sets(run, pictures, tmp_path, monkeypatch):
+    """Two sets in folders of one name, other images in each, and an empty place for results with one model."""
+    monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path / "results")
+    monkeypatch.setattr(external, "runs_with_weights", lambda profile: [run])
+    monkeypatch.setattr(external, "is_shipped", lambda: False)
+    files, frame = pictures
+    for number, (path, dx) in enumerate(zip(files[:24], frame["dx"])):
+        folder = tmp_path / "ab"[number % 2] / "test" / dx
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder)
+    return [str(tmp_path / place / "test") for place in "ab"]
+
+
+def test_a_set_of_the_same_name_replaces_no_results(sets, tmp_path):
+    place = tmp_path / "results" / "tiny" / "external"
+    external.main("tiny", sets[0])
+
+    def written():
+        return {file: file.read_bytes() for file in place.rglob("*") if file.is_file()}
+
+    before = written()
+    assert len(before) == 4
+    with pytest.raises(UserError, match="external/test: holds results of a set of that name with other labels") as said:
+        external.main("tiny", sets[1])
+    assert written() == before and "\n" not in str(said.value)
+    external.main("tiny", sets[0])
+    (place / "test").rename(place / "of a")
+    external.main("tiny", sets[1])
+    digests = pd.read_csv(place / "opened.csv", dtype=str)["labels_digest"].tolist()
+    assert digests[0] == digests[1] != digests[2]
+    with pytest.raises(UserError, match="with other labels"):
+        external.main("tiny", sets[0])
+
+
+def test_the_record_is_only_added_to(sets, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(external, "_write", lambda *_: None)
+    record = tmp_path / "results" / "tiny" / "external" / "opened.csv"
+    external.main("tiny", sets[0])
+    first = record.read_text()
+    # Digests that are numbers to pandas, and no commit.
+    odd = "2026-01-01 00:00:00 UTC,NA,a,1,0012345678901234,m,\n2026-01-02 00:00:00 UTC,b,a,1,1234567890123e45,m,\n"
+    record.write_text(first + odd)
+    external.main("tiny", sets[1])
+    assert record.read_text().startswith(first + odd) and record.read_text().count("\n") == 5
+    whole = record.read_bytes()
+    for damaged in (
+        b"",
+        b"\xff\xfe\x00\x01",
+        b"opened,set\n1,2\n",
+        whole[:40],
+        whole[:-60],
+        whole + b"a,b,c,d,e,f,g,h,i\n",
+    ):
+        record.write_bytes(damaged)
+        with pytest.raises(UserError, match="external/opened.csv: cannot be read") as said:
+            external.main("tiny", sets[1])
+        assert record.read_bytes() == damaged and "\n" not in str(said.value)
+    record.write_bytes(whole)
+    with lock.held("tiny", "external"):
+        other = threading.Thread(target=external.main, args=("tiny", sets[1]))
+        other.start()
+        said, deadline = "", time.monotonic() + 60
+        while "waiting for it" not in said and time.monotonic() < deadline:
+            time.sleep(0.05)
+            said += capsys.readouterr().out
+        assert "another process works on external" in said and record.read_bytes() == whole
+    other.join(60)
+    assert record.read_bytes().startswith(whole) and record.read_text().count("\n") == 6
 
 
 def test_the_run_keeps_its_grad_cam(run, own_results, capsys):

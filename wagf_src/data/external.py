@@ -2,7 +2,8 @@
 
 Four layouts are told apart by themselves: HAM10000's own columns (``image_id``, ``dx``; commas), the same as a ``.tab``
 of Harvard Dataverse, the one-hot ground truth of ISIC 2018 task 3 (``image``, ``MEL``, ``NV``, ...), and one sub-folder
-a class. Images may lie anywhere below the folder.
+a class. Images may lie anywhere below the folder. Tables name an image by its file's name without ending; in
+sub-folders, each of which may count its images from 1, an image is named by its path.
 """
 
 import os
@@ -44,7 +45,8 @@ class ExternalSet:
 
     Attributes:
         name: of its folder. layout: in words.
-        frame: image_id, dx, path; one row an image with a file and one of the seven classes, by image_id.
+        frame: image_id, dx, path; one row an image with a file and one of the seven classes, by image_id. In the layout
+            of sub-folders image_id is the path below the folder.
         problems: what was left out and why, in words, with its number.
     """
 
@@ -72,26 +74,38 @@ def load(folder: Path) -> ExternalSet:
     if labelled:
         path, layout, labels = labelled[0]
         where = reading.short_path(path, folder)
+        ending = r"\.(jpe?g|png)$"
+        labels = labels.assign(image_id=labels["image_id"].str.replace(ending, "", case=False, regex=True))
+        named = _by_stem(images)
     else:
         layout, where = "one sub-folder a class", "sub-folders"
+        named = {reading.short_path(path, folder): [path] for path in images}
         labels = pd.DataFrame(
-            [(name, Path(path).parent.name) for name, path in images.items()], columns=["image_id", "dx"]
+            [(name, Path(path).parent.name) for name, (path,) in named.items()], columns=["image_id", "dx"]
         )
         if not any(_code(dx) for dx in labels["dx"]):
             raise UserError(
                 f"{folder.name}: no labels; a table with the columns image_id and dx, or image, MEL, NV, ... (ISIC "
                 "2018 task 3), or one sub-folder a class is needed"
             )
-    return _checked(folder, layout, where, labels, images)
+    return _checked(folder, layout, where, labels, named)
 
 
-def _images(folder: Path) -> dict[str, str]:
-    """Path of every image below a folder by its name without ending; masks are none."""
-    endings, found = set(Image.registered_extensions()), {}
+def _images(folder: Path) -> list[str]:
+    """Path of every image below a folder; masks are none."""
+    endings, found = set(Image.registered_extensions()), []
     for path in reading.files(folder):
         stem, ending = os.path.splitext(os.path.basename(path))
         if ending.lower() in endings and not stem.lower().endswith("_segmentation"):
-            found.setdefault(stem, path)
+            found.append(path)
+    return found
+
+
+def _by_stem(paths: list[str]) -> dict[str, list[str]]:
+    """Paths by their file's name without ending, which several may share."""
+    found = {}
+    for path in paths:
+        found.setdefault(Path(path).stem, []).append(path)
     return found
 
 
@@ -122,7 +136,7 @@ def _code(name: str) -> str | None:
 
 
 def _checked(folder, layout, where, labels, images) -> ExternalSet:
-    labels = labels.assign(image_id=labels["image_id"].str.replace(r"\.(jpe?g|png)$", "", case=False, regex=True))
+    """``images``: the files (a list) that each name may mean."""
     labels = labels[labels["image_id"] != ""].drop_duplicates()
     twice = labels["image_id"].duplicated()
     if twice.any():
@@ -132,13 +146,17 @@ def _checked(folder, layout, where, labels, images) -> ExternalSet:
     for name, count in sorted(Counter(labels["dx"][code.isna()]).items()):
         problems[f"of unknown class {name!r}"] = count
     known = labels.assign(dx=code)[code.notna()]
-    path = known["image_id"].map(images)
-    if path.isna().any():
-        problems["listed without an image file"] = int(path.isna().sum())
-    unlisted = len(set(images) - set(labels["image_id"]))
+    found = [images.get(name, []) for name in known["image_id"]]
+    files = np.array([len(paths) for paths in found], int)
+    if (files == 0).any():
+        problems["listed without an image file"] = int((files == 0).sum())
+    if (files > 1).any():  # which of them is meant, nobody here knows
+        problems["listed with several image files of that name"] = int((files > 1).sum())
+    unlisted = sum(len(images[name]) for name in set(images) - set(labels["image_id"]))
     if unlisted:
         problems["image files without a label"] = unlisted
-    frame = known.assign(path=path)[path.notna()].sort_values("image_id").reset_index(drop=True)
+    frame = known[files == 1].assign(path=[paths[0] for paths in found if len(paths) == 1])
+    frame = frame.sort_values("image_id").reset_index(drop=True)
     if frame.empty:
         said = "; ".join(f"{count:,} {what}" for what, count in problems.items())
         raise UserError(f"{folder.name}: no image of the seven classes with a file ({said or 'nothing listed'})")

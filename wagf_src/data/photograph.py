@@ -47,10 +47,12 @@ def read(path: Path, size: int, resize: str = "antialias") -> Photograph:
         raise UserError(f"{path.name}: has more than {limit} pixels; save a smaller copy") from None
     except Image.UnidentifiedImageError:
         raise UserError(f"{path.name}: no image of a kind that Pillow reads; save it as JPEG or PNG") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # whatever a decoder stumbles over: Pillow's have no common one for damaged files
         if not path.is_file():
             raise UserError(f"{path}: no such file") from None
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
         raise UserError(f"{path.name}: cannot be read ({reason}); give an intact copy") from None
 
 

@@ -1,5 +1,7 @@
 """Models that were trained and kept, whole: from pixels to probabilities."""
 
+import importlib
+
 import keras
 import numpy as np
 from keras import ops
@@ -33,9 +35,7 @@ def read_model(run: Run) -> keras.Model:
         )
     arm, settings = parse_arm(run.arm), run.info["settings"]
     if arm.is_network:
-        network = keras.models.model_from_json(run.file("model.json").read_text(encoding="utf-8"))
-        network.load_weights(run.weights_file)
-        network = explain(network)
+        network = explain(read_network(run))
     else:
         network = None
     if settings["train"] == "frozen":
@@ -46,6 +46,21 @@ def read_model(run: Run) -> keras.Model:
         features = ops.cast(ops.cast(backbone(image), "float16"), "float32")
         network = keras.Model(image, network(features), name="on_frozen_backbone")
     return with_views(network, settings["test_views"])
+
+
+def read_network(run: Run) -> keras.Model:
+    """What a run trained, with its weights: from pixels, or from the features of its frozen backbone.
+
+    Args:
+        run: of an arm that is a network, with ``weights_file``.
+    """
+    # Keras finds a layer or model of ours by its registered name, which stands once its module is imported. By name, as
+    # the registry has them: methods live on a floor above.
+    for module in parse_arm(run.arm).code:
+        importlib.import_module("wagf_src." + module.partition(":")[0].replace("/", "."))
+    network = keras.models.model_from_json(run.file("model.json").read_text(encoding="utf-8"))
+    network.load_weights(run.weights_file)
+    return network
 
 
 def with_views(network: keras.Model, views: int) -> keras.Model:

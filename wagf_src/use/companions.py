@@ -3,7 +3,9 @@
 Nothing here holds a photograph: of each training image there is its id, its class and a few dozen small numbers.
 """
 
+import io
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -97,16 +99,25 @@ def of_run(run: Run, model: keras.Model) -> Companions:
     Raises:
         UserError: the images are not at hand, or not those of the run.
     """
-    key = atomic.digest([run.info["inputs_digest"], run.name, code_digest(("use/companions",))])
+    # Trained again from the same inputs, a run has other weights, and hence other features, on another machine.
+    weights = atomic.file_digest(run.weights_file)
+    key = atomic.digest([weights, run.info["inputs_digest"], run.name, code_digest(("use/companions",))])
     file = cache_dir() / f"companions-{key[:16]}.npz"
-    if not file.is_file():
-        made = make(run, model)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(".part.npz")
-        np.savez_compressed(aside, **made.arrays())
-        aside.replace(file)
-    with np.load(file, allow_pickle=False) as arrays:
-        return Companions(**arrays)
+    found = _read(file)
+    if found is None:
+        found, content = make(run, model), io.BytesIO()
+        np.savez_compressed(content, **found.arrays())
+        atomic.write_bytes(file, content.getvalue())
+    return found
+
+
+def _read(file: Path) -> Companions | None:
+    """What a file of the cache holds; None where it is not there or damaged (each array in it has a checksum)."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return Companions(**arrays)
+    except Exception:  # cut, emptied and changed files have no common one
+        return None
 
 
 def training_images(run: Run) -> tuple[dataset.Dataset, np.ndarray]:

@@ -1,5 +1,6 @@
 """A test set of elsewhere, opened: every model of a profile that kept its weights, and the shipped one."""
 
+import io
 import logging
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wagf_src import atomic, paths
+from wagf_src import atomic, lock, paths
 from wagf_src.classes import CLASSES
 from wagf_src.data import external
 from wagf_src.data.external import ExternalSet
@@ -22,6 +23,7 @@ from wagf_src.use.kept import Kept, of_run, runs_with_weights
 BATCH = 64
 CLEAN = "without copies of training images"
 SHIPPED = "shipped"
+_RECORD = ["opened", "set", "layout", "images", "labels_digest", "models", "commit"]  # columns of opened.csv
 
 
 def main(profile: str, folder: str) -> None:
@@ -32,7 +34,7 @@ def main(profile: str, folder: str) -> None:
     only ever added to. Nothing is chosen by any of it.
 
     Raises:
-        UserError: no labels or images, or no model.
+        UserError: no labels or images, no model, results of another set of the same name, or a damaged ``opened.csv``.
     """
     models: dict[str, Run | None] = {run.name: run for run in runs_with_weights(profile)}
     if is_shipped():
@@ -46,7 +48,12 @@ def main(profile: str, folder: str) -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     images = external.load(Path(folder))
     place = paths.RESULTS_DIR / profile / "external"
-    _record(place / "opened.csv", images, list(models))
+    with lock.held(profile, "external"):  # two would undo each other's line, or results of one name
+        _record(place, images, list(models))
+        _write(place / images.name, images, models)
+
+
+def _write(target: Path, images: ExternalSet, models: dict[str, Run | None]) -> None:
     print(f"{images.name}: {images.layout}; {len(images.frame):,} images; {len(models)} models", flush=True)
     frames, scores, problems = [], [], []
     for name, run in models.items():
@@ -61,7 +68,6 @@ def main(profile: str, folder: str) -> None:
         problems.append((name, noted))
         print(f"  {name}: accuracy {scores[-1]['value'].iloc[0]:.1%} on {len(frame):,} images", flush=True)
     lines = [(name, what, count) for name, counted in problems for what, count in counted.items()]
-    target = place / images.name
     written = pd.concat(scores, ignore_index=True)[["set", "model", *transfer.COLUMNS]]
     atomic.write_csv(target / "external.csv", written)
     atomic.write_csv(target / "external_predictions.csv.gz", pd.concat(frames, ignore_index=True), "%.5g")
@@ -105,18 +111,48 @@ def _scores(frame: pd.DataFrame, own: Run | None) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _record(file: Path, images: ExternalSet, models: list[str]) -> None:
+def _record(place: Path, images: ExternalSet, models: list[str]) -> None:
     """When, what and with which models, before anything is predicted."""
-    line = pd.DataFrame(
-        {
-            "opened": [time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())],
-            "set": [images.name],
-            "layout": [images.layout],
-            "images": [len(images.frame)],
-            "labels_digest": [atomic.digest(images.frame[["image_id", "dx"]].to_numpy().tolist())[:16]],
-            "models": [" ".join(models)],
-            "commit": [git_state()["commit"]],
-        }
-    )
-    before = [pd.read_csv(file)] if file.is_file() else []
-    atomic.write_csv(file, pd.concat([*before, line], ignore_index=True))
+    file = place / "opened.csv"
+    digest = atomic.digest(images.frame[["image_id", "dx"]].to_numpy().tolist())[:16]
+    line = {
+        "opened": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "set": images.name,
+        "layout": images.layout,
+        "images": str(len(images.frame)),
+        "labels_digest": digest,
+        "models": " ".join(models),
+        "commit": git_state()["commit"] or "",
+    }
+    before = _opened(file)
+    # The results of a name are of its last line.
+    last = before["labels_digest"][before["set"] == images.name].tail(1).tolist()
+    if (place / images.name / "external.csv").is_file() and last != [digest]:
+        raise UserError(
+            f"{paths.short(place / images.name)}: holds results of a set of that name with other labels; "
+            "give this set's folder another name, or move those results away"
+        )
+    atomic.write_csv(file, pd.concat([before, pd.DataFrame([line], columns=_RECORD)], ignore_index=True))
+
+
+def _opened(file: Path) -> pd.DataFrame:
+    """``opened.csv`` as text, letter by letter; no rows where nothing was opened yet.
+
+    Raises:
+        UserError: it was emptied, cut or changed into something else.
+    """
+    if not file.exists():
+        return pd.DataFrame(columns=_RECORD)
+    try:
+        # As text: of sixteen hexadecimal digits some are numbers to pandas.
+        text = file.read_text(encoding="utf-8")
+        frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, index_col=False)
+        if list(frame.columns) != _RECORD or not text.endswith("\n"):
+            raise ValueError("it was cut, or has other columns")
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise UserError(
+            f"{paths.short(file)}: cannot be read ({reason}); it is the record of every opening: put a copy in its "
+            "place, or move it away to begin another"
+        ) from None
+    return frame

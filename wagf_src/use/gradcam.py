@@ -1,6 +1,5 @@
 """Grad-CAM of a profile's runs on their test images, kept beside the runs: ``results/<profile>/gradcam/<run>.npz``."""
 
-import keras
 import numpy as np
 
 from wagf_src import atomic, paths
@@ -8,6 +7,7 @@ from wagf_src.arms import parse_arm
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
 from wagf_src.models.gradcam import grad_cam, split_off_head
+from wagf_src.models.kept import read_network
 from wagf_src.profile import Profile, resolve
 from wagf_src.runs import Run
 from wagf_src.train.frozen_features import frozen_features
@@ -58,8 +58,7 @@ def of_run(profile: Profile, run: Run, data: dataset.Dataset) -> np.ndarray:
     rows = protocol.split(data.metadata, resolved, run.fold).test
     if protocol.id_digest(data.metadata["image_id"].to_numpy()[rows]) != run.info["data"]["test_id_digest"]:
         raise UserError(f"{run.name}: was tested on other images than those at hand; give them by DATA=")
-    network = keras.models.model_from_json(run.file("model.json").read_text(encoding="utf-8"))
-    network.load_weights(run.weights_file)
+    network = read_network(run)
     arm = parse_arm(run.arm)
     if resolved.train == "frozen":
         return grad_cam(network, frozen_features(resolved, data)[rows])

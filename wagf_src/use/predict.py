@@ -21,6 +21,7 @@ BATCH = 64
 BLOCKS = 3  # so many photographs are shown whole, more as a line each
 _FRAME = 4 / 3  # width over height of every training photograph
 _ODD_FRAME = 1.6  # times wider or narrower than that is said
+_DRAWN = (400, 300)  # pixels of a picture of a map
 MAPS = ("safa", "soft_attention")
 
 
@@ -159,8 +160,8 @@ def _write_maps(folder: Path, files, frame, maps) -> None:
     folder.mkdir(parents=True)
     for name, stack in maps.items():
         for number, (values, path) in enumerate(zip(attention.stretched(stack), frame["image"])):
-            with Image.open(path) as image:
-                under = image.convert("RGB").resize((400, 300))
+            # As the model was given it: upright, eight bits, on white; the map would lie across the file's own pixels.
+            under = Image.fromarray(photograph.read(Path(path), _DRAWN[0]).pixels).resize(_DRAWN)
             over = Image.fromarray((colormaps["viridis"](values)[..., :3] * 255).astype(np.uint8))
             over = over.resize(under.size, Image.Resampling.BICUBIC)
             Image.blend(under, over, 0.5).save(folder / f"{number:04d}-{Path(path).stem}-{name}.png")
