@@ -270,7 +270,7 @@ def test_a_failed_installation_leaves_no_record(tmp_path, stub):
     assert install.recorded(str(tmp_path / "venv")) == []
 
 
-RUNS = """#!{python}
+RUNS = """
 import pathlib, sys
 words = sys.argv[3:] if sys.argv[1:3] == ["-m", "wagf_src"] else sys.argv[1:]
 with open("{log}", "a") as log:
@@ -293,7 +293,9 @@ def checkout(tmp_path):
     venv, log = tmp_path / "venv", tmp_path / "log"
     (venv / "bin").mkdir(parents=True)
     python = venv / "bin" / "python"
-    python.write_text(RUNS.format(python=sys.executable, log=log))
+    script = venv / "runs.py"
+    script.write_text(RUNS.format(log=log))
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')  # a path may hold blanks, #! does not
     python.chmod(0o755)
     installer = tmp_path / "python3"  # everything is installed
     installer.write_text("#!/bin/sh\nexit 0\n")

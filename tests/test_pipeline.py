@@ -239,7 +239,7 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     readme = (tmp_path / "README.md").read_text()
     assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
     accuracy = 100 * table.set_index("arm")["accuracy"]
-    assert f"| MobileNet-v2 | 79.03 | 82.86 | {accuracy['mobilenetv2-base']:.1f} [" in readme
+    assert f"| MobileNet-v2 | 79.03 | 82.86 | {accuracy['mobilenetv2-base']:.1f}\N{NO-BREAK SPACE}↓ [" in readme
     assert "| paper | stored notebook | frozen |" in readme
     assert "- `frozen`: MobileNetV2, end to end, 64 px, from random weights; n = 200; 2 seeds" in readme
     assert "| ResNet50 | 84.66 | 85.68 | – |" in readme and "(results/reference/frozen/figures/table1.png)" in readme

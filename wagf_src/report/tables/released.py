@@ -279,7 +279,7 @@ def released_code(evidence: Evidence) -> pd.DataFrame:
             f"standard deviation {scaled:.2f}; DenseNet-121's own {own:.2f}"
         ),
         ("resizing", "256 x 256, method not stated", "nearest neighbour"): (
-            f"{100 * fact['pixels_kept']:.0f}% of the pixels used at 160 x 160; a shift by one pixel changes "
+            f"{100 * fact['pixels_kept']:.0f}% of the pixels used; a shift by one pixel changes "
             f"{shift:.1f} times as much"
         ),
     }
