@@ -3,6 +3,7 @@
 No other file maps these names to anything. Entries stand in the order in which tables show them.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -388,12 +389,14 @@ def parse_arm(name: str) -> Arm:
     if module.has_fusion:
         part["fusion"] = part["fusion"] or ("released" if reading == "released" else "eq1")
         part["branch"] = part["branch"] or "haar"
-    try:
-        rate = float(part["learning_rate"]) if part["learning_rate"] else None
-    except ValueError:
-        rate = 0.0
-    if rate is not None and not 0 < rate < 1:
-        raise UserError(f"arm {name!r}: the learning rate must be a number between 0 and 1")
+    rate = part["learning_rate"]
+    if rate is not None:
+        try:
+            rate = float(rate)
+        except ValueError:
+            rate = math.nan
+        if not 0 < rate < 1:  # nor is a number that is none
+            raise UserError(f"arm {name!r}: the learning rate must be a number between 0 and 1")
     return Arm(**part | {"name": name, "weights": "none" if part["weights"] else None, "learning_rate": rate})
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,7 @@ class Dataset:
         Raises:
             UserError: see :meth:`channels`.
         """
-        if number == 3:
-            return None
-        return hashlib.sha256(np.ascontiguousarray(self.channels(number)[..., 3:])).hexdigest()
+        return None if number == 3 else hashlib.sha256(self._masks).hexdigest()
 
     def channels(self, number: int) -> np.ndarray:
         """What a network is given, (n, S, S, number) uint8: 3, the images; 4, their masks (0 or 255) behind them.
@@ -48,12 +47,17 @@ class Dataset:
         """
         if number == 3:
             return self.images
+        return np.concatenate([self.images, 255 * self._masks[..., None].astype(np.uint8)], axis=-1)
+
+    @cached_property
+    def _masks(self) -> np.ndarray:
+        """(n, S, S) bool, decoded once a process: what makes a run stale asks for them as well as the run itself."""
         masks = store.load_masks(self.folder, self.metadata["image_id"], self.images.shape[1])
         if masks is None:
             raise UserError(
                 f"{short(self.folder)}: no lesion masks, which this network is given; add them beside the images"
             )
-        return np.concatenate([self.images, 255 * masks[..., None].astype(np.uint8)], axis=-1)
+        return masks
 
 
 def folder(profile: Profile) -> Path:

@@ -57,7 +57,7 @@ def _train(profile, run, trainer) -> Path:
     if code_digest(_COMPUTES) != _CODE:
         raise UserError(
             f"{run}: the code of training was changed on disk after this process had begun; start the command again, "
-            f"and it trains with the code as it is now"
+            "and it trains with the code as it is now"
         )
     started = time.perf_counter()
     memory = PeakMemory()

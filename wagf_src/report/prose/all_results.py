@@ -45,7 +45,7 @@ def answer(everything: pd.DataFrame, expected: pd.DataFrame) -> str:
         f"{'; '.join(best)}. Between the best and the worst model of the table lie "
         f"{100 * np.ptp(everything['accuracy']):.1f} points. Of {len(expected)} expectations, {expected['held'].sum()} "
         f"came as expected, {whole} of them with the whole interval, which holds the noise of training only where "
-        f"there are two seeds or more."
+        "there are two seeds or more."
     )
 
 

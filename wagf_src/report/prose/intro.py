@@ -6,7 +6,7 @@ from wagf_src.arms import MODULES, arm_label, parse_arm
 from wagf_src.paper import claim_tests, directions, published, which30
 from wagf_src.report.figures.text import percent, points, scientific
 from wagf_src.report.prose.released_code import values
-from wagf_src.report.prose.scorecard import ONE_SEED, counted, mark
+from wagf_src.report.prose.scorecard import counted, mark, of_one_seed
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
 
 MEANING = {
@@ -89,7 +89,7 @@ def _steps(steps):
         for profile, rows in shown.groupby("profile", sort=False)
     ]
     text = f"{len(shown)} of {len(ladder)} steps change accuracy" + (f": {'; '.join(texts)}" if texts else "")
-    return text + ONE_SEED * int(shown["condition"].str.contains("one seed").any())
+    return text + of_one_seed(shown)
 
 
 def _best(results):

@@ -23,7 +23,11 @@ KIND = {  # classes of book.css
 COUNTED = {AGREES: ("agrees", "agree"), DIFFERS: ("differs", "differ"), NOT_TESTABLE: ("is open", "are open")}
 
 
-ONE_SEED = ". What one seed shows is shown of those networks, not of training such networks"
+def of_one_seed(shown: pd.DataFrame) -> str:
+    """What to bear in mind of steps that are shown, if one seed shows some of them; begins with a full stop."""
+    if not shown["condition"].str.contains("one seed").any():
+        return ""
+    return ". What one seed shows is shown of those networks, not of training such networks"
 
 
 def counted(ledger: pd.DataFrame) -> str:
@@ -67,8 +71,7 @@ def _shown(steps):
         for line in shown.itertuples()
     ]
     found = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")
-    found += ONE_SEED * int(shown["condition"].str.contains("one seed").any())
-    text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}."
+    text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}{of_one_seed(shown)}."
     first = leading(steps)
     if first["profile"].nunique() == steps["profile"].nunique():
         return text

@@ -242,6 +242,11 @@ def grad_cam(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _and(words: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
 def grad_cam_answer(frame: pd.DataFrame) -> str:
     """Does a plain network already look at the lesion, and how does SaFA's map of the full one compare?"""
     lines = frame[frame["class"] == "all"]
@@ -253,8 +258,7 @@ def grad_cam_answer(frame: pd.DataFrame) -> str:
     line = plain.iloc[0]
     controls = {"area": "the lesion's area", "gauss": "the centred Gaussian", "others": "the maps of other images"}
     ahead = [name for short, name in controls.items() if line[f"diff_{short}_low"] > 0]
-    *others, last = ahead or ["no more than any control"]
-    beyond = f"more than {' and '.join(filter(None, [', '.join(others), last]))}" if ahead else last
+    beyond = f"more than {_and(ahead)}" if ahead else "no more than any control"
     text = (
         f"**A plain {arm_label(line['arm'])} ({line['profile']}) puts {percent(line['share_inside'])}% of its Grad-CAM "
         f"inside the lesion**, {beyond}."
