@@ -59,6 +59,12 @@ def test_generated_images_are_called_so_and_without_real_runs_there_is_no_best()
     assert "on generated images" not in intro.answer(*tables())
 
 
+def test_steps_on_generated_images_are_no_finding():
+    steps = pd.read_csv(TABLES / "all_steps.csv")
+    own = steps[steps["kind"] == "ladder"].assign(profile="demo", condition="SYNTHETIC, 64 px; one seed", p_holm=0.001)
+    assert intro.answer(*tables(all_steps=pd.concat([own, steps]))) == intro.answer(*tables())
+
+
 def test_the_protocol_s_line_follows_the_verdict_on_the_validation_files():
     compared = pd.read_csv(TABLES / "which30.csv")
     by_name = line(intro.answer(*tables()), "protocol")

@@ -81,7 +81,8 @@ def _weights(weights, haar):
 
 
 def _steps(steps):
-    ladder = steps[steps["kind"] == "ladder"]
+    # As on the scorecard: what generated images show is no finding.
+    ladder = steps[(steps["kind"] == "ladder") & ~steps["condition"].str.startswith("SYNTHETIC")]
     shown = ladder[ladder["p_holm"] < directions.LEVEL]
     texts = [
         f"in `{profile}` ({rows['condition'].iloc[0]}) "
