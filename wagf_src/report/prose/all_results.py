@@ -7,6 +7,7 @@ from wagf_src import paths
 from wagf_src.arms import arm_label
 from wagf_src.profile import load_profile
 from wagf_src.report.figures.text import percents
+from wagf_src.report.prose.conditions import real as real  # the chapter asks for it here
 from wagf_src.report.tables.conditions import SHOWN
 from wagf_src.runs import Run, n_images, provenance_line
 
@@ -21,11 +22,6 @@ def rests_on(conditions: dict[str, list[Run]]) -> str:
         f"**This page rests on:** {sum(map(len, conditions.values()))} runs on real images in {len(conditions)} "
         f"profiles ({', '.join(conditions)}), tested on {sizes}."
     )
-
-
-def real(everything: pd.DataFrame) -> pd.DataFrame:
-    """The table without the reader's own synthetic runs."""
-    return everything[~everything["condition"].str.startswith("SYNTHETIC")]
 
 
 def answer(everything: pd.DataFrame, expected: pd.DataFrame) -> str:

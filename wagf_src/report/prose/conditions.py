@@ -10,6 +10,11 @@ def heads(frame: pd.DataFrame) -> pd.Series:
     return frame["profile"] + ": " + frame["condition"]
 
 
+def real(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a pooled table that rest on photographs: what a reader's generated images show is no finding."""
+    return frame[~frame["condition"].str.startswith("SYNTHETIC")]
+
+
 def leading(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of the condition that stands first in a pooled table (``paper.conditions.at_hand``)."""
     return frame[frame["profile"] == frame["profile"].iloc[0]] if len(frame) else frame

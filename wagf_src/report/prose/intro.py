@@ -5,6 +5,7 @@ import pandas as pd
 from wagf_src.arms import MODULES, arm_label, parse_arm
 from wagf_src.paper import claim_tests, directions, published, which30
 from wagf_src.report.figures.text import percent, points, scientific
+from wagf_src.report.prose.conditions import real
 from wagf_src.report.prose.released_code import values
 from wagf_src.report.prose.scorecard import counted, mark, of_one_seed
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
@@ -81,8 +82,7 @@ def _weights(weights, haar):
 
 
 def _steps(steps):
-    # As on the scorecard: what generated images show is no finding.
-    ladder = steps[(steps["kind"] == "ladder") & ~steps["condition"].str.startswith("SYNTHETIC")]
+    ladder = real(steps[steps["kind"] == "ladder"])
     shown = ladder[ladder["p_holm"] < directions.LEVEL]
     texts = [
         f"in `{profile}` ({rows['condition'].iloc[0]}) "
@@ -94,6 +94,7 @@ def _steps(steps):
 
 
 def _best(results):
+    results = real(results)
     if results.empty:
         return "none yet on real images"
     best = results.loc[results["accuracy"].idxmax()]

@@ -9,7 +9,7 @@ from wagf_src import paths
 from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
 from wagf_src.report.figures.text import p_value
-from wagf_src.report.prose.conditions import called, heads, leading
+from wagf_src.report.prose.conditions import called, heads, leading, real
 from wagf_src.runs import by_arm, load_runs, provenance_line
 
 KIND = {  # classes of book.css
@@ -64,7 +64,7 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
 
 def _shown(steps):
     """Steps of ladders and backbones that are shown in some condition, whether it can decide or not."""
-    steps = steps[steps["kind"].isin(["ladder", "backbone"]) & ~steps["condition"].str.startswith("SYNTHETIC")]
+    steps = real(steps[steps["kind"].isin(["ladder", "backbone"])])
     shown = steps[steps["p_holm"] < directions.LEVEL]
     lines = [
         f"{line.comparison}, {line.difference:+.1f} [{line.ci_low:+.1f}, {line.ci_high:+.1f}] (`{line.profile}`)"

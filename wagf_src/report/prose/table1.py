@@ -44,7 +44,7 @@ def answer(table1: pd.DataFrame) -> str:
     values = "; ".join(f"{row} {value}%" for row, value in zip(first["row"], _texts(first, "accuracy")))
     other = "" if set(map(_backbone, first["arm"])) == {PAPER_BACKBONE} else " (on the backbone named there)"
     text = f"in {conditions.called(first)}, {conditions.heads(first).iloc[0]}, the rows read{other}: {values}. "
-    real = rows[~rows["condition"].str.startswith("SYNTHETIC")]
+    real = conditions.real(rows)
     exact = real[[_own_backbone(row, arm) for row, arm in zip(real["row"], real["arm"])]]
     agree = [
         f"{row} in `{profile}`"
