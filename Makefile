@@ -23,7 +23,7 @@ WEIGHTS =
 BUDGET =
 ARGS =
 ADDRESS =
-AUDIT = $(addprefix requirements/,$(addsuffix .txt,book run gpu gpu-jax dev)) .binder/requirements.txt
+AUDIT = $(addprefix requirements/,$(addsuffix .txt,uv book run gpu gpu-jax dev)) .binder/requirements.txt
 # For predict: one or more images or folders, a run of your own, a new CSV, a new folder. For external: a folder.
 IMAGE =
 RUN =
@@ -165,6 +165,8 @@ clean:  ## remove built books, caches and your results of PROFILE (never what is
 	rm -rf _build "results/$(NAME)" data/cache
 
 lock:  ## resolve pyproject.toml again into requirements/ (needs uv)
+	echo uv | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" -o requirements/uv.txt -
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-package wagf-src \
 	  --custom-compile-command "make lock" --extra dev -o requirements/dev.txt pyproject.toml
 	for extra in book run gpu gpu-jax peers notebooks; do \

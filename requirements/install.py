@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,20 @@ def make_environment(venv, python):
         )
 
 
+def unpack(venv, pip, packages):
+    """Have uv do it, in a fifth of pip's time. False, without a word, where uv cannot, or where pip was told of an index
+    or a way to it of its own: pip then does."""
+    told = subprocess.run(pip + ["config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if re.search(rb"\.(index-url|no-index|proxy|trusted-host|client-cert)=", told.stdout):
+        return False
+    itself = ["install", "--no-deps", "--require-hashes", "-r", os.path.join(HERE, "uv.txt")]
+    uv = [os.path.join(venv, "bin", "uv"), "pip", "install", "--python", os.path.join(venv, "bin", "python")]
+    try:
+        return not any(subprocess.call(step, stderr=subprocess.DEVNULL) for step in (pip + itself, uv + packages))
+    except OSError:
+        return False
+
+
 def install(lock, venv, python):
     pip = [os.path.join(venv, "bin", "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     before = recorded(venv)
@@ -139,22 +154,12 @@ def install(lock, venv, python):
         subprocess.call(pip + ["uninstall", "--yes", "tensorflow", "tensorflow-cpu"], stderr=subprocess.DEVNULL)
     if before:
         os.unlink(os.path.join(venv, RECORD))
-    # The lock is complete, so there is nothing to resolve; compiling on all cores is faster than pip's own.
-    file = os.path.join(HERE, lock + ".txt")
-    steps = (
-        ["install", "--no-compile", "--require-hashes", "--no-deps", "-r", file],
-        ["install", "--no-deps", "--no-build-isolation", "-e", os.path.dirname(HERE)],
-    )
-    for step in steps:
-        if subprocess.call(pip + step):
-            fail(
-                "pip could not install requirements/%s.txt (its own words are above); the same command tries again"
-                % lock
-            )
-    # Some packages carry files for other Pythons.
-    with open(os.devnull, "w") as nowhere:
-        compile_all = [pip[0], "-m", "compileall", "-q", "-j", "0", os.path.join(venv, "lib")]
-        subprocess.call(compile_all, stdout=nowhere, stderr=nowhere)
+    # The lock is complete, so there is nothing to resolve. Modules are compiled when first imported: most never are.
+    packages = ["--no-deps", "--require-hashes", "-r", os.path.join(HERE, lock + ".txt")]
+    ourselves = ["install", "--no-deps", "--no-build-isolation", "-e", os.path.dirname(HERE)]
+    unpacked = unpack(venv, pip, packages) or subprocess.call(pip + ["install", "--no-compile"] + packages) == 0
+    if not unpacked or subprocess.call(pip + ourselves):
+        fail("pip could not install requirements/%s.txt (its own words are above); the same command tries again" % lock)
     record(lock, venv)
 
 

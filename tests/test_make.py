@@ -8,6 +8,7 @@ import errno
 import fcntl
 import importlib.util
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -258,6 +259,32 @@ def test_without_locks_in_the_file_system_nobody_waits(tmp_path, stub, monkeypat
     install.main()
     assert "book.txt" in log.read_text() and install.recorded(str(venv))[0] == "book"
     assert "another installation" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "uv, told, unpacks",
+    [
+        ("exit 0", "global.find-links='/wheels'", "uv"),
+        ("echo no network >&2; exit 2", "", "pip"),
+        (None, "", "pip"),
+        ("exit 0", ":env:.index-url='https://mirror.example/simple'", "pip"),
+        ("exit 0", "global.proxy='http://proxy.example:3128'", "pip"),
+    ],
+    ids=["uv", "uv fails", "no uv", "an index of its own", "a proxy"],
+)
+def test_uv_unpacks_where_it_can_and_may(tmp_path, stub, uv, told, unpacks):
+    """Where pip knows of another way to the packages than uv would, nothing goes around it."""
+    python, log = stub()
+    script = f'#!/bin/sh\necho "uv $*" >> "{log}"\n{uv}\n'
+    makes = f'printf %s {shlex.quote(script)} > "$(dirname "$0")/uv"; chmod +x "$(dirname "$0")/uv"' if uv else "exit 1"
+    case = f"""case "$*" in *"config list"*) echo {shlex.quote(told)}; exit 0 ;; *uv.txt*) {makes};; esac\n"""
+    python.write_text(python.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{case}", 1))
+    done = run_installer("run", tmp_path / "venv", python)
+    assert done.returncode == 0 and done.stderr == "" and install.recorded(str(tmp_path / "venv"))[0] == "run"
+    lines = [line for line in log.read_text().splitlines() if "run.txt" in line]
+    assert ("uv pip install" in log.read_text()) is (bool(uv) and "index" not in told and "proxy" not in told)
+    assert lines[-1].startswith(f"{unpacks} ") and all("--require-hashes" in line for line in lines)
+    assert sum(line.startswith("pip ") for line in lines) == (unpacks == "pip")
 
 
 def test_a_failed_installation_leaves_no_record(tmp_path, stub):

@@ -142,4 +142,4 @@ def test_every_locked_package_has_one_version_and_its_digests(lock):
     packages = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     assert packages and all("==" in line.split(";")[0] and "--hash=sha256:" in line for line in packages)
     assert "://" not in "".join(line.split("#")[0] for line in packages)
-    assert os.path.basename(lock) in {f"{name}.txt" for name in ("book", "run", "dev", "gpu", "gpu-jax", "peers")}
+    assert os.path.basename(lock) in {f"{name}.txt" for name in ("uv", "book", "run", "dev", "gpu", "gpu-jax", "peers")}
