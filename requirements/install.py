@@ -133,8 +133,10 @@ def make_environment(venv, python):
 
 
 def unpack(venv, pip, packages):
-    """Have uv do it, in a fifth of pip's time. False, without a word, where uv cannot, or where pip was told of an index
-    or a way to it of its own: pip then does."""
+    """Have uv do it, in a fifth of pip's time.
+
+    False, without a word, where uv cannot, or where pip was told of an index of its own, or a way to it.
+    """
     told = subprocess.run(pip + ["config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     if re.search(rb"\.(index-url|no-index|proxy|trusted-host|client-cert)=", told.stdout):
         return False

@@ -147,12 +147,12 @@ def test_the_methods_of_table_2_are_held_against_their_limits(results_dir):
     mistakes = {base: 200, f"{base}-mwnl": 260, f"{base}-weighted": 120, WAGF: 205}
     judged(results_dir, mistakes, profile="table2")
     table = outcomes("table2").set_index("expected")
-    line = table.loc["no model lies above base in accuracy by one point or more"]
+    line = table.loc["no model lies above base in accuracy by one point or more (3 were run)"]
     assert not line["held"] and line["certain"] and line["measured"].count("[") == 3  # 80 of 1,103 images are 7 points
     line = table.loc["inverse-frequency weights and MWNL lie below base in accuracy"]
     assert not line["held"] and line["certain"] and "p = 0.01" in line["measured"]
     assert table.loc["(iii) minus base lies between -1.5 and 1.5 points", "held"]
-    assert not table.index.str.contains("RandAugment").any(), "not run"
+    assert not table.index.str.contains("RandAugment|MAAW").any(), "not run"
     (level,) = table.index[table.index.str.contains("86.4")]
     assert table.loc[level, "held"] == (float(table.loc[level, "measured"].split(" ")[0]) < 86.4)
     text = " ".join((paths.ROOT / "book" / "plans.md").read_text(encoding="utf-8").split())

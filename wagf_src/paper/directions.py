@@ -46,7 +46,8 @@ def compared(runs: list[Run]) -> pd.DataFrame:
     """Every pair of arms that differ in one thing, one row a pair, columns as COLUMNS.
 
     Differences in accuracy, and the paper's same step, are in points with 95% intervals. ``family`` is "planned" or
-    "other"; the p of each are corrected together after Holm.
+    "other"; the p of each are corrected together after Holm. ``n_seeds`` beside a probe are
+    the network's.
     """
     arms, lines = by_arm(runs), []
     for kind, what, a, b in comparisons.comparisons(list(arms)):
@@ -54,7 +55,10 @@ def compared(runs: list[Run]) -> pd.DataFrame:
         line = {"kind": kind, "comparison": what, "arm_a": a, "arm_b": b, "p": found.p} | points(found)
         line |= dict(zip(PAPER, published.gain(kind, a, b)))
         line["family"] = "planned" if planned(kind, a, b) else "other"
-        lines.append(line | {name: getattr(found, name) for name in ("n_images", "n_seeds", "n_folds")})
+        line |= {name: getattr(found, name) for name in ("n_images", "n_seeds", "n_folds")}
+        if not (parse_arm(a).is_network and parse_arm(b).is_network):
+            line["n_seeds"] = max(len({run.seed for run in arms[arm]}) for arm in (a, b))
+        lines.append(line)
     frame = pd.DataFrame(lines, columns=COLUMNS)
     frame["p_holm"] = frame.groupby("family")["p"].transform(paired.holm) if len(frame) else frame["p"]
     return frame

@@ -142,14 +142,15 @@ def _of_profile(profile, arms, runs, shown):
 
 
 def _of_methods(arms, runs):
-    """The expectations about the methods of Table 2, as far as their arms were run."""
+    """The expectations about the methods of Table 2 whose models were all run."""
     rows, compared = [], table2_measured.compared(runs)
-    for what, pairs, limits, metric in _METHODS:
-        pairs = pairs or [(arm, _PLAIN) for arm in arms if arm != _PLAIN]
+    for what, named, limits, metric in _METHODS:
+        pairs = named or [(arm, _PLAIN) for arm in arms if arm != _PLAIN]
+        what = what if named else f"{what} ({len(pairs)} were run)"
         there = [(arm_label(a), a, b, *limits) for a, b in pairs if a in arms and b in arms]
         family = compared[(compared["against"] == table2_measured.BASE) & (compared["metric"] == metric)]
         shown = {(arm, _PLAIN): p for arm, p in zip(family["arm"], family["p_holm"])}
-        if there:
+        if there and len(there) == len(pairs):
             rows.append(_judge(arms, what, there, shown, metric))
     if _MWNL in arms:
         value, low, high = (100 * v for v in bootstrap.interval(arms[_MWNL], "balanced_accuracy"))

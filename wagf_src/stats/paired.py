@@ -10,6 +10,8 @@ from wagf_src.errors import UserError
 from wagf_src.runs import Run
 from wagf_src.stats import bootstrap, proportions
 
+POWER = 0.8
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -85,7 +87,7 @@ def detectable(
     shared: float = 1.0,
     training_sd: float = 0.0,
     level: float = 0.95,
-    power: float = 0.8,
+    power: float = POWER,
 ) -> float:
     """The smallest difference in accuracy (fraction) that ``direction_test`` on ``n`` images shows with this power.
 

@@ -27,6 +27,7 @@ ABLATION = pd.DataFrame(PAIRS, columns=["comparison", "arm_a", "arm_b"]).assign(
     paper_low=[-1.5, -1.2, np.nan],
     paper_high=[4.2, 3.8, np.nan],
     n_seeds=3,
+    detectable=[1.24, 1.9, 2.6],
     sentence=["First.", "Second.", "Third."],
     profile="lite",
     condition="DenseNet-121, end to end, 96 px; n = 1,103; 3 seeds",
@@ -55,12 +56,14 @@ def test_answer_counts_what_is_shown_in_each_condition():
     lines = prose.answer(BOTH, BALANCED).split("\n")
     assert lines[2] == (
         "- DenseNet-121, end to end, 96 px; n = 5,514; one seed (`lite-folds`): of 2 planned directions, 0 "
-        "change accuracy. Over the plain backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: none."
+        "change accuracy. Over the plain backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: none. At the noise "
+        "measured, a planned step of 1.2 to 1.9 points is shown with a power of 80% (uncorrected)."
     )
     assert lines[3] == (
         "- DenseNet-121, end to end, 96 px; n = 1,103; 3 seeds (`lite`): of 2 planned directions, 1 changes accuracy "
         "(soft attention +2.0); of 1 other comparison, 1 changes accuracy (learned fusion -3.0). Over the plain "
-        "backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: (i)."
+        "backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: (i). At the noise measured, a planned step of 1.2 to 1.9 "
+        "points is shown with a power of 80% (uncorrected)."
     )
     assert lines[-1] == "Of all 5 comparisons, 1 change balanced accuracy: SaFA +2.0, `lite`."
     synthetic = prose.answer(ABLATION.assign(condition="SYNTHETIC, 64 px"), BALANCED)

@@ -133,10 +133,12 @@ def test_averages_and_their_bound():
             "precision": [50.0, 60],
             "recall": 70.0,
             "f1": [60.0, 66],
+            "above": [0.0, 41.2],
         }
     )
     shown = prose.averages_measured(averages.assign(arm="mobilenetv2-base"))
-    assert shown["model"].tolist() == ["MobileNetV2"] * 2 and shown["F1 above (P + R)/2"].tolist() == ["no", "yes"]
+    assert shown["model"].tolist() == ["MobileNetV2"] * 2
+    assert shown["F1 above (P + R)/2"].tolist() == ["no", "in 41% of orders"]
     text = prose.averages_matter(averages)  # steps of Table 1's F1: 4.71, 1.54, 2.58, 2.65, 1.09
     assert "by up to 6.0 points" in text and "more than the median step of Table 1 (2.6 points)" in text
     assert "not more than" in prose.averages_matter(averages.assign(f1=[60.0, 61.0]))

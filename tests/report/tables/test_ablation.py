@@ -46,6 +46,17 @@ def test_steps_by_hand(made_up):
     assert both["difference"] == pytest.approx(parts.sum())
 
 
+def test_the_detectable_step_has_the_power_of_mcnemars_test(made_up):
+    """Of one seed, by Connor's sample size: that step needs just the images that there are."""
+    runs = [run for run in made_up.runs if run.seed == 0]
+    one = Evidence("made-up", runs, {}, tables.TABLES)
+    a, b = scipy.stats.norm.ppf([0.975, 0.8])
+    for _, line in one.table("ablation").iterrows():
+        d = (line["mcnemar_b"] + line["mcnemar_c"]) / line["n_images"]
+        step = line["detectable"] / 100
+        assert ((a * np.sqrt(d) + b * np.sqrt(d - step**2)) / step) ** 2 == pytest.approx(line["n_images"], rel=1e-3)
+
+
 def test_p_values_are_corrected_within_their_family(made_up):
     table = made_up.table("ablation")
     assert table["family"].tolist() == ["planned"] * 5 + ["other"]  # the probe

@@ -62,6 +62,9 @@ def before_the_rule(name, now, then):
         keras = [column for column in now if column.startswith("Keras")]
         assert (now["row"][(now[keras] != then[keras]).any(axis=1)] == "DenseNet-121").all()
         return now.drop(columns=keras), then.drop(columns=keras)
+    if name == "averages":  # as released: the mean over orders, not that of the file
+        now, then = (frame.assign(f1=frame["f1"].where(frame["average"] != "as released")) for frame in (now, then))
+        return now[list(then)], then
     if name == "own_model":  # an interval that holds the aim is undecided
         return now.drop(columns="outcome"), then.drop(columns="outcome")
     if name == "table2":

@@ -6,6 +6,7 @@ from wagf_src.arms import arm_label, order_key, parse_arm
 from wagf_src.paper.directions import DIFFERENCE, LEVEL, PAPER
 from wagf_src.report.figures.text import p_value, percents, points
 from wagf_src.report.prose import conditions
+from wagf_src.stats.paired import POWER
 
 MAIN = ("ladder", "backbone", "reading")
 
@@ -49,6 +50,11 @@ def _of_condition(profile, steps):
         listed = "; ".join(f"{_row(line['arm_a'])} {points(*line[DIFFERENCE])}" for _, line in whole.iterrows())
         more = whole.loc[(whole["p_holm"] < LEVEL) & (whole["difference"] > 0), "arm_a"].map(_row)
         text += f" Over the plain backbone: {listed}; shown to be better: {' and '.join(more) or 'none'}."
+    least, most = (f"{value:.1f}" for value in steps.loc[planned, "detectable"].agg(["min", "max"]))
+    if "nan" not in (least, most):
+        step = least if least == most else f"{least} to {most}"
+        text += f" At the noise measured, a planned step of {step} points is shown with a power of "
+        text += f"{100 * POWER:.0f}% (uncorrected)."
     if steps["condition"].iloc[0].startswith("SYNTHETIC"):
         text += " These are synthetic lesions: this says how the method works, not what the modules do."
     return text

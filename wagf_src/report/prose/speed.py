@@ -226,7 +226,13 @@ def peers(peers: pd.DataFrame) -> str:
             f"first step {duration(row['first_seconds'])}, "
             f"PyTorch's {duration(same.loc[row['reference'], 'first_seconds'])}"
         )
-    return "**Answer:** training, against PyTorch's plain step. " + ". ".join(sentences) + "."
+    paces = steps[steps["ratio"].isna()]
+    moved = (paces["seconds_high"] / paces["seconds_low"]).max()
+    return (
+        f"**Answer:** training, against PyTorch's plain step. {'. '.join(sentences)}. Ratios are of rounds side by "
+        f"side, images/s medians over all rounds of a row, and PyTorch's own pace moved by a factor of up to "
+        f"{moved:.1f} between its rounds: where the two disagree, the ratio counts."
+    )
 
 
 @_table

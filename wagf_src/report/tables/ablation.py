@@ -28,13 +28,19 @@ def sentence(line) -> str:
 
 
 def ablation(evidence: Evidence) -> pd.DataFrame:
-    """The table ``all_steps``, each row in words, with McNemar's test on the mean probabilities of an arm's seeds."""
-    steps, found = evidence.table("all_steps"), []
+    """The table ``all_steps``, each row in words, with McNemar's test on the mean probabilities of an arm's seeds.
+
+    ``detectable`` is the step, in points, that so many images, seeds and folds show with a power of ``paired.POWER``,
+    before any correction, at the noise that the two arms have (``paired.noise``).
+    """
+    steps, found, power = evidence.table("all_steps"), [], []
     arms = {profile: by_arm(runs) for profile, runs in conditions.at_hand(evidence).items()}
     for line in steps.itertuples():
         pair = directions.of_shared_seeds(*(arms[line.profile][arm] for arm in (line.arm_a, line.arm_b)))
         found.append(paired.mcnemar(*map(paired.correct, pair)))
-    tests = pd.DataFrame(found, steps.index, MCNEMAR)
+        n, seeds, folds = line.n_images, line.n_seeds, line.n_folds
+        power.append(100 * paired.detectable(n, seeds=seeds, folds=folds, **paired.noise(*pair)))
+    tests = pd.DataFrame(found, steps.index, MCNEMAR).assign(detectable=power)
     sentences = pd.Series([sentence(line) for _, line in steps.iterrows()], steps.index, dtype=object)
     return steps.drop(columns="provenance").join(tests).assign(sentence=sentences, provenance=steps["provenance"])
 

@@ -72,7 +72,7 @@ def per_class(evidence: Evidence) -> pd.DataFrame | None:
 
 
 def averages(evidence: Evidence) -> pd.DataFrame | None:
-    """Precision, recall and F1 under every average, percent, means over seeds.
+    """Precision, recall, F1 and ``above`` (``metrics.averages``) under every average, percent, means over seeds.
 
     Of the arms that replicate a row of Table 1 exactly, or of the first six arms where those are fewer than three.
     """
@@ -85,7 +85,7 @@ def averages(evidence: Evidence) -> pd.DataFrame | None:
     for arm in (exact if len(exact) > 2 else [arm for _, arm in rows])[:6]:
         per_seed = [metrics.averages(*seed).set_index("average") for seed in tested(arms[arm])]
         frames.append((100 * sum(per_seed) / len(per_seed)).reset_index().assign(arm=arm, n_seeds=len(per_seed)))
-    columns = ["arm", "average", "precision", "recall", "f1", "n_seeds"]
+    columns = ["arm", "average", "precision", "recall", "f1", "above", "n_seeds"]
     return pd.concat(frames)[columns].assign(provenance=evidence.provenance)
 
 

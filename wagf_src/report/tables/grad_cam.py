@@ -66,14 +66,10 @@ def _shares(profile, runs):
         if masks is None:
             return None
         for name, maps in maps_of(run).items():
-            shares = attention.shares(maps, masks).assign(image_id=frame["image_id"], dx=frame["dx"])
+            shares = attention.shares(maps, masks).assign(dx=frame["dx"])
             parts.setdefault(name, {}).setdefault(run.seed, []).append(shares)
-    joined = {
-        name: [
-            pd.concat(folds, ignore_index=True).sort_values("image_id", ignore_index=True) for folds in seeds.values()
-        ]
-        for name, seeds in parts.items()
-    }
+    # In the order of the files, as ``attention_maps`` joins them: resamples, so intervals, hang on it.
+    joined = {name: [pd.concat(folds, ignore_index=True) for folds in seeds.values()] for name, seeds in parts.items()}
     return {name: (frames, frames[0]["dx"].to_numpy()) for name, frames in joined.items()}
 
 
