@@ -7,9 +7,14 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import pandas as pd
+
+# What reading an archive of arrays raises that is not whole, or no such archive.
+DAMAGED = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

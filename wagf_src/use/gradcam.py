@@ -1,5 +1,7 @@
 """Grad-CAM of a profile's runs on their test images, kept beside the runs: ``results/<profile>/gradcam/<run>.npz``."""
 
+from pathlib import Path
+
 import numpy as np
 
 from wagf_src import atomic, paths
@@ -35,7 +37,7 @@ def main(profile: Profile) -> None:
     for run in runs:
         target = paths.RESULTS_DIR / profile.name / "gradcam" / f"{run.name}.npz"
         digest = atomic.file_digest(run.weights_file)
-        if target.is_file() and str(np.load(target, allow_pickle=False)["weights"]) == digest:
+        if _weights_of(target) == digest:
             continue
         maps = of_run(profile, run, data)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +47,15 @@ def main(profile: Profile) -> None:
         np.savez_compressed(aside, grad_cam=scaled.astype(np.float16), weights=np.array(digest))
         aside.replace(target)
         print(f"  Grad-CAM of {run.name}, {len(maps):,} images", flush=True)
+
+
+def _weights_of(file: Path) -> str | None:
+    """The digest of the weights that a file of maps is of; None if it is not there or damaged: it is made again."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return str(arrays["weights"])
+    except atomic.DAMAGED:
+        return None
 
 
 def wanted(arm: str) -> bool:

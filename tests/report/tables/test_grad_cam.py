@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from fabricate import discs, fabricate
 
+from wagf_src.errors import UserError
 from wagf_src.report import figures, photographs, tables
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.prose import use
+from wagf_src.report.tables import grad_cam
 from wagf_src.runs import by_arm
+from wagf_src.use import gradcam
 
 ARMS = ("mobilenetv2-base", "mobilenetv2-wagf-described")
 
@@ -40,6 +43,19 @@ def test_weight_on_the_lesion_by_hand(made_up):
     line = whole.loc[(ARMS[0], "grad_cam")]
     assert line["share_inside"] == pytest.approx(np.mean(shares), abs=1e-5) and line["n_seeds"] == 2
     assert line["area_share"] == pytest.approx(inside.mean(), abs=1e-6)
+
+
+def test_a_damaged_file_of_maps_is_one_line(made_up):
+    evidence, _ = made_up
+    run = evidence.conditions["lite"][0]
+    file = run.path.parent.parent / "gradcam" / f"{run.path.name}.npz"
+    for content in (file.read_bytes()[:-40], b"", b"not an archive"):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=f"{run.path.name}.npz: is damaged; .*gradcam"):
+            grad_cam.maps_of(run)
+        assert gradcam._weights_of(file) is None, "so that the command makes it again"
+    file.unlink()
+    assert gradcam._weights_of(file) is None
 
 
 def test_shown_and_said(made_up):

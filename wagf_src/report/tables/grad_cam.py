@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wagf_src import paths
+from wagf_src import atomic, paths
 from wagf_src.classes import CLASSES
+from wagf_src.errors import UserError
 from wagf_src.report import photographs
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.cells import cells
@@ -21,9 +22,17 @@ def _file(run: Run) -> Path:
 
 
 def maps_of(run: Run) -> dict[str, np.ndarray]:
-    """``grad_cam``, and ``safa`` where the arm has it, (n_test, h, w), in the row order of the predictions."""
-    with np.load(_file(run), allow_pickle=False) as arrays:
-        maps = {"grad_cam": arrays["grad_cam"]}
+    """``grad_cam``, and ``safa`` where the arm has it, (n_test, h, w), in the row order of the predictions.
+
+    Raises:
+        UserError: the file of maps is damaged.
+    """
+    try:
+        with np.load(_file(run), allow_pickle=False) as arrays:
+            maps = {"grad_cam": arrays["grad_cam"]}
+    except atomic.DAMAGED:
+        again = f"`python -m wagf_src gradcam {run.info['profile']}` makes it again"
+        raise UserError(f"{_file(run)}: is damaged; {again}") from None
     return maps | {name: values for name, values in run.attention().items() if name == "safa"}
 
 
