@@ -19,7 +19,7 @@ from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import work_dir
 from wagf_src.profile import load_profile
-from wagf_src.report import book, chapters, evidence, publish, staleness, tables, warm_kernels
+from wagf_src.report import book, chapters, evidence, pages, publish, staleness, tables, warm_kernels
 from wagf_src.runs import TEST, load_runs, provenance_line
 from wagf_src.train.finish import finish_run
 
@@ -175,6 +175,10 @@ def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
         fabricate.write_notebook(notebooks / f"{name}.ipynb", "print(profile.upper(), 40 + 2)")
     (folders / "demo" / "tables").mkdir(parents=True)
     (folders / "demo" / "tables" / "old.csv").touch()
+    with pytest.raises(UserError, match="no finished run in results/demo/runs"):
+        chapters.render_chapters("demo")
+    assert (folders / "demo" / "tables" / "old.csv").is_file(), "nothing goes before it is known that something comes"
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
     chapters.render_chapters("demo")
     rendered = folders / "demo" / "chapters"
     assert all("DEMO 42" in (rendered / f"{name}.ipynb").read_text() for name in "za")
@@ -225,7 +229,10 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     for name in ("table1", "heatmaps"):
         (folders / "frozen" / "figures" / f"{name}.png").write_bytes(name.encode())
     rendered(folders / "frozen")
+    earlier = tmp_path / "reference" / "earlier" / "tables"  # of a book that the new one replaces
+    earlier.mkdir(parents=True)
     publish.publish("frozen")
+    assert pages.tables_of(tmp_path / "book") == tmp_path / "reference" / "frozen" / "tables" and not earlier.exists()
     (figure,) = (tmp_path / "reference" / "frozen" / "figures").iterdir()
     assert figure.read_bytes() == b"table1", "the README's; every figure is in its chapter"
     kept = {f.parent.name for f in (tmp_path / "reference" / "frozen" / "runs").glob("*/features.npz")}
@@ -296,6 +303,13 @@ def test_a_broken_run_json_is_one_line(folders):
         with pytest.raises(UserError, match=word) as error:
             provenance_line(load_runs("demo"))
         assert "\n" not in str(error.value)
+
+
+def test_a_name_that_is_no_text_costs_no_table(tmp_path):
+    """Linux gives names of files as bytes; Python hands on those that are not UTF-8 as lone surrogates."""
+    name = os.fsdecode(b"l\xe4sion.jpg")
+    atomic.write_csv(tmp_path / "a.csv", pd.DataFrame({"file": [name, "läsion.jpg"]}))
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "file\nl\\udce4sion.jpg\nläsion.jpg\n"
 
 
 def test_writing_is_atomic(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from fabricate import fabricate, seal, write_run
 from wagf_src import atomic, paths
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.runs import PROBABILITY_COLUMNS, TEST, Run, complete, load_runs, real_profiles
+from wagf_src.runs import PROBABILITY_COLUMNS, TEST, Run, at_hand, complete, load_runs, real_profiles
 
 ARM = "mobilenetv2-wagf-described"
 COMMITTED = sorted(paths.REFERENCE_DIR.glob("*/runs/*/run.json"))
@@ -94,7 +95,9 @@ def test_compressed_tables_are_the_same_bytes_for_the_same_numbers(tmp_path):
     assert content[3] == 0 and content[4:8] == bytes(4), "no name, no time (RFC 1952)"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 2}', '{"schema_version": 1}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "null", "3", '[{"run": 1}]', '{"schema_version": 2}', '{"schema_version": 1}']
+)
 def test_what_is_no_run_is_one_line(run, text):
     (run.path / "run.json").write_text(text)
     with pytest.raises(UserError, match=r"run\.json.*delete the folder and run again") as error:
@@ -161,8 +164,14 @@ def test_a_first_own_fold_hides_no_committed_condition(tmp_path, monkeypatch):
     write_run(tmp_path, "mobilenetv2-base", 0, [], "lite-folds", y=y[parts[0]], fold=0, rows=parts[0])
     assert len(load_runs("lite-folds")) == 1
     [committed] = real_profiles().values()
-    assert [run.fold for run in committed] == [0, 1, 2, 3, 4]
+    assert [run.fold for run in committed] == [0, 1, 2, 3, 4] and at_hand("lite-folds", required=True) == committed
     assert all(run.path.is_relative_to(tmp_path / "reference") for run in committed)
+    shutil.rmtree(tmp_path / "reference")
+    assert at_hand("lite-folds") == []
+    with pytest.raises(UserError, match="all its folds yet; `make reproduce PROFILE=lite-folds` goes on"):
+        at_hand("lite-folds", required=True)
+    with pytest.raises(UserError, match="no finished run in results/lite/runs"):
+        at_hand("lite", required=True)
 
 
 FEW_FILES = """

@@ -41,8 +41,12 @@ def write_json(path: Path, value) -> None:
 
 
 def write_csv(path: Path, frame: pd.DataFrame, float_format="%.6g") -> None:
-    """A table as text; compressed where the name ends in .gz, the same bytes for the same table."""
-    content = frame.to_csv(index=False, float_format=float_format, lineterminator="\n").encode("utf-8")
+    """A table as text; compressed where the name ends in .gz, the same bytes for the same table.
+
+    Names of files that are no text, as Linux allows them, appear with their bytes as escapes.
+    """
+    text = frame.to_csv(index=False, float_format=float_format, lineterminator="\n")
+    content = text.encode("utf-8", "backslashreplace")
     if path.suffix == ".gz":
         compressed = io.BytesIO()
         with gzip.GzipFile(filename="", mode="wb", fileobj=compressed, mtime=0) as file:  # no name, no time

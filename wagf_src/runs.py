@@ -70,8 +70,8 @@ class Run:
             info = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"{short(file)}: cannot be read ({error}); delete the folder and run again") from None
-        missing = sorted(_REQUIRED_KEYS - set(info))
-        if missing or not isinstance(info, dict) or info["schema_version"] != SCHEMA_VERSION:
+        missing = sorted(_REQUIRED_KEYS - set(info if isinstance(info, dict) else ()))
+        if missing or info["schema_version"] != SCHEMA_VERSION:
             raise UserError(
                 f"{short(file)}: not a run of schema {SCHEMA_VERSION} (missing: {', '.join(missing) or 'nothing'}); "
                 "delete the folder and run again"
@@ -237,6 +237,26 @@ def complete(runs: list[Run]) -> list[Run]:
     return [run for run in runs if run.fold is None or finished[run.arm, run.seed] == FOLDS]
 
 
+def at_hand(profile: str, required: bool = False) -> list[Run]:
+    """What a profile's book shows: your own runs as far as they test every image, else the committed ones.
+
+    Own runs that complete nothing yet, such as a first fold, hide no committed one.
+
+    Raises:
+        UserError: if there is none and ``required``.
+    """
+    runs = complete(load_runs(profile, required)) or complete(_committed(profile))
+    if required and not runs:
+        raise UserError(
+            f"no model of results/{profile}/runs has all its folds yet; `make reproduce PROFILE={profile}` goes on"
+        )
+    return runs
+
+
+def _committed(profile):
+    return _runs_in(paths.REFERENCE_DIR / profile / "runs")
+
+
 def real_profiles() -> dict[str, list[Run]]:
     """Finished runs on real images of every profile that has some, by profile name; own runs go before the reference's.
 
@@ -247,9 +267,7 @@ def real_profiles() -> dict[str, list[Run]]:
     )
     found = {}
     for name in names:
-        committed = paths.REFERENCE_DIR / name / "runs"
-        # Own runs that complete no condition yet, such as a first fold, hide no committed one.
-        found[name] = _conditions(load_runs(name)) or _conditions(_runs_in(committed))
+        found[name] = _conditions(load_runs(name)) or _conditions(_committed(name))
     return {name: runs for name, runs in found.items() if runs}
 
 

@@ -290,6 +290,20 @@ def test_near_duplicates_of_a_made_up_table_stay_together(test, seed):
     assert sorted(tested) == sorted(frame["image_id"] if test == "lesion-folds" else single)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_near_duplicates_do_not_train_and_validate(seed):
+    """Every known pair is there, as two lesions of one class; validation by lesions takes both of them or none."""
+    rows = [(f"P{n}{k}", image, "nv") for n, pair in enumerate(NEAR_DUPLICATES) for k, image in enumerate(pair)]
+    rows += [(f"S{n}", f"ISIC_8{n:04}", CLASSES[n % 7]) for n in range(350)]
+    frame = pd.DataFrame(rows, columns=["lesion_id", "image_id", "dx"]).sample(frac=1, random_state=seed)
+    frame = frame.reset_index(drop=True)
+    split = protocol.split(frame, profile(test_seed=seed, **{**FOLDED, "validation_fraction": 0.4}))
+    trained, held = (set(frame["image_id"].iloc[files["row"]]) for files in (split.train, split.validation))
+    both = [pair for pair in NEAR_DUPLICATES if set(pair) <= trained | held]
+    assert len(both) > 5 and sum(set(pair) <= held for pair in both) > 0
+    assert all(set(pair) <= trained or set(pair) <= held for pair in both)
+
+
 @pytest.mark.parametrize(("test", "fold"), [("paper", 0), ("paper-folds", None), ("lesion-folds", 5)])
 def test_a_fold_that_the_profile_does_not_have_is_one_line(metadata, test, fold):
     with pytest.raises(UserError, match=f"test: {test}: .* not {fold}, as in mobilenetv2-base-"):

@@ -222,3 +222,13 @@ def test_steps_of_table_1_whatever_the_backbone():
     assert published.step("ladder", "densenet121-wagf-released", "densenet121-base") == pytest.approx(4.86)
     assert published.step("backbone", "densenet121-base", "resnet50-base") == pytest.approx(1.23)
     assert math.isnan(published.step("branch", "mobilenetv2-sa-gf-described-conv", "mobilenetv2-sa-gf-described"))
+
+
+@pytest.mark.parametrize(
+    ("f1", "decimals", "violated"),
+    [(80.01, 2, False), (80.02, 2, True), (80.1, 1, False), (80.2, 1, True), (81, 0, False), (82, 0, True)],
+)
+def test_rounding_of_all_three_numbers_is_allowed_for(f1, decimals, violated):
+    """Precision and recall of 80 may be up to half a unit more, and F1 half a unit less: together one unit."""
+    row = published.Row("here", "a", "a", None, 80.0, 80.0, f1, None, (decimals,) * 4)
+    assert audits.f1_bound_table([row])["violated"].tolist() == [violated]

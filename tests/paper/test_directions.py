@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import write_ladder
+from fabricate import write_ladder, write_run
 from statsmodels.stats.proportion import proportion_confint
 
 from wagf_src.paper import directions, published
@@ -88,3 +88,13 @@ def test_not_as_large_as_printed_takes_both_margins(difference, below):
 def test_shown_is_below_five_percent_after_correction():
     assert directions.shown({"p_holm": 0.049}) and not directions.shown({"p_holm": 0.05})
     assert not directions.shown({"p_holm": np.nan})
+
+
+def test_a_probe_s_one_run_stands_for_every_seed(results_dir):
+    """100 mistakes against 150 and 250 of 1,103: a mean of 100 more, not the 50 of the seed that both have."""
+    write_run(results_dir, f"{M}probe", 0, np.arange(100), profile="mine")
+    for seed, mistakes in ((0, 150), (1, 250)):
+        write_run(results_dir, f"{M}base", seed, np.arange(mistakes), profile="mine")
+    [line] = directions.compared(load_runs("mine")).to_dict("records")
+    assert (line["kind"], line["arm_a"]) == ("probe", f"{M}base")
+    assert line["difference"] == pytest.approx(-100 * 100 / 1103)

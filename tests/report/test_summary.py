@@ -22,3 +22,5 @@ def test_the_summary_counts_what_was_made(results_dir):
     where = f"In {paths.short(folder)}, each in the folder of its name: "
     assert lines[-2] == f"{where}2 runs, 3 tables, 1 figures, 1 chapters."
     assert lines[-1].startswith("Book: ") and lines[-1].endswith("index.html")
+    (folder / ".work" / "started").unlink()  # asked for alone
+    assert summary("demo").splitlines() == [line for line in lines if not line.startswith("Done in")]

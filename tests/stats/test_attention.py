@@ -183,3 +183,12 @@ def test_half_precision_maps_from_a_run_folder(rng):
     maps, masks = rng.random((50, 5, 5)), discs(rng, 50, 40)
     stored = attention.shares(maps.astype(np.float16), masks)
     pd.testing.assert_frame_equal(stored, attention.shares(maps, masks), atol=2e-4, rtol=0)
+
+
+def test_leads_of_all_images_are_resampled_within_classes():
+    """Leads that are one number a class: class counts are fixed, so nothing is left to chance."""
+    dx = np.repeat(["mel", "nv"], [10, 40])
+    frame = pd.DataFrame({"map": np.where(dx == "mel", 0.9, 0.3), "area": 0.1, "gaussian": 0.2, "others": 0.0})
+    line = attention.summary([frame], dx).set_index("class").loc["all"]
+    for short, lead in (("area", 0.32), ("gauss", 0.22), ("others", 0.42)):  # (10 * 0.9 + 40 * 0.3) / 50 = 0.42
+        assert line[[f"diff_{short}{end}" for end in ("", "_low", "_high")]].tolist() == pytest.approx([lead] * 3)

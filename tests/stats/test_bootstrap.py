@@ -99,6 +99,12 @@ def test_coverage_interval_agrees_with_accuracy_and_with_the_curve(runs):
             bootstrap.coverage_interval(chosen, wrong)
 
 
+def test_all_answered_right_is_known_from_the_answered_images_alone(tmp_path):
+    """Whichever images a resample holds, all that it answers are right: Wilson's interval of 100 of 100, not of 200."""
+    runs = fabricate(tmp_path, LADDER[:1], seeds=(0, 1), skill=50.0)
+    assert bootstrap.coverage_interval(runs, 0.5) == pytest.approx((1, *proportions.wilson(100, 100)))
+
+
 def test_class_recall_takes_wilson(tmp_path):
     run = fabricate(tmp_path, LADDER[:1])[0]
     y, p = truth_and_probabilities(run)
@@ -229,3 +235,38 @@ def test_folds_that_do_not_make_one_set_are_named(folds, tmp_path):
         bootstrap.interval([Run(tmp_path / "fold0-seed0"), *parts[1:5]], "accuracy")
     with pytest.raises(UserError, match="is tested in two of"):
         bootstrap.interval(a + a, "accuracy")
+
+
+def test_limits_are_cut_at_what_a_metric_can_be(tmp_path, monkeypatch):
+    """Moved by their bias, limits may pass the ends: of a calibration error below zero, of an accuracy above one."""
+    runs = fabricate(tmp_path, LADDER[:1])
+    monkeypatch.setattr(bootstrap, "percentiles", lambda *_: (-0.5, 9.0))
+    ends = {"accuracy": (0, 1), "ece": (0, 1), "brier": (0, 2), "log_loss": (0, 9)}
+    assert {metric: bootstrap.interval(runs, metric)[1:] for metric in ends} == ends
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_a_mean_is_resampled_within_classes(balanced):
+    """Stratified sampling in closed form: means of classes differ, but how many images each has is fixed."""
+    rng = np.random.default_rng(6)
+    y = np.repeat(np.arange(3), [150, 60, 30])
+    values = np.array([0.0, 1.0, 2.0])[y] + rng.normal(size=240)
+    weights = 1 / 3 / np.bincount(y)[y] if balanced else np.full(240, 1 / 240)
+    mean, low, high = bootstrap.resampled_mean(values, y, balanced=balanced)
+    error = math.sqrt(sum((weights[y == c] ** 2).sum() * values[y == c].var() for c in range(3)))
+    assert mean == pytest.approx(values @ weights)
+    assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.08)
+
+
+def test_arms_of_other_seeds_are_drawn_each_on_its_own(tmp_path):
+    """Two seeds far apart in each arm: the variance of a difference is the sum of both, whatever the seeds' numbers."""
+
+    def far(folder, arm, numbers):
+        poor = fabricate(tmp_path / folder / "poor", [arm], seeds=numbers[:1], skill=0.5)
+        return poor + fabricate(tmp_path / folder / "good", [arm], seeds=numbers[1:], skill=50.0)
+
+    a, b = far("a", LADDER[0], (0, 1)), far("b", LADDER[1], (2, 3))
+    _, values = bootstrap.resampled_difference(a, b, "accuracy")
+    # A mean of two draws of two seeds that lie d apart has variance d^2 / 8; images add little beside it.
+    apart = [np.diff([metrics.metrics(*truth_and_probabilities(r))["accuracy"] for r in arm])[0] for arm in (a, b)]
+    assert values.var() == pytest.approx(sum(d**2 for d in apart) / 8, rel=0.15)

@@ -71,3 +71,19 @@ def test_melanoma_threshold_keeps_the_specificity_and_no_lower_one_does(specific
     assert rates["melanoma"] + rates["others"] == len(y)
     with pytest.raises(UserError, match="other classes"):
         calibration.melanoma_threshold(np.array([4]), p[:1], 0.9)
+
+
+def test_of_equally_good_strengths_the_smallest_change_is_taken():
+    """Answers so sure that no strength changes one of them."""
+    y, p = np.arange(7), 0.99 * np.eye(7) + 0.01 / 7
+    frequencies = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.4, 0.1])
+    assert calibration.best_strength(y, p, frequencies, "accuracy") == 0
+
+
+@pytest.mark.parametrize(("specificity", "alarms"), [(0.9, 1), (0.8, 2), (0.7, 3), (1.0, 0)])
+def test_of_ten_other_images_a_tenth_is_one(specificity, alarms):
+    """(1 - 0.9) * 10 is a little less than one in binary; one false alarm is allowed all the same."""
+    p = np.zeros((11, 7))
+    p[:, MEL] = [*np.arange(10) / 10, 0.95]
+    threshold = calibration.melanoma_threshold(np.array([5] * 10 + [MEL]), p, specificity)
+    assert (p[:10, MEL] >= threshold).sum() == alarms

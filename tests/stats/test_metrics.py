@@ -210,3 +210,11 @@ def test_auc_of_ten_thousand_images_fits_in_little_room():
     tracemalloc.stop()
     assert peak < 60e6, "every melanoma against every other image is 80 MB already"
     np.testing.assert_allclose(values, sk.roc_auc_score(y == MEL, p[:, MEL]), rtol=1e-12)
+
+
+def test_a_class_without_test_images_has_no_scores():
+    """Zero would be read as "none found" where there was nothing to find."""
+    y, p = random_predictions()
+    table = metrics.per_class(y[y != 3], p[y != 3])
+    assert table.loc["df", "n_test"] == 0 and table.loc["df", ["precision", "recall", "f1"]].isna().all()
+    assert table.drop(index="df").notna().all(axis=None)

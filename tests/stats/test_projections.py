@@ -39,6 +39,9 @@ def test_three_ways_hold_the_same_images():
     # In class order the first batches hold one class, so its centre is lost; fitted once it is kept.
     centre = [np.linalg.norm(ways[way][:16].mean(axis=0)) for way in ("per batch, class by class", "fitted once")]
     assert centre[0] < 1e-9 < 0.1 < centre[1]
+    # Shuffled batches hold all three classes, so no two batches of images in a row lose their centre.
+    shuffled = [np.linalg.norm(ways["per batch, shuffled"][k : k + 8].mean(axis=0)) for k in range(0, 56, 8)]
+    assert min(shuffled) > 1e-3
 
 
 def test_neighbour_embedding_is_repeatable():

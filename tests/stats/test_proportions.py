@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from wagf_src.errors import UserError
 from wagf_src.stats import proportions
@@ -29,6 +30,10 @@ def test_share_interval_by_hand():
     effective = 0.25 / (0.5 / 2)
     assert (mean, low, high) == pytest.approx((0.5, *proportions.wilson(0.5 * effective, effective)))
     assert np.isnan(proportions.share_interval(np.zeros((2, 0)))).all()
+    # Seeds that disagree on 98 of 100 images average to one half nearly everywhere, yet there are no more images: 50 of
+    # 100 by statsmodels, not 2,500 of 5,000.
+    apart = np.array([[1, 0] * 49 + [1, 0], [0, 1] * 49 + [1, 0]])
+    assert proportions.share_interval(apart) == pytest.approx((0.5, *proportion_confint(50, 100, method="wilson")))
 
 
 def test_repeats_interval_is_students():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 from fabricate import random_predictions
+from statsmodels.stats.proportion import proportion_confint
 
 from wagf_src.stats import transfer
 
@@ -58,3 +59,31 @@ def test_parts_add_up_over_shared_classes():
     assert table.loc[transfer.REWEIGHTED, "value"] == pytest.approx(mixed)
     assert (table["ci_low"] < table["value"]).all() and (table["value"] < table["ci_high"]).all()
     assert transfer.comparison(np.array([0]), p[:1], np.array([1]), p[:1]).empty
+
+
+def test_a_recall_is_as_sure_as_its_own_class_has_images():
+    y, p = random_predictions()
+    p = p + 1e-9 * np.random.default_rng(0).random(p.shape)
+    table = transfer.scores(y, p, "all").set_index("metric")
+    for number, name in enumerate(("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")):
+        n, hits = (y == number).sum(), (p[y == number].argmax(axis=1) == number).sum()
+        line = table.loc[f"recall_{name}"]
+        assert line["n"] == n
+        assert (line["ci_low"], line["ci_high"]) == pytest.approx(
+            proportion_confint(hits, n, method="wilson"), abs=1e-9
+        )
+
+
+def test_a_difference_holds_the_noise_of_both_sets():
+    """Variance of two stratified samples, in closed form; one set alone would give half of it."""
+    rng = np.random.default_rng(7)
+    sets = [random_predictions(n, rng) for n in (800, 800)]
+    table = transfer.comparison(*sets[0], *sets[1]).set_index("subset").loc["difference"]
+    variances = []
+    for y, p in sets:
+        hits = (p == p.max(axis=1, keepdims=True))[np.arange(len(y)), y] & (
+            (p == p.max(axis=1, keepdims=True)).sum(axis=1) == 1
+        )
+        variances.append(sum(hits[y == c].var() * (y == c).sum() for c in range(7)) / len(y) ** 2)
+    half = (table["ci_high"] - table["ci_low"]) / 2
+    assert half == pytest.approx(1.96 * np.sqrt(sum(variances)), rel=0.08)

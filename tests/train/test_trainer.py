@@ -19,6 +19,7 @@ from wagf_src.arms import parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
+from wagf_src.models.classifier import Classifier
 from wagf_src.paths import work_dir
 from wagf_src.profile import resolve
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
@@ -303,3 +304,36 @@ def test_run_json_is_plain_json():
     info = json.loads((folder / "run.json").read_text())
     assert info["parameters"] == {"total": 1280 * 7 + 7, "trainable": 1280 * 7 + 7}
     assert info["settings"] == json.loads(json.dumps(resolve(FROZEN, info["run"]).settings()))
+
+
+def test_predictions_are_those_of_the_epoch_kept(monkeypatch):
+    """Three epochs of which the first is kept predict as one epoch does."""
+    once = predictions(staging.train(dataclasses.replace(FROZEN, epochs=1), "mobilenetv2-base-seed11"))
+    keep = checkpoint.TrainingState.keep_if_best
+    monkeypatch.setattr(
+        checkpoint.TrainingState, "keep_if_best", lambda self, *a: keep(self, *a) if a[1] == 1 else None
+    )
+    folder = staging.train(FROZEN, "mobilenetv2-base-seed11")
+    assert Run(folder).info["best_epoch"] == 1 and len(Run(folder).history()) == 3
+    pd.testing.assert_frame_equal(predictions(folder), once)
+
+
+def test_methods_are_told_the_epoch_and_the_classes_that_train(monkeypatch):
+    told = []
+    monkeypatch.setattr(Classifier, "begin_epoch", lambda self, *given: told.append((*given[:3], len(given[3]))))
+    staging.train(FROZEN, "mobilenetv2-base-seed12")
+    data = dataset.load(FROZEN)
+    trained = data.metadata["dx"].iloc[protocol.split(data.metadata, FROZEN).train["row"]].value_counts()
+    assert [(epoch, epochs, before) for epoch, epochs, _, before in told] == [(1, 3, 0), (2, 3, 1), (3, 3, 2)]
+    assert all(counts.tolist() == [trained[c] for c in CLASSES] for _, _, counts, _ in told)
+
+
+def test_online_copies_are_new_for_every_seed(monkeypatch):
+    """Two seeds train on other maps of the same photographs; those who validate are photographs as they are."""
+    asked, real = [], trainer.augmentation.affine_parameters
+    monkeypatch.setattr(trainer.augmentation, "affine_parameters", lambda *a: (asked.append(a), real(*a))[1])
+    profile = dataclasses.replace(END_TO_END, arms=("densenet17-base",))
+    for seed in (0, 1):
+        staging.train(profile, f"densenet17-base-seed{seed}")
+    seeds = [copy_seed for _, copies, copy_seed, _ in asked if np.max(copies) > 0]
+    assert len(seeds) == len(set(seeds)) == 2

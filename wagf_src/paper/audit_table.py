@@ -65,7 +65,7 @@ def read(path: Path, n: int | None = None) -> list[Row]:
         own = frame[sizes[0]].iloc[k] if sizes else ""
         # Only an accuracy is a number of images.
         size = None if values[0] is None and n is None and not own else _size(own, n, f"{place}, row {text}")
-        rows.append(Row(place, text, text, *values, size, tuple(max(0, d) for d in decimals)))
+        rows.append(Row(place, text, text, *values, size, tuple(decimals)))
     return rows
 
 
@@ -109,8 +109,7 @@ def report(rows: list[Row], lines: pd.DataFrame, pairs: pd.DataFrame) -> str:
         by = accuracy["verdict"].value_counts()
         parts += [f"Accuracies: {', '.join(f'{count} {verdict}' for verdict, count in by.items())}."]
         parts += [
-            f"With n = {n:,}, {audits.share_reachable(n, d):.0%} of all percentages with {d} decimal{'s' * (d != 1)} "
-            "can be had."
+            f"With n = {n:,}, {audits.share_reachable(n, d):.0%} of all {_numbers(d)} can be had."
             for n, d in sorted({(row.n_test, row.decimals[0]) for row in rows if row.accuracy is not None})
         ]
         parts += [_text(accuracy[["row", "n", "accuracy", "k_rounded", "k_truncated", "verdict", "ci_low", "ci_high"]])]
@@ -191,6 +190,10 @@ def _write(file, name, frame):
             number += 1
         except OSError as error:
             raise UserError(f"{target}: cannot be written ({error.strerror}); make room or access") from None
+
+
+def _numbers(decimals):
+    return "tens of percent" if decimals < 0 else f"percentages with {decimals} decimal{'s' * (decimals != 1)}"
 
 
 def _text(frame):

@@ -20,7 +20,7 @@ def grim(value_percent: float, n: int, decimals: int = 2) -> tuple[int | None, i
     Args:
         value_percent: as printed, 0-100, with at most ``decimals`` decimals.
         n: number of test images.
-        decimals: decimals that are printed.
+        decimals: decimals that are printed; -1 for tens, as of a fraction with one decimal.
 
     Returns:
         (k with 100 k/n rounded, k with 100 k/n truncated); None where there is no such k. A tie may be rounded either
@@ -34,10 +34,11 @@ def grim(value_percent: float, n: int, decimals: int = 2) -> tuple[int | None, i
     if not 0 <= value_percent <= 100:  # also false for NaN
         raise UserError(f"grim: value is {value_percent!r}, but must be a percentage between 0 and 100")
     # Exact arithmetic: 85.89 is not a binary fraction, and the question is about its last digit.
-    value = Fraction(f"{value_percent:.{decimals}f}")
+    unit = Fraction(10) ** -decimals
+    value = round(Fraction(str(float(value_percent))) / unit) * unit
     if abs(float(value) - value_percent) > 1e-9:
         raise UserError(f"grim: value is {value_percent!r}: more than {decimals} decimals; give it as printed")
-    unit, exact = Fraction(1, 10**decimals), value * int(n) / 100
+    exact = value * int(n) / 100
     rounded, truncated = round(exact), math.ceil(exact)
     return (
         rounded if abs(Fraction(100 * rounded, int(n)) - value) <= unit / 2 else None,
@@ -54,8 +55,8 @@ def grim_verdict(rounded: int | None, truncated: int | None) -> str:
 
 def share_reachable(n: int, decimals: int = 2) -> float:
     """Share of all percentages with so many decimals that some k/n rounds to: the chance of passing GRIM by luck."""
-    values = np.floor(np.arange(n + 1) * 100 * 10**decimals / n + 0.5)
-    return len(np.unique(values)) / (100 * 10**decimals + 1)
+    units = round(100 * 10.0**decimals)
+    return len(np.unique(np.floor(np.arange(n + 1) * units / n + 0.5))) / (units + 1)
 
 
 def runs_averaged(values: list[float], n: int, up_to: int = 100) -> int | None:
@@ -137,7 +138,8 @@ def mcnemar_power(p: float, q: float, n: int, correlation: float | None, alpha: 
     share = discordance(p, q, correlation)
     if share == 0:
         return 0.0
-    discordant = np.arange(n + 1)
+    first, last = stats.binom.ppf([1e-15, 1 - 1e-15], n, share)  # most other numbers have no weight
+    discordant = np.arange(first, last + 1)
     weight = stats.binom.pmf(discordant, n, share)
     keep = weight > 1e-12
     discordant, weight = discordant[keep], weight[keep]

@@ -135,7 +135,9 @@ def title(runs: list[Run]) -> str:
 
     Arms may have unlike numbers of seeds: then the fewest and the most.
     """
-    return "; ".join([_set_up(runs), f"n = {n_images(runs):,}", seeds(runs)])
+    folds = len({run.fold for run in runs})
+    images = f"n = {n_images(runs):,}" + f" in {folds} folds" * (folds > 1)
+    return "; ".join([_set_up(runs), images, seeds(runs)])
 
 
 def _set_up(runs, backbone="{}"):

@@ -48,6 +48,8 @@ def publish(profile: str) -> None:
             f"results/{profile} lacks what results/reference/{profile} has ({', '.join(lost)}), as it does where it "
             f"was rendered without the images; render it again with `make report PROFILE={profile} DATA=folder`"
         )
+    for earlier in paths.REFERENCE_DIR.glob("*/tables"):  # of the book that this one replaces
+        shutil.rmtree(earlier)
     for folder, target in ((source / "tables", reference / "tables"), (source / "chapters", paths.BOOK / "chapters")):
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))

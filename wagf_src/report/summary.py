@@ -25,12 +25,13 @@ def summary(profile: str) -> str:
         }
         for run in runs
     ]
-    started = float((work_dir(profile) / "started").read_text())
+    started = work_dir(profile) / "started"  # written by ``prepare``; not there where the summary is asked for alone
+    took = time.time() - float(started.read_text()) if started.is_file() else None
     folder = paths.RESULTS_DIR / profile
     kinds = {"runs": "*/run.json", "tables": "*.csv", "figures": "*.png", "chapters": "*.ipynb"}
     made = [f"{len(list((folder / kind).glob(files)))} {kind}" for kind, files in kinds.items()]
     return (
         f"\nTest results: {provenance_line(runs)}\n{pd.DataFrame(rows).to_string(index=False)}\n\n"
-        f"Done in {time.time() - started:.0f} s (installation not counted).\n"
-        f"In {short(folder)}, each in the folder of its name: {', '.join(made)}.\nBook: {book.page(profile)}"
+        + (f"Done in {took:.0f} s (installation not counted).\n" if took is not None else "")
+        + f"In {short(folder)}, each in the folder of its name: {', '.join(made)}.\nBook: {book.page(profile)}"
     )

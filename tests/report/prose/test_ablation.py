@@ -33,7 +33,11 @@ ABLATION = pd.DataFrame(PAIRS, columns=["comparison", "arm_a", "arm_b"]).assign(
     condition="DenseNet-121, end to end, 96 px; n = 1,103; 3 seeds",
     provenance="HAM10000",
 )
-FOLDS = {"profile": "lite-folds", "condition": "DenseNet-121, end to end, 96 px; n = 5,514; one seed", "n_seeds": 1}
+FOLDS = {
+    "profile": "lite-folds",
+    "condition": "DenseNet-121, end to end, 96 px; n = 5,514 in 5 folds; one seed",
+    "n_seeds": 1,
+}
 BOTH = pd.concat([ABLATION[:2].assign(**FOLDS, p_holm=0.3), ABLATION], ignore_index=True)
 BALANCED = pd.DataFrame(
     [
@@ -55,7 +59,7 @@ def test_main_comparisons():
 def test_answer_counts_what_is_shown_in_each_condition():
     lines = prose.answer(BOTH, BALANCED).split("\n")
     assert lines[2] == (
-        "- DenseNet-121, end to end, 96 px; n = 5,514; one seed (`lite-folds`): of 2 planned directions, 0 "
+        "- DenseNet-121, end to end, 96 px; n = 5,514 in 5 folds; one seed (`lite-folds`): of 2 planned directions, 0 "
         "change accuracy. Over the plain backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: none. At the noise "
         "measured, a planned step of 1.2 to 1.9 points is shown with a power of 80% (uncorrected)."
     )
@@ -93,7 +97,7 @@ def test_lists_and_tables_for_people():
 
 def test_what_limits_conditions_is_said():
     text = conditions.rests_on(BOTH)
-    assert "- `lite-folds`: DenseNet-121, end to end, 96 px; n = 5,514; one seed\n- `lite`: " in text
+    assert "- `lite-folds`: DenseNet-121, end to end, 96 px; n = 5,514 in 5 folds; one seed\n- `lite`: " in text
     assert (
         "With one seed (lite-folds), the noise of training is in no interval and no p. In folds (lite-folds), every"
         in text
@@ -117,3 +121,10 @@ def test_accuracies_of_rows_and_controls():
 def test_forest_plot_takes_corrected_p_values():
     drawn = prose.differences(BOTH)
     assert drawn["p"].tolist() == [0.3, 0.3, 0.002, 0.9, 0.0003] and drawn["series"].nunique() == 2
+
+
+def test_what_is_shown_to_be_worse_is_not_listed_as_better():
+    worse = ABLATION.assign(difference=[-2.0, 0.1, -3.0], ci_low=[-3.0, -1.0, -4.0], ci_high=[-1.0, 1.0, -2.0])
+    text = prose.answer(worse, BALANCED)
+    assert "1 changes accuracy (soft attention -2.0)" in text
+    assert "(i) -2.0 [-3.0, -1.0]; shown to be better: none." in text

@@ -93,3 +93,12 @@ def test_tables_and_procedure():
     assert text.endswith("the procedure takes 4.0 of the 5.7 points above chance.")
     assert prose.fitting_per_batch(table.assign(value=[0.14, 0.13, 0.12]), 70).endswith("2.0 of nothing above chance.")
     assert prose.fitting_per_batch(table.assign(value=[0.7, 0.4, 0.7]), 70).endswith("what such a plot shows.")
+
+
+def test_four_classes_are_benign_and_three_are_not():
+    """Keratosis of the actinic kind and basal cell carcinoma are treated: a melanoma called so is not sent home."""
+    cells = confusion(mel_akiec=1, mel_bcc=1, mel_bkl=1, mel_df=1, mel_nv=1, mel_vasc=1)
+    assert "Of 10 melanomas, 4 are called benign (nv 1, bkl 1, df 1, vasc 1)." in prose.answer(
+        cells, ARM, separability()
+    )
+    assert prose.melanomas(cells).loc[0, ["found (%)", "called benign (%)"]].tolist() == ["40.0", "40.0"]

@@ -5,6 +5,7 @@ import pandas as pd
 from wagf_src import paths
 from wagf_src.paper import claim_tests
 from wagf_src.report.prose import intro
+from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
 
 TABLES = paths.REFERENCE_DIR / "frozen" / "tables"
 
@@ -83,3 +84,57 @@ def test_the_picture_shows_single_steps_of_the_described_ladder_in_its_order():
     assert not frame["label"].str.contains("released|together").any() and frame["paper"].notna().all()
     first = [label.split(" (")[0] for label in frame["label"]]
     assert list(dict.fromkeys(first)) == ["soft attention", "gradient-based fusion with the wavelet branch", "SaFA"]
+
+
+def test_the_best_row_is_the_most_accurate_with_its_melanomas():
+    results = pd.DataFrame(
+        {
+            "profile": ["a", "b"],
+            "condition": "end to end",
+            "arm": ["mobilenetv2-base", "resnet50-base"],
+            "accuracy": [0.9, 0.8],
+            "balanced_accuracy": [0.5, 0.7],
+            "melanoma_sensitivity": [0.4, 0.6],
+        }
+    )
+    for metric in ("accuracy", "balanced_accuracy", "melanoma_sensitivity"):
+        results[f"{metric}_ci_low"], results[f"{metric}_ci_high"] = results[metric] - 0.1, results[metric] + 0.1
+    assert (
+        "MobileNetV2 (`a`) reaches 90.0 [80.0, 100.0]% accuracy and finds 40.0 [30.0, 50.0]% of the melanomas."
+        in intro.answer(*tables(all_results=results))
+    )
+
+
+def test_the_shares_of_both_ways_to_validate_are_those_of_photographs():
+    lines = [
+        (AT_RANDOM, "image", "total", 0.9),
+        (AT_RANDOM, "lesion", "total", 0.95),
+        (AT_RANDOM, "image", "mel", 0.99),
+        (BY_NAME, "image", "total", 0.2),
+        (BY_NAME, "lesion", "total", 0.6),
+    ]
+    leakage = pd.DataFrame(lines, columns=["protocol", "grouping", "class", "share"]).assign(provenance="HAM10000")
+    compared = pd.read_csv(TABLES / "which30.csv")
+    ours = ~compared["stored"]
+    text = line(intro.answer(*tables(leakage=leakage, which30=compared[~ours])), "protocol")
+    assert "90.0% of the validation files (drawn at random) or 20.0% (taken by file name) show a photograph" in text
+    for fits, said in (
+        ("which30-names", "20.0% of the validation files (taken by"),
+        ("which30-random", "90.0% of the"),
+    ):
+        turned = compared.assign(fits=compared["fits"].where(ours, fits))
+        assert said in line(intro.answer(*tables(leakage=leakage, which30=turned)), "protocol")
+
+
+def test_the_fusion_s_coefficients_are_not_exchanged():
+    facts = {"coefficient_sa": 0.5, "coefficient_w": 0.33, "kernel_weights": 9000, "kernel_learns": 90}
+    frame = pd.DataFrame(facts.items(), columns=["fact", "value"])
+    text = line(intro.answer(*tables(released_facts=frame)), "released_code")
+    assert "0.50 F<sub>sa</sub> + 0.33 F<sub>w</sub>, and of the 9,000 weights of soft attention 90 ever learn" in text
+
+
+def test_steps_are_shown_by_their_corrected_p():
+    steps = pd.read_csv(TABLES / "all_steps.csv")
+    steps = steps[steps["kind"] == "ladder"][:2].assign(p=0.01, p_holm=[0.2, 0.04])
+    assert "1 of 2 steps change accuracy: in " in intro.answer(*tables(all_steps=steps))
+    assert "0 of 2 steps change accuracy." in intro.answer(*tables(all_steps=steps.assign(p_holm=0.2)))

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from fabricate import made_up_splits
 
+from wagf_src import paths
 from wagf_src.report.prose import leakage_experiment as prose
 from wagf_src.stats import splits
 
@@ -86,3 +87,24 @@ def test_without_the_experiment():
         "**This page rests on:** HAM10000; 10 repeats of every split, kept by the run of the linear probe."
     )
     assert isinstance(prose.levels(EFFECTS, SIZES), pd.DataFrame)
+
+
+def test_limits_are_those_of_the_plan():
+    text = " ".join((paths.ROOT / "book" / "plans.md").read_text(encoding="utf-8").split())
+    assert "at least five points higher than the lesion-grouped one, with either classifier (population)" in text
+    assert (
+        "at least three points higher than the lesion-grouped one with the classifier that memorises, and less" in text
+    )
+    assert "less than two with the linear one (leakage)" in text
+    either = [(c, "population", 5, float("inf")) for c in ("logistic", "nearest")]
+    leak = [("nearest", "leakage", 3, float("inf")), ("logistic", "leakage", float("-inf"), 2)]
+    assert list(prose.EXPECTED) == either + leak
+
+
+def test_the_wider_interval_and_the_melanomas_are_their_own_columns():
+    wide = change("nearest", "leakage", value=0.1, ci_low=0.09, ci_high=0.11, wide_low=0.08, wide_high=0.12)
+    shown = prose.differences(wide).set_index(["difference", "classifier"]).loc[("leakage", "nearest")]
+    assert shown[["accuracy", "accuracy, wider interval"]].tolist() == ["+10.0 [+9.0, +11.0]", "[+8.0, +12.0]"]
+    found = change("nearest", "leakage", "melanoma_sensitivity", value=0.07, ci_low=0.06, ci_high=0.08)
+    assert "of melanomas found gains " in prose.answer(found, SIZES).lower().replace("the share ", "")
+    assert " and +7.0 [+6.0, +8.0] points by leakage, and changes by " in prose.answer(found, SIZES)

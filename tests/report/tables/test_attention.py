@@ -102,9 +102,21 @@ def test_a_gaussian_map_is_given_its_own_width(runs, masks):
     found = collect()
     line = found.table("attention_equivalents").set_index("map")
     assert line.loc["safa", "sigma"] == pytest.approx(0.3, abs=0.002) and line.loc["safa", "common"] == pytest.approx(1)
-    assert line.loc["soft_attention", "sigma"] == 0.6 or np.isnan(line.loc["soft_attention", "sigma"])
     curve = found.table("attention_widths")
     assert (np.diff(curve["share_inside"]) < 0).all()
+
+
+def test_a_map_that_avoids_the_lesions_has_no_width(runs, masks):
+    """Less than an even map on the lesions, in the middle: no centred Gaussian does that."""
+    for run in runs:
+        if run.arm == MAIN:
+            away = np.repeat(
+                (1 - attention.gaussian(10, 10, 0.2) / attention.gaussian(10, 10, 0.2).max())[None], 200, 0
+            )
+            np.savez_compressed(run.path / "attention.npz", safa=away, soft_attention=np.ones((200, 10, 10)))
+            seal(run.path)
+    line = collect().table("attention_equivalents").set_index("map").loc["safa"]
+    assert np.isnan(line["sigma"]) and line["share_inside"] < masks.mean()
 
 
 def test_without_masks_nothing_is_measured_but_maps_are_shown(runs, monkeypatch):
@@ -150,8 +162,14 @@ def test_folds_are_measured_each_on_its_own_images(results_dir, monkeypatch):
     inside = attention.coverage(np.array(list(drawn.values())), 2, 2)
     line = table.loc[("safa", "all")]
     assert line["share_inside"] == pytest.approx((maps * inside).sum(axis=(1, 2)).mean(), rel=1e-5)
-    assert line["n"] == 200 and line["n_seeds"] == 2 and "n = 200; 2 seeds" in line["condition"]
+    assert line["n"] == 200 and line["n_seeds"] == 2 and "n = 200 in 5 folds; 2 seeds" in line["condition"]
     # The control is the mean of the other maps of the same network, which are those of the fold.
     first = [run for run in evidence.collect("x-folds", TABLES).runs if (run.fold, run.seed) == (0, 0)]
-    assert len(first[0].predictions()) == 40 and line["others_share"] > 0
+    assert len(first[0].predictions()) == 40
+    controls = []
+    for run in evidence.collect("x-folds", TABLES).runs:
+        own = attention.normalised(run.attention()["safa"])
+        lesions = attention.coverage(np.array([drawn[i] for i in run.predictions()["image_id"]]), 2, 2)
+        controls += [(np.delete(own, k, axis=0).mean(axis=0) * lesions[k]).sum() for k in range(len(own))]
+    assert line["others_share"] == pytest.approx(np.mean(controls), rel=1e-6)
     assert len(evidence.collect("x-folds", TABLES).table("attention")) == 8  # seven classes and all

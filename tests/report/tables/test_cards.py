@@ -71,7 +71,12 @@ def test_subgroups(run, metadata):
         assert (line["accuracy_low"], line["accuracy_high"]) == (pytest.approx(low), pytest.approx(high))
         predicted = frame[PROBABILITY_COLUMNS].idxmax(axis=1).str.removeprefix("p_")
         assert line["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(frame["dx"][rows], predicted[rows]))
+        # A class of fewer than five images would be taken for exactly known.
+        known = frame["dx"][rows].value_counts().min() >= 5
+        assert np.isfinite([line["balanced_accuracy_low"], line["balanced_accuracy_high"]]).tolist() == [known] * 2
         melanoma = rows & (frame["dx"] == "mel")
+        low, high = proportion_confint(hit[melanoma].sum(), melanoma.sum(), method="wilson")
+        assert (line["melanoma_sensitivity_low"], line["melanoma_sensitivity_high"]) == pytest.approx((low, high))
         assert line["n_melanoma"] == melanoma.sum() and line["melanoma_sensitivity"] == pytest.approx(
             hit[melanoma].mean()
         )
@@ -93,6 +98,15 @@ def test_calibration_and_facts(run, metadata):
     for name, values in (("as they come", p), ("calibrated", q)):
         assert table[name, "log_loss"] == pytest.approx(-np.log(values[np.arange(len(y)), y]).mean())
         assert table[name, "ece"] == pytest.approx(METRICS["ece"].point(y, values))
+        # Of a mean of one number an image the interval is that of stratified sampling.
+        for metric, each in (
+            ("log_loss", -np.log(values[np.arange(len(y)), y])),
+            ("brier", ((values - np.eye(7)[y]) ** 2).sum(axis=1)),
+        ):
+            line = evidence().table("shipped_calibration").set_index(["probabilities", "metric"]).loc[(name, metric)]
+            error = np.sqrt(sum(each[y == c].var() * (y == c).sum() for c in range(7))) / len(y)
+            assert line["value"] == pytest.approx(each.mean())
+            assert (line["ci_high"] - line["ci_low"]) / 2 == pytest.approx(1.96 * error, rel=0.04), (name, metric)
     assert len(use.calibration(evidence().table("shipped_calibration"))) == 2
     facts = evidence().table("shipped_facts")
     assert facts.set_index("fact")["value"]["run"] == "ours/mobilenetv2-base-seed0"
@@ -168,3 +182,56 @@ def test_a_prediction_read_from_its_file_is_said(tmp_path):
     )
     assert use.predicted_classes(row)["class"][0] == "melanoma (mel)"
     assert "*as trained*: mel" in use.predicted_decisions(row) and "ISIC_2 nv" in use.predicted_decisions(row)
+
+
+def test_ages_at_the_limits_belong_to_the_older_group():
+    """HAM10000 rounds ages to five years, so many patients are exactly 40 or 60."""
+    frame = pd.DataFrame({"age": [0.0, 35, 40, 55, 60, 85, np.nan], "sex": "female", "localization": "back"})
+    ages = {name: frame["age"][rows].tolist() for (kind, name), rows in cards.groups(frame).items() if kind == "age"}
+    assert ages.pop("not known") and ages == {"under 40": [0, 35], "40 to 59": [40, 55], "60 and over": [60, 85]}
+
+
+def test_the_data_card_and_its_sentences_by_hand():
+    rows = [
+        ("L1", "mel", "female", 50.0, "histo"),
+        ("L1", "mel", "female", 50.0, "histo"),
+        ("L2", "mel", "male", 75.0, "consensus"),
+        ("L3", "nv", "female", 20.0, "follow_up"),
+        ("L4", "nv", "unknown", np.nan, "histo"),
+        ("L5", "nv", "female", 40.0, "histo"),
+    ]
+    have = evidence()
+    have.__dict__["metadata"] = pd.DataFrame(rows, columns=["lesion_id", "dx", "sex", "age", "dx_type"])
+    have.__dict__["settings"] = type("Settings", (), {"synthetic": False})
+    table = have.table("data_card").set_index("class")
+    columns = ["images", "lesions", "photographed_once", "female", "male", "sex_unknown", "age_median", "age_unknown"]
+    assert table.loc["mel", [*columns, "histology"]].tolist() == [3, 2, 1, 2, 1, 0, 50, 0, 2]
+    assert table.loc["all", [*columns, "histology"]].tolist() == [6, 5, 4, 4, 1, 1, 50, 1, 4]
+    said = use.data_answer(table.reset_index())
+    assert said.startswith(
+        "6 dermoscopic photographs of 5 lesions, 4 of them photographed once; 4 of women, 1 of men, 1"
+    )
+    shown = use.data_classes(table[table["images"] > 0].reset_index()).set_index("class")
+    assert shown.loc["mel", ["women / men / unknown", "confirmed by histology (%)"]].tolist() == ["2 / 1 / 0", "66.7"]
+
+
+def test_subgroups_stand_out_by_their_whole_interval_only():
+    columns = ["kind", "group", "n", "n_melanoma", "accuracy", "accuracy_low", "accuracy_high"]
+    lines = [
+        ("all", "all images", 1000, 100, 0.80, 0.77, 0.83),
+        ("sex", "male", 500, 60, 0.75, 0.71, 0.79),
+        ("sex", "female", 480, 40, 0.84, 0.81, 0.87),
+        ("age", "under 40", 200, 9, 0.78, 0.72, 0.83),
+        ("localisation", "back", 300, 30, 0.82, 0.78, 0.86),
+        ("localisation", "others", 9, 1, 0.10, 0.00, 0.40),
+    ]
+    said = use.subgroup_note(pd.DataFrame(lines, columns=columns))
+    assert "whole interval: sex male; above: sex female. That is a look at 4 groups" in said
+    assert "In 1 of them there are fewer than ten melanomas" in said
+
+
+def test_the_class_that_is_said_is_the_calibrated_ones():
+    line = {f"{kind}_{c}": 0.02 for kind in ("p", "calibrated") for c in CLASSES}
+    line |= {"p_nv": 0.8, "calibrated_bkl": 0.7, "warning": "odd"}
+    said = use.predicted_answer(pd.DataFrame([line]))
+    assert "says *benign keratosis-like lesion* with a calibrated probability of 70.0%. It warns: odd." in said

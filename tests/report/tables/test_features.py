@@ -26,16 +26,30 @@ def neighbours(points, y):
     return balanced_accuracy_score(y, [np.bincount(votes).argmax() for votes in nearest])
 
 
-def test_the_proposed_model_is_shown_and_arms_with_features_go_first(runs):
-    assert features.shown_arm(runs) == "densenet121-wagf-described"
-    assert features.shown_run(runs).name == "densenet121-wagf-described-seed0"
+def test_the_proposed_model_is_shown_among_runs_with_features_own_ones_first(runs, results_dir):
+    others = {"other": fabricate(results_dir / "other" / "runs", ARMS[:1], seeds=(3,), synthetic=False)}
+    assert features.shown_run(runs, others).name == "densenet121-wagf-described-seed0"
     for run in runs[2:4]:
         (run.path / "features.npz").unlink()
-    assert features.shown_arm(runs) == "densenet121-wagf-released"
+    assert features.shown_run(runs, others).name == "densenet121-wagf-released-seed0"
     for run in runs:
         (run.path / "features.npz").unlink(missing_ok=True)
-    with pytest.raises(UserError, match="no run of densenet121-wagf-described kept its features"):
-        features.shown_run(runs)
+    assert features.shown_run(runs, others).name == "densenet121-base-seed3"
+    assert not features.kept(runs, {})
+    with pytest.raises(UserError, match="no run at hand kept its features"):
+        features.shown_run(runs, {})
+
+
+def test_a_book_without_features_of_its_own_shows_those_of_another_condition(runs, results_dir):
+    """As of committed runs, which keep features in one profile only."""
+    fabricate(results_dir / "reference" / "lite" / "runs", ARMS, seeds=(1,), synthetic=False)
+    for run in runs:
+        (run.path / "features.npz").unlink()
+    gathered = evidence.collect("own", TABLES)
+    assert set(gathered.table("separability")["arm"]) == set(ARMS) and len(gathered.table("features_lead")) == 1
+    for name in ("separability", "features_lead", "components", "pca_per_batch"):
+        assert gathered.table(name)["provenance"].str.startswith("HAM10000").all(), name
+    assert gathered.provenance.startswith("SYNTHETIC")
 
 
 def test_confusion_is_scikit_learns(runs):

@@ -1,6 +1,7 @@
 """Grad-CAM's table: weight on the lesion by hand, folds joined; its figure and sentences."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from fabricate import discs, fabricate
 
@@ -82,3 +83,12 @@ def test_nothing_at_hand(tmp_path):
     table = evidence.table("grad_cam")
     assert table.empty and evidence.table("grad_cam_examples").empty
     assert "python -m wagf_src gradcam" in use.grad_cam_answer(table) and use.grad_cam(table).empty
+
+
+def test_more_than_a_control_takes_the_whole_interval():
+    line = {"profile": "lite", "arm": ARMS[0], "map": "grad_cam", "class": "all", "share_inside": 0.5}
+    ends = (("", 0.02), ("_low", -0.01), ("_high", 0.05))
+    line |= {f"diff_{control}{end}": value for control in ("area", "gauss", "others") for end, value in ends}
+    assert use.grad_cam_answer(pd.DataFrame([line])).endswith("inside the lesion**, no more than any control.")
+    said = use.grad_cam_answer(pd.DataFrame([line | {"diff_area_low": 0.01, "diff_others_low": 0.01}]))
+    assert said.endswith("inside the lesion**, more than the lesion's area and the maps of other images.")

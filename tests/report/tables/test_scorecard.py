@@ -63,3 +63,14 @@ def test_claims_carry_what_the_profile_rests_on(results_dir):
     table = evidence.collect("none", TABLES).table("claims")
     assert set(table["part"]) == {"claims", "counts"} and table["provenance"].eq("no runs").all()
     assert len(evidence.collect("none", TABLES).table("conditions_at_hand")) == 0
+
+
+def test_a_condition_is_from_random_weights_if_most_of_its_runs_are(results_dir):
+    """One arm with another start, as profile ``reduced`` has it, names no condition."""
+    write_ladder(results_dir, DENSENET | {"densenet121-sa-described": 110}, profile="mixed")
+    write_ladder(results_dir, {"densenet121-base-random": 120}, profile="mixed", weights="none")
+    assert conditions.title(load_runs("mixed")) == "DenseNet-121, end to end, 256 px; n = 1,103; 2 seeds"
+    random = {f"{arm}-random": 120 for arm in (*DENSENET, "densenet121-sa-described")}
+    write_ladder(results_dir, random, profile="most", weights="none")
+    write_ladder(results_dir, {"densenet121-base": 120}, profile="most")
+    assert ", from random weights; n = 1,103" in conditions.title(load_runs("most"))

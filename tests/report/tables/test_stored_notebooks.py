@@ -53,6 +53,13 @@ def test_training(table):
     assert training.loc["MobileNetV2", "kept"] == log["val_f1_score"].idxmax() == 48
     later = 100 * log.loc[26:, "val_accuracy"]
     assert training.loc["MobileNetV2", ["median", "sd"]].tolist() == pytest.approx([later.median(), later.std()])
+    line, last = training.loc["MobileNetV2"], 100 * log["val_accuracy"]
+    assert line[["training", "validation"]].tolist() == pytest.approx([100 * log.loc[48, "accuracy"], last[48]])
+    assert line[["last", "lowest", "highest"]].tolist() == pytest.approx([last[50], later.min(), later.max()])
+    assert (
+        line["step"] == pytest.approx(np.median(np.abs(np.diff(later)))) and line["luck"] == last[48] - later.median()
+    )
+    assert line["hours"] == pytest.approx(log["seconds"].sum() / 60 / 60) and 0.1 < line["hours"] < 24
     assert table("stored_logs")["kept"].sum() == 6
 
 

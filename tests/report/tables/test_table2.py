@@ -47,8 +47,11 @@ def test_our_rows(made_up):
             value = 100 * np.mean([score(*answer) for answer in answers])
             low, high = line[["ci_low", "ci_high"] if name == "accuracy" else ["balanced_ci_low", "balanced_ci_high"]]
             assert line[name] == pytest.approx(value) and low < value < high
-        f1 = 100 * np.mean([sk.f1_score(*answer, average="weighted", zero_division=0) for answer in answers])
-        assert line["f1"] == pytest.approx(f1) and line["n_seeds"] == 2 and line["n_test"] == 194
+        for name in ("precision", "recall", "f1"):
+            score = getattr(sk, f"{name}_score")
+            weighted = 100 * np.mean([score(*answer, average="weighted", zero_division=0) for answer in answers])
+            assert line[name] == pytest.approx(weighted), name
+        assert line["n_seeds"] == 2 and line["n_test"] == 194
 
 
 def test_yardsticks(made_up):

@@ -42,9 +42,9 @@ def listing(frame: pd.DataFrame) -> str:
 def caveats(frame: pd.DataFrame) -> str:
     """What a reader must know of conditions with one seed, and of those with folds."""
     one = frame.loc[frame["condition"].str.contains("one seed"), "profile"].unique()
-    folds = [profile for profile in frame["profile"].unique() if "-folds" in profile]
+    folds = frame.loc[frame["condition"].str.contains(" folds;"), "profile"].unique()
     text = f"With one seed ({', '.join(one)}), the noise of training is in no interval and no p. " if len(one) else ""
-    if folds:
+    if len(folds):
         text += (
             f"In folds ({', '.join(folds)}), every image is tested once a seed, by a model that was not trained on it; "
             "the models of different folds share most of their training images, which no interval shows."

@@ -63,7 +63,7 @@ def arms(confusion: pd.DataFrame, run: Run) -> str:
     shown = leading(confusion)
     return (
         f"**Matrix:** {_label(shown)}, {heads(shown).iloc[0]}. **Features:** {arm_label(run.arm)}, "
-        f"{provenance_line([run])}."
+        f"`{run.info['profile']}`: {provenance_line([run])}."
     )
 
 

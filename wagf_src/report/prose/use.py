@@ -155,7 +155,7 @@ def data_classes(frame: pd.DataFrame) -> pd.DataFrame:
                 f"{a:,} / {b:,} / {c:,}" for a, b, c in frame[["female", "male", "sex_unknown"]].to_numpy()
             ],
             "middle age": frame["age_median"].map("{:.0f}".format),
-            "confirmed by histology (%)": [percent(k / n) for k, n in zip(frame["histology"], frame["images"])],
+            "confirmed by histology (%)": [percent(share) for share in frame["histology"] / frame["images"]],
         }
     )
 

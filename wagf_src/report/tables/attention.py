@@ -87,25 +87,37 @@ def attention_maps(evidence: Evidence) -> pd.DataFrame:
     parts = []
     for profile, condition in conditions.at_hand(evidence).items():
         for arm, runs in by_arm(condition).items():
-            found = [[_shares(evidence, profile, run) for run in folds] for folds in by_seed(runs)]
-            for kind in (kind for kind in KINDS if all(kind in shares for folds in found for shares, _ in folds)):
-                per_seed = [pd.concat([shares[kind] for shares, _ in folds]) for folds in found]
-                summary = attention.summary(per_seed, np.concatenate([dx for _, dx in found[0]]))
-                about = {"profile": profile, "condition": conditions.title(runs), "arm": arm, "map": kind}
-                summary = summary.assign(**about, provenance=provenance_line(runs))
-                parts.append(summary[[*about, *(column for column in summary if column not in about)]])
+            found = [[shares(evidence, profile, run, _kinds(run)) for run in folds] for folds in by_seed(runs)]
+            parts += summaries(found, {"profile": profile, "condition": conditions.title(runs), "arm": arm}, runs)
     columns = ["profile", "condition", "arm", "map", "class", "provenance"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _shares(evidence, profile, run):
-    """``attention.shares`` of each kind of a run's maps, none without masks, and the classes of its test images."""
-    arrays, images, found = run.attention(), run.predictions(), {}
-    masks = _masks(evidence, profile, run, tuple(images["image_id"])) if arrays else None
-    for kind in KINDS if masks is not None else ():
-        if (stack := arrays.get(kind.split(",")[0])) is not None:
-            found[kind] = attention.shares(attention.stretched(stack) if "stretched" in kind else stack, masks)
+def _kinds(run):
+    """A run's maps by kind, (n_test, h, w)."""
+    arrays = run.attention()
+    named = {kind: arrays[kind.split(",")[0]] for kind in KINDS if kind.split(",")[0] in arrays}
+    return {kind: attention.stretched(stack) if "stretched" in kind else stack for kind, stack in named.items()}
+
+
+def shares(evidence, profile, run, maps):
+    """``attention.shares`` of maps by kind, none without masks, and the classes of the run's test images."""
+    images = run.predictions()
+    masks = _masks(evidence, profile, run, tuple(images["image_id"])) if maps else None
+    found = {} if masks is None else {kind: attention.shares(stack, masks) for kind, stack in maps.items()}
     return found, images["dx"].to_numpy()
+
+
+def summaries(found, about, runs):
+    """``attention.summary`` of each kind that all have; ``found``: what ``shares`` gave, fold by fold for each seed."""
+    parts = []
+    for kind in [kind for kind in found[0][0][0] if all(kind in kinds for folds in found for kinds, _ in folds)]:
+        per_seed = [pd.concat([kinds[kind] for kinds, _ in folds]) for folds in found]
+        summary = attention.summary(per_seed, np.concatenate([dx for _, dx in found[0]]))
+        for place, (name, value) in enumerate((about | {"map": kind}).items()):
+            summary.insert(place, name, value)
+        parts.append(summary.assign(provenance=provenance_line(runs)))
+    return parts
 
 
 def _masks(evidence, profile, run, ids):

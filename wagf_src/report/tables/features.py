@@ -13,28 +13,32 @@ from wagf_src.stats import projections
 from wagf_src.stats.separability import neighbours_lead, separability
 
 
-def nearest_arm(runs: list[Run], first=frozenset()) -> str:
-    """The proposed model (iii) or what comes nearest; arms of ``first`` before all others."""
+def nearest_arm(runs: list[Run]) -> str:
+    """The proposed model (iii) or what comes nearest."""
     rows = [(row, arm) for row, arm, _ in comparisons.table1_rows(list(by_arm(runs))) if arm]
-    return min(rows, key=lambda r: (r[1] not in first, not r[0].startswith("(iii)"), not r[0].startswith("(")))[1]
+    return min(rows, key=lambda r: (not r[0].startswith("(iii)"), not r[0].startswith("(")))[1]
 
 
-def shown_arm(runs: list[Run]) -> str:
-    """``nearest_arm``; arms with features first, as published runs may lack them."""
-    return nearest_arm(runs, {run.arm for run in runs if (run.path / "features.npz").is_file()})
+def kept(runs: list[Run], conditions: dict[str, list[Run]]) -> list[Run]:
+    """The runs that kept their features: of a profile's own, else of the first condition that has some.
+
+    Published runs keep them in one profile only, so that a book of another one's committed runs shows those.
+    """
+    for at_hand in (runs, *conditions.values()):
+        if found := [run for run in at_hand if (run.path / "features.npz").is_file()]:
+            return found
+    return []
 
 
-def shown_run(runs: list[Run]) -> Run:
-    """The first run of that arm that kept its features.
+def shown_run(runs: list[Run], conditions: dict[str, list[Run]]) -> Run:
+    """The first run of ``nearest_arm`` among those that kept their features.
 
     Raises:
         UserError: none did.
     """
-    arm = shown_arm(runs)
-    for run in of_arm(runs, arm):
-        if (run.path / "features.npz").is_file():
-            return run
-    raise UserError(f"no run of {arm} kept its features (features.npz); make the runs yourself")
+    if with_features := kept(runs, conditions):
+        return of_arm(with_features, nearest_arm(with_features))[0]
+    raise UserError("no run at hand kept its features (features.npz); make the runs yourself")
 
 
 def features_and_truth(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -58,12 +62,11 @@ def confusion(evidence: Evidence) -> pd.DataFrame | None:
 
 def separability_of_arms(evidence: Evidence) -> pd.DataFrame:
     """Silhouettes and neighbours' accuracies of the first seed of every arm that kept its features, with intervals."""
-    rows = []
-    for arm, (run, *_) in by_arm(evidence.runs).items():
-        if (run.path / "features.npz").is_file():
-            rows += [(arm, measure, *value, 1) for measure, value in separability(*features_and_truth(run)).items()]
+    rows, runs = [], kept(evidence.runs, evidence.conditions)
+    for arm, (run, *_) in by_arm(runs).items():
+        rows += [(arm, measure, *value, 1) for measure, value in separability(*features_and_truth(run)).items()]
     columns = ["arm", "measure", "value", "ci_low", "ci_high", "n_seeds"]
-    return pd.DataFrame(rows, columns=columns).assign(provenance=evidence.provenance)
+    return pd.DataFrame(rows, columns=columns).assign(provenance=_of_profile(evidence, runs))
 
 
 def features_lead(evidence: Evidence) -> pd.DataFrame:
@@ -71,15 +74,14 @@ def features_lead(evidence: Evidence) -> pd.DataFrame:
 
     Columns: arm_a, arm_b, difference, ci_low, ci_high (fractions), p. No row where one of the two kept no features.
     """
-    kept = [run for run in evidence.runs if (run.path / "features.npz").is_file()]
-    lines = []
-    for a in [shown_run(kept)] if kept else []:
+    lines, runs = [], kept(evidence.runs, evidence.conditions)
+    for a in [shown_run(runs, {})] if runs else []:
         plain = f"{parse_arm(a.arm).backbone}-base"
-        for b in [run for run in kept if (run.arm, run.seed, run.fold) == (plain, a.seed, a.fold) and plain != a.arm]:
+        for b in [run for run in runs if (run.arm, run.seed, run.fold) == (plain, a.seed, a.fold) and plain != a.arm]:
             (first, y), (second, _) = map(features_and_truth, (a, b))
             lines.append((a.arm, b.arm, *neighbours_lead(first, second, y)))
     columns = ["arm_a", "arm_b", "difference", "ci_low", "ci_high", "p"]
-    return pd.DataFrame(lines, columns=columns).assign(provenance=evidence.provenance)
+    return pd.DataFrame(lines, columns=columns).assign(provenance=_of_profile(evidence, runs))
 
 
 def components(evidence: Evidence) -> pd.DataFrame | None:
@@ -104,9 +106,15 @@ def pca_per_batch(evidence: Evidence) -> pd.DataFrame | None:
     return _of_shown_run(evidence, rows)
 
 
+def _of_profile(evidence, runs):
+    """The provenance of all runs of the profile that runs with features are of."""
+    own = {run.path for run in runs} <= {run.path for run in evidence.runs}
+    return evidence.provenance if own else provenance_line(runs)
+
+
 def _of_shown_run(evidence, rows):
     try:
-        run = shown_run(evidence.runs)
-    except (UserError, ValueError):  # no features, or no runs at all
+        run = shown_run(evidence.runs, evidence.conditions)
+    except UserError:
         return None
     return pd.DataFrame(rows(*features_and_truth(run))).assign(provenance=provenance_line([run]))

@@ -8,10 +8,10 @@ import pandas as pd
 from wagf_src import atomic, paths
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.report import photographs
 from wagf_src.report.evidence import Evidence
+from wagf_src.report.tables.attention import shares, summaries
 from wagf_src.report.tables.cells import cells
-from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, provenance_line
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, by_seed, provenance_line
 from wagf_src.stats import attention
 
 COLUMNS = ["profile", "arm", "map", "class", "n", "n_seeds", "share_inside", "ci_low", "ci_high", "provenance"]
@@ -48,38 +48,18 @@ def explained(evidence: Evidence) -> dict[str, dict[str, list[Run]]]:
 def grad_cam(evidence: Evidence) -> pd.DataFrame:
     """Every Grad-CAM, and SaFA's map of the same runs beside it: profile, arm, map and ``attention.summary``.
 
-    Folds are joined, seed by seed. Without masks the committed table stands in, if there is one.
+    Folds are joined, seed by seed. Of a profile whose masks are not at hand, the committed lines stand in, if any.
     """
+    file = paths.REFERENCE_DIR / evidence.profile / "tables" / "grad_cam.csv"
+    committed = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
     parts = []
     for profile, arms in evidence.once(explained).items():
+        own = []
         for arm, runs in arms.items():
-            per_map = _shares(profile, runs)
-            if per_map is None:
-                file = paths.REFERENCE_DIR / evidence.profile / "tables" / "grad_cam.csv"
-                return pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
-            for name, (frames, dx) in per_map.items():
-                summary = attention.summary(frames, dx)
-                summary.insert(0, "profile", profile)
-                summary.insert(1, "arm", arm)
-                summary.insert(2, "map", name)
-                parts.append(summary.assign(provenance=provenance_line(runs)))
+            found = [[shares(evidence, profile, run, maps_of(run)) for run in folds] for folds in by_seed(runs)]
+            own += summaries(found, {"profile": profile, "arm": arm}, runs)
+        parts += own or [committed[committed["profile"] == profile]]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
-
-
-def _shares(profile, runs):
-    """Map to (``attention.shares`` of each seed, class of each image); None without masks."""
-    parts = {}
-    for run in sorted(runs, key=lambda run: (run.seed, run.fold or 0)):
-        frame = run.predictions()
-        masks, _ = photographs.lesion_masks(profile, run, frame["image_id"])
-        if masks is None:
-            return None
-        for name, maps in maps_of(run).items():
-            shares = attention.shares(maps, masks).assign(dx=frame["dx"])
-            parts.setdefault(name, {}).setdefault(run.seed, []).append(shares)
-    # In the order of the files, as ``attention_maps`` joins them: resamples, so intervals, hang on it.
-    joined = {name: [pd.concat(folds, ignore_index=True) for folds in seeds.values()] for name, seeds in parts.items()}
-    return {name: (frames, frames[0]["dx"].to_numpy()) for name, frames in joined.items()}
 
 
 def examples(evidence: Evidence) -> pd.DataFrame:
