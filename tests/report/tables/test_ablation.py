@@ -142,4 +142,4 @@ def test_folds_are_one_test_set_and_seeds_need_not_be_as_many(tmp_path):
     numbers = ["difference", "ci_low", "ci_high", "p", "n_images", "n_seeds", "mcnemar_b", "mcnemar_c"]
     assert table.loc["x-folds", numbers].tolist() == table.loc["whole", numbers].tolist()
     assert table["n_seeds"].tolist() == [1, 1] and table.loc["x-folds", "n_folds"] == 5
-    assert table.loc["x-folds", "condition"].endswith("n = 200; 1 to 2 seeds")
+    assert table.loc["x-folds", "condition"].endswith("n = 200 in 5 folds; 1 to 2 seeds")
