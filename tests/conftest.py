@@ -1,4 +1,4 @@
-"""What test files share; and their order: two workers take file by file, the longest first, so that neither waits at
+"""What test files share; and their order: three workers take file by file (on two cores: many tests wait), the longest first, so that neither waits at
 the end."""
 
 import ast

@@ -96,6 +96,9 @@ def in_one_line(work: Callable[[], int | None]) -> int:
     except shutil.Error as error:  # of a copied folder: every file that could not be, with the reason
         _, file, reason = error.args[0][0]
         line = f"{file}: {reason}; make room or access"
+    except BrokenPipeError:  # `... | head`: whoever reads has seen enough, and what is left to print goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         if error.errno not in STORAGE + IN_THE_WAY:
             raise

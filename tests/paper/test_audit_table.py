@@ -1,12 +1,15 @@
 """The audit of anyone's table: this book's own rows come out as in its chapter; bad tables are one line."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from wagf_src import paths
 from wagf_src.__main__ import main
 from wagf_src.errors import UserError
 from wagf_src.paper import audit_table, audits, published
@@ -70,6 +73,23 @@ def test_a_number_is_judged_by_the_decimals_that_it_has(written):
     assert lines["verdict"].tolist() == ["reachable", "not reachable", "reachable"]
     # Only rows of equally many images are compared.
     assert pairs["comparison"].tolist() == ["A - B"] and pairs["told_apart"].tolist() == ["no"]
+
+
+def test_a_fraction_with_one_decimal_is_rounded_to_tens_of_percent(written, capsys):
+    """10, 9 and 7 of 11 print as 0.9, 0.8 and 0.6; of 7 images, 0.4 is 3 and 0.5 is none."""
+    assert [f"{k / 11:.1f}" for k in (10, 9, 7)] == ["0.9", "0.8", "0.6"]
+    lines, _ = audit_table.audit(audit_table.read(written("model,accuracy\na,0.9\nb,0.8\nc,0.6\n"), 11))
+    assert lines["verdict"].tolist() == ["reachable"] * 3 and lines["k_rounded"].tolist() == [10, 9, 7]
+    assert "0.5" not in {f"{k / 7:.1f}" for k in range(8)}
+    assert main(["audit", str(written("model,accuracy\na,0.4\nb,0.5\n", "seven.csv")), "--n", "7"]) == 0
+    said = capsys.readouterr().out
+    assert "Accuracies: 1 reachable, 1 " in said and "With n = 7, 73% of all tens of percent can be had." in said
+
+
+def test_a_reader_who_has_seen_enough_gets_no_traceback(written):
+    command = f'"{sys.executable}" -m wagf_src audit "{written(TABLE1)}" --n 1103 | head -1'
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=paths.ROOT, check=True)
+    assert done.stdout.startswith("Accuracies: ") and done.stderr == ""
 
 
 def test_f1_may_exceed_its_bound_by_what_rounding_adds(written):
