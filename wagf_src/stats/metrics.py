@@ -152,8 +152,8 @@ METRICS: dict[str, Metric] = {
         Metric("melanoma_sensitivity", "melanoma sensitivity", _recall(MEL), share_of="mel"),
         # In nats: the mean negative log-likelihood.
         Metric("log_loss", "log loss", _log_loss, range=(0.0, np.inf)),
-        # Of the predicted class (Guo et al. 2017, Eq. 3), in bins of equal width, closed above.
-        Metric("ece", "expected calibration error", _ece),
+        # The expected one of the predicted class (Guo et al. 2017, Eq. 3), in bins of equal width, closed above.
+        Metric("ece", "calibration error", _ece),
         # Over all seven classes (Brier 1950).
         Metric("brier", "Brier score", _brier, range=(0.0, 2.0)),
         Metric("auc_melanoma", "melanoma AUC", _auc_melanoma),

@@ -8,6 +8,7 @@ from wagf_src.classes import CLASSES
 from wagf_src.paper import published
 from wagf_src.report.figures.text import percent
 from wagf_src.report.prose import conditions
+from wagf_src.report.tables.accuracy import AVERAGED
 from wagf_src.stats import paired, proportions
 
 ROWS = {row.row: row for row in published.TABLE1}
@@ -18,7 +19,7 @@ MARKS = {
     "ours is lower": "\N{NO-BREAK SPACE}↓",
     "ours is higher": "\N{NO-BREAK SPACE}↑",
 }
-PRINTED = {"accuracy": "accuracy", "precision_weighted": "precision", "recall_weighted": "recall", "f1_weighted": "f1"}
+PRINTED = {metric: printed for printed, metric in AVERAGED.items()}
 
 
 def of_reading(table1: pd.DataFrame, reading: str) -> pd.DataFrame:
