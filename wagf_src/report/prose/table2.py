@@ -133,5 +133,4 @@ def _named(rows):
 
 
 def _cells(frame, columns):
-    values = frame[columns].to_numpy(float) / 100
-    return [percent(*line) if np.isfinite(line[1]) else percent(line[0]) for line in values]
+    return [percent(*line) for line in frame[columns].to_numpy(float) / 100]
