@@ -177,15 +177,15 @@ def test_ladder_draws_each_value_at_its_row():
     (dots,) = [line for line in ax.lines if line.get_marker() == "o"]
     drawn = sorted(zip(dots.get_xdata(), dots.get_ydata(), strict=True))
     assert drawn == [(85.0, labels["(i)"]), (88.0, labels[LONG])]
-    bars = [line.get_xdata() for line in ax.lines if line.get_marker() == "None"]
-    assert {(np.nanmin(x), np.nanmax(x)) for x in bars} == {(83.0, 87.0), (86.0, 90.0)}
+    (bars,) = [bars.get_segments() for bars in ax.collections]
+    assert [tuple(bar[:, 0]) for bar in bars] == [(83.0, 87.0), (86.0, 90.0)]
     (diamonds,) = [line for line in ax.lines if line.get_label() == "paper"]
     assert dict(zip(diamonds.get_ydata(), diamonds.get_xdata(), strict=True))[labels["not run"]] == 90.75
 
 
 def test_differences_fill_what_is_shown():
     ax = figures.differences(DIFFERENCES.assign(p=[0.04, 0.4])).axes[0]
-    drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_marker() in "oD"}
+    drawn = {bars.get_label(): bars.lines[0].get_xdata().tolist() for bars in ax.containers}
     assert drawn == {"corrected p < 0.05": [1.0], "not shown": [-3.0], "paper, its margin": [1.32]}
     assert {"p = 0.040", "p = 0.400"} <= set(texts(ax.figure))
 

@@ -56,8 +56,9 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
     for verdict in claim_tests.VERDICTS[:3]:
         lines = ledger[(ledger["part"] == "claims") & (ledger["verdict"] == verdict)]
         names = lines["claim"]
-        if verdict == CONTRADICTED:  # it hangs on a reading, which the evidence names first
-            names = [f"{claim} ({_found(evidence)})" for claim, evidence in zip(names, lines["evidence"])]
+        if verdict == CONTRADICTED:  # it hangs on a reading, which the evidence names first, behind its link
+            found = [evidence.split("; ")[0].partition("): ")[2] for evidence in lines["evidence"]]
+            names = [f"{claim} ({reading})" for claim, reading in zip(names, found)]
         text += f"\n\n*{verdict.capitalize()}:* {'; '.join(names)}." if len(names) else ""
     return text
 
@@ -155,11 +156,6 @@ def tests() -> str:
 
 def _readings(ledger):
     return ledger["id"].str.extract("-(described|released)$")[0].fillna("none")
-
-
-def _found(evidence):
-    """The first clause of the evidence, without the link before it."""
-    return evidence.split("; ")[0].partition("): ")[2]
 
 
 def _first_clause(evidence):
