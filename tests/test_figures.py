@@ -17,6 +17,8 @@ from wagf_src import paths
 from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES
 from wagf_src.report import figures
+from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS
+from wagf_src.report.figures.text import p_value, percent
 from wagf_src.stats import splits
 
 REAL = "HAM10000; 96 px; DenseNet-121 / MobileNetV2; ImageNet weights; end to end, 10 epochs; 3 seeds; CPU, 2 cores"
@@ -157,12 +159,12 @@ def lab(color, blindness):
 
 @pytest.mark.parametrize("blindness", BLINDNESS)
 def test_class_colours_stay_apart_for_every_reader(blindness):
-    assert tuple(figures.CLASS_COLORS) == CLASSES == tuple(figures.CLASS_MARKERS)
-    assert len(set(figures.CLASS_MARKERS.values())) == len(CLASSES)
-    seen = {c: lab(color, blindness) for c, color in figures.CLASS_COLORS.items()}
+    assert tuple(CLASS_COLORS) == CLASSES == tuple(CLASS_MARKERS)
+    assert len(set(CLASS_MARKERS.values())) == len(CLASSES)
+    seen = {c: lab(color, blindness) for c, color in CLASS_COLORS.items()}
     distances = [np.linalg.norm(seen[a] - seen[b]) for i, a in enumerate(CLASSES) for b in CLASSES[:i]]
     assert min(distances) > 10  # one is just noticeable
-    assert lab("#FFFFFF", "none")[0] - max(lab(c, "none")[0] for c in figures.CLASS_COLORS.values()) > 25  # on white
+    assert lab("#FFFFFF", "none")[0] - max(lab(c, "none")[0] for c in CLASS_COLORS.values()) > 25  # on white
 
 
 # --- content -------------------------------------------------------------------------------------------------
@@ -175,15 +177,15 @@ def test_ladder_draws_each_value_at_its_row():
     (dots,) = [line for line in ax.lines if line.get_marker() == "o"]
     drawn = sorted(zip(dots.get_xdata(), dots.get_ydata(), strict=True))
     assert drawn == [(85.0, labels["(i)"]), (88.0, labels[LONG])]
-    bars = [line.get_xdata() for line in ax.lines if line.get_marker() == "None"]
-    assert {(np.nanmin(x), np.nanmax(x)) for x in bars} == {(83.0, 87.0), (86.0, 90.0)}
+    (bars,) = [bars.get_segments() for bars in ax.collections]
+    assert [tuple(bar[:, 0]) for bar in bars] == [(83.0, 87.0), (86.0, 90.0)]
     (diamonds,) = [line for line in ax.lines if line.get_label() == "paper"]
     assert dict(zip(diamonds.get_ydata(), diamonds.get_xdata(), strict=True))[labels["not run"]] == 90.75
 
 
 def test_differences_fill_what_is_shown():
     ax = figures.differences(DIFFERENCES.assign(p=[0.04, 0.4])).axes[0]
-    drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_marker() in "oD"}
+    drawn = {bars.get_label(): bars.lines[0].get_xdata().tolist() for bars in ax.containers}
     assert drawn == {"corrected p < 0.05": [1.0], "not shown": [-3.0], "paper, its margin": [1.32]}
     assert {"p = 0.040", "p = 0.400"} <= set(texts(ax.figure))
 
@@ -237,8 +239,8 @@ def test_tables_and_percent():
         "[83.7,&nbsp;87.8]</td>",
         "[-16.9,&nbsp;-13.8]</td>",
     ]
-    assert figures.percent(0.85949, 0.8371, 0.8780) == "85.9 [83.7, 87.8]"
-    assert figures.percent(np.nan, np.nan, np.nan) == "–" and figures.percent(0.5, decimals=0) == "50"
+    assert percent(0.85949, 0.8371, 0.8780) == "85.9 [83.7, 87.8]"
+    assert percent(np.nan, np.nan, np.nan) == "–" and percent(0.5, decimals=0) == "50"
 
 
 def test_decision_curve_runs_through_the_means_and_marks_every_rule():
@@ -260,14 +262,8 @@ def test_decision_curve_runs_through_the_means_and_marks_every_rule():
 
 
 def test_p_values_for_tables_and_sentences():
-    assert [figures.p_value(p) for p in (0.0123, 0.001, 0.0009, 1.0, np.nan)] == [
-        "0.012",
-        "0.001",
-        "< 0.001",
-        "1.000",
-        "–",
-    ]
-    assert figures.p_value(0.0123, "p = ") == "p = 0.012" and figures.p_value(0.0001, "p = ") == "p < 0.001"
+    assert [p_value(p) for p in (0.0123, 0.001, 0.0009, 1.0, np.nan)] == ["0.012", "0.001", "< 0.001", "1.000", "–"]
+    assert p_value(0.0123, "p = ") == "p = 0.012" and p_value(0.0001, "p = ") == "p < 0.001"
 
 
 @pytest.mark.parametrize(("arms", "across"), [(4, 1), (5, 2), (12, 2)])

@@ -72,7 +72,7 @@ def curve(rate, strategy=None) -> dict:
 
 
 def finished_run(strategy) -> list[int]:
-    """``training.train`` as it is, inside a strategy's scope: test images, and finite predictions of them."""
+    """``staging.train`` as it is, inside a strategy's scope: test images, and finite predictions of them."""
     from wagf_src.train import staging
 
     paths.RESULTS_DIR = Path(os.environ["WAGF_CACHE_DIR"]) / "results"

@@ -2,8 +2,6 @@
 
 import os
 
-__version__ = "0.1.0"
-
 # TensorFlow computes with oneDNN unasked only where a processor has AVX-512; where it has AVX2 alone, the same training
 # step takes 1.3 to 2 times as long without. Read when TensorFlow is imported; a value of the reader's own stays.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

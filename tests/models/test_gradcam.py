@@ -21,9 +21,6 @@ def test_on_a_plain_backbone_it_is_the_class_activation_map():
     chosen = (x.mean(axis=(1, 2)) @ kernel + bias).argmax(axis=1)
     expected = np.maximum(np.einsum("nhwc,cn->nhw", x, kernel[:, chosen]) / 12, 0)
     np.testing.assert_allclose(grad_cam(head, x), expected, atol=1e-6)
-    other = np.full(70, 2)
-    expected = np.maximum(np.einsum("nhwc,c->nhw", x, kernel[:, 2]) / 12, 0)
-    np.testing.assert_allclose(grad_cam(head, x, other), expected, atol=1e-6)
 
 
 def test_through_the_modules_by_finite_differences():
@@ -31,9 +28,10 @@ def test_through_the_modules_by_finite_differences():
     head = build_head(parse_arm("mobilenetv2-wagf-described"), (4, 4, 5))
     x = np.random.default_rng(1).random((1, 4, 4, 5)).astype(np.float32)
     kernel = head.get_layer("probabilities").get_weights()[0]
+    chosen = int(np.argmax(head(x)["probabilities"]))
 
     def score(features):
-        return float((np.asarray(head(features)["features"], float) @ kernel[:, 4])[0])
+        return float((np.asarray(head(features)["features"], float) @ kernel[:, chosen])[0])
 
     step, slopes = 2e-3, []
     for channel in range(5):
@@ -42,7 +40,7 @@ def test_through_the_modules_by_finite_differences():
         down[..., channel] -= step
         slopes.append((score(up) - score(down)) / (2 * step) / 16)
     expected = np.maximum((x * np.array(slopes)).sum(axis=-1), 0)
-    np.testing.assert_allclose(grad_cam(head, x, np.array([4])), expected, rtol=0.02, atol=1e-4)
+    np.testing.assert_allclose(grad_cam(head, x), expected, rtol=0.02, atol=1e-4)
 
 
 def test_backbone_and_head_are_the_whole_model():

@@ -10,8 +10,8 @@ from fabricate import fabricate
 from PIL import Image
 
 from wagf_src.errors import UserError
-from wagf_src.report import figures
 from wagf_src.report.chapter import Chapter, Picture
+from wagf_src.report.figures.style import found, new
 
 
 def test_chapter_shows_what_there_is(results_dir):
@@ -27,9 +27,9 @@ def test_chapter_shows_what_there_is(results_dir):
     assert chapter.rests_on("One seed.").data == f"**This page rests on:** {chapter.provenance}. One seed."
     assert chapter.answer("yes.").data == "**Answer**: yes."
     assert chapter.text("a").data == "a" and "<td>1.0</td>" in chapter.show(table).data
-    picture = chapter.figure("dots", figures.found(figures.new()[0], "Dots rise by 2."))
+    picture = chapter.figure("dots", found(new()[0], "Dots rise by 2."))
     assert any(t.get_text().startswith("SYNTHETIC DATA") for t in picture.figure.texts)
-    published = chapter.figure("x", figures.new()[0], "published").figure
+    published = chapter.figure("x", new()[0], "published").figure
     assert not any("SYNTHETIC" in t.get_text() for t in published.texts)
     shown, about = picture._repr_mimebundle_()
     assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG") and shown["text/plain"] == "Dots rise by 2."
@@ -57,7 +57,7 @@ def test_a_plot_of_a_table_carries_its_provenance(results_dir):
 
     def plot(frame, more=None):
         plots.append((frame["a"].tolist(), more))
-        return figures.new()[0]
+        return new()[0]
 
     assert any("made up" in t.get_text() for t in chapter.draw("dots", plot).figure.texts)
     assert (results_dir / "own" / "figures" / "dots.png").is_file()
@@ -69,7 +69,7 @@ def test_a_plot_of_a_table_carries_its_provenance(results_dir):
 
 @pytest.mark.parametrize("gradient", [False, True])
 def test_a_notebook_s_picture_is_small_and_looks_the_same(gradient):
-    figure, axes = figures.new()
+    figure, axes = new()
     for height in range(5):
         axes.plot([0, 1, 2], [height, 2 - height, height], label=f"line {height}")
     if gradient:

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are for
 SHOWS = """
 import os, sys
 import numpy as np
-from wagf_src.report import figures
+from wagf_src.report.figures import style
 from wagf_src.report.chapter import Picture
-figure, axes = figures.new()
+figure, axes = style.new()
 axes.plot([1, 2, 3])
 print(os.environ["IPYTHONDIR"] != "", [w for w in sys.argv[1:] if '.json' not in w], __name__, profile)
 print(np.get_printoptions()["precision"], figure.dpi, os.environ["MPLBACKEND"], file=sys.stderr)

@@ -9,24 +9,27 @@ from statsmodels.stats.proportion import proportion_confint
 from wagf_src.stats import transfer
 
 
+def balanced_accuracy(y, p):
+    return transfer.scores(y, p, "all").set_index("metric").loc["balanced_accuracy", "value"]
+
+
 def test_official_metric_on_worked_examples():
     """Two classes, four images: recalls 2/3 and 1; then a tie, which the official scorer leaves undecided."""
     y = np.array([4, 4, 4, 5])
     p = np.full((4, 7), 0.01)
     p[[0, 1, 2, 3], [4, 4, 5, 5]] = 0.9
-    assert transfer.official_balanced_accuracy(y, p) == pytest.approx((2 / 3 + 1) / 2)
+    assert balanced_accuracy(y, p) == pytest.approx((2 / 3 + 1) / 2)
     p[0, 5] = 0.9
-    assert transfer.official_balanced_accuracy(y, p) == pytest.approx((1 / 3 + 1) / 2)
+    assert balanced_accuracy(y, p) == pytest.approx((1 / 3 + 1) / 2)
     uniform = np.full((7, 7), 1 / 7)
-    assert transfer.official_balanced_accuracy(np.arange(7), uniform) == 0
-    assert transfer.official_balanced_accuracy(np.arange(7), np.eye(7)) == 1
+    assert balanced_accuracy(np.arange(7), uniform) == 0
+    assert balanced_accuracy(np.arange(7), np.eye(7)) == pytest.approx(1)
 
 
 def test_without_ties_it_is_scikit_learns():
     y, p = random_predictions()
     p = p + 1e-9 * np.random.default_rng(0).random(p.shape)
     expected = sk.balanced_accuracy_score(y, p.argmax(axis=1))
-    assert transfer.official_balanced_accuracy(y, p) == pytest.approx(expected)
     table = transfer.scores(y, p, "all").set_index("metric")
     assert table.loc["balanced_accuracy", "value"] == pytest.approx(expected)
     assert table.loc["accuracy", "value"] == pytest.approx(sk.accuracy_score(y, p.argmax(axis=1)))

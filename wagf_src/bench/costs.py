@@ -149,7 +149,6 @@ def _operations(counter, arm, pixels) -> dict:
         "flops_forward": forward,
         "flops_training": TRAINING * forward,
         "parameters": sum(part["parameters"] for part in counter.parts(arm, pixels)),
-        "image_bytes": 3 * pixels**2,
     }
 
 

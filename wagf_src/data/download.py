@@ -86,7 +86,7 @@ def download(
     all is in place or if it is at fault itself; otherwise the next call uses it.
 
     Args:
-        folder: default is where the profiles look for the data (``config.data_dir``).
+        folder: default is where the profiles look for the data (``paths.data_dir``).
         metadata_md5, n_images: what the data must have; other values only for tests.
 
     Raises:

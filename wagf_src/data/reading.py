@@ -59,11 +59,6 @@ def in_parallel(function: Callable, paths: list[Path], folder: Path, verb: str) 
         pool.shutdown(cancel_futures=True)
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    with Image.open(path) as image:
-        return image.size
-
-
 def decode_fully(path: Path) -> tuple[int, int]:
     with Image.open(path) as image:
         image.load()

@@ -25,15 +25,13 @@ from PIL import Image, ImageDraw
 
 from wagf_src import atomic
 from wagf_src.classes import CLASSES
+from wagf_src.data.ham10000 import COLUMNS
 from wagf_src.errors import UserError
 
 VERSION = 2  # of the pictures: raise it whenever the same seed draws something else
 
 
 HEIGHT, WIDTH = 150, 200
-
-
-COLUMNS = ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"]
 
 
 MARKER = "SYNTHETIC.txt"

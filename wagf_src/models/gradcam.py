@@ -20,16 +20,15 @@ def split_off_head(classifier: keras.Model, arm: Arm) -> tuple[keras.Model, kera
     return backbone, head
 
 
-def grad_cam(head: keras.Model, features: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
-    """ReLU of the features, weighted by the mean gradient of a class's score before the softmax: (n, H, W), 0 or more.
+def grad_cam(head: keras.Model, features: np.ndarray) -> np.ndarray:
+    """ReLU of the features, weighted by the mean gradient of each image's highest score: (n, H, W), 0 or more.
 
-    Equations 1 and 2 of the paper on Grad-CAM. With nothing but average pooling and a softmax layer on the backbone, it
-    is the class activation map (Zhou et al., CVPR 2016) over the number of positions.
+    Equations 1 and 2 of the paper on Grad-CAM, of the score before the softmax. With nothing but average pooling and a
+    softmax layer on the backbone, it is the class activation map (Zhou et al., CVPR 2016) over the number of positions.
 
     Args:
         head: from features to the outputs of ``build_head``.
         features: (n, H, W, C) of the backbone.
-        classes: whose score, (n,); None takes the most probable class of each image.
 
     Raises:
         UserError: on another backend than TensorFlow, whose gradients are used.
@@ -45,10 +44,7 @@ def grad_cam(head: keras.Model, features: np.ndarray, classes: np.ndarray | None
         with tf.GradientTape() as tape:
             tape.watch(x)
             outputs = head(x, training=False)
-            if classes is None:
-                chosen = tf.argmax(outputs["probabilities"], axis=-1)
-            else:
-                chosen = classes[start : start + _BATCH]
+            chosen = tf.argmax(outputs["probabilities"], axis=-1)
             score = tf.reduce_sum(outputs["features"] * tf.transpose(tf.gather(kernel, chosen, axis=1)))
         weights = tf.reduce_mean(tape.gradient(score, x), axis=(1, 2), keepdims=True)
         maps.append(tf.nn.relu(tf.reduce_sum(weights * x, axis=-1)).numpy())

@@ -33,7 +33,8 @@ def dressed(text: str, name: str, tables: Path) -> str:
         for k, data in enumerate(shown, 1):
             caption = cell["metadata"].get("caption", heading) + (f" ({k} of {len(shown)})" if len(shown) > 1 else "")
             data[_kind(data)] = _with_caption("".join(data[_kind(data)]), caption, links)
-        alts = [output["metadata"]["image/png"].get("alt") for output in cell["outputs"] if _is_picture(output)]
+        pictures = [output["metadata"] for output in cell["outputs"] if "image/png" in output.get("metadata", {})]
+        alts = [about["image/png"].get("alt") for about in pictures]
         if alts and "figure" in (of := cell["metadata"].get("mystnb", {})):
             of["figure"]["caption"] += f"\n\n{links}"
             of["image"]["alt"] = " ".join(filter(None, [of["image"]["alt"], *alts]))
@@ -45,10 +46,6 @@ def _kind(data: dict) -> str | None:
     if "<table" in "".join(data.get("text/html", "")):
         return "text/html"
     return "text/markdown" if RULE.search("".join(data.get("text/markdown", ""))) else None
-
-
-def _is_picture(output: dict) -> bool:
-    return "image/png" in output.get("metadata", {})
 
 
 def _links(name: str, read: list[str]) -> str:

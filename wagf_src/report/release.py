@@ -1,7 +1,6 @@
 """``make release``: the built book and the code as archives, what they hold, and what archives and journals ask."""
 
 import gzip
-import hashlib
 import io
 import json
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from wagf_src import paths
+from wagf_src.atomic import file_digest
 from wagf_src.errors import UserError
 from wagf_src.machine import git
 from wagf_src.report import repository
@@ -48,16 +48,16 @@ def release() -> Path:
     manifest = {
         "name": name,
         "commit": commit,
-        "book": {path: {"bytes": file.stat().st_size, "sha256": sha256(file)} for path, file in files.items()},
+        "book": {path: {"bytes": file.stat().st_size, "sha256": file_digest(file)} for path, file in files.items()},
         "runs": {
-            "/".join(file.parts[-4:-1:2]): sha256(file)
+            "/".join(file.parts[-4:-1:2]): file_digest(file)
             for file in sorted(paths.REFERENCE_DIR.glob("*/runs/*/run.json"))
         },
     }
     _write_json(target / "MANIFEST.json", manifest)
     text = yaml.safe_dump(rescience(citation), sort_keys=False, allow_unicode=True, width=120)
     (target / "rescience.yaml").write_text(text, encoding="utf-8")
-    lines = [f"{sha256(file)}  {file.name}\n" for file in sorted(target.iterdir())]
+    lines = [f"{file_digest(file)}  {file.name}\n" for file in sorted(target.iterdir())]
     (target / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
     return target
 
@@ -109,10 +109,6 @@ def rescience(citation: dict) -> dict:
         "domain": "Medical image analysis",
         "language": "Python",
     }
-
-
-def sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _git(*words: str) -> str:

@@ -4,7 +4,6 @@ Also a Sphinx extension (_config.yml): while the address is set, pages have butt
 to Binder (chapters) and to Colab; while it is not, nothing speaks of it.
 """
 
-import json
 import re
 import tomllib
 from urllib.parse import urlsplit
@@ -37,13 +36,6 @@ def set_address(url: str) -> None:
     project.write_text(text, encoding="utf-8")
     cells = notebook.read_text(encoding="utf-8")
     notebook.write_text(re.sub(r'(repository = )\\"[^"]*\\"', rf'\1\\"{url}\\"', cells, count=1), encoding="utf-8")
-
-
-def notebook_address() -> str | None:
-    """The address in the notebook for Colab, as ``set_address`` left it there."""
-    cells = json.loads((paths.ROOT / START).read_text(encoding="utf-8"))["cells"]
-    code = "\n".join("".join(cell["source"]) for cell in cells)
-    return re.search(r'^repository = "(.*)"', code, re.M)[1] or None
 
 
 def setup(app):

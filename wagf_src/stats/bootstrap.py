@@ -1,4 +1,6 @@
-"""One resampler for every interval and difference: test images, stratified by class, crossed with seeds.
+"""One resampler for metrics of predictions and their differences: test images, by class, crossed with seeds.
+
+Shares of attention maps have their own (``stats.attention.interval``), which widens small samples as Hesterberg does.
 
 A resample draws the test images with replacement *within each class*, as the split itself is stratified (so the class
 counts are fixed by design, and a recall is always defined), and, from two seeds on, the seeds with replacement; all

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, special
 
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
@@ -16,9 +16,7 @@ MELANOMA_SENSITIVITY = 0.60  # of the aims in book/plans.md, fixed before the ru
 
 def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities (n, 7) whose logits are divided by a temperature (Guo et al., ICML 2017): above 1, less sure."""
-    logits = np.log(np.clip(p, 1e-12, 1)) / temperature
-    weighted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weighted / weighted.sum(axis=1, keepdims=True)
+    return special.softmax(np.log(np.clip(p, 1e-12, 1)) / temperature, axis=1)
 
 
 def best_temperature(y: np.ndarray, p: np.ndarray) -> float:

@@ -112,7 +112,6 @@ class Metric:
         name: as in tables.
         title: for people.
         value: the metric on every resample of a ``Sample``, (resamples,); NaN where it is undefined.
-        unit: ``%`` where it is shown in percent, ``nats``, or none.
         range: lowest and highest possible value.
         share_of: if it is a share of hits, of which images: ``all`` or a class. Those of a class rest on as few as
             eight images, so that their interval is ``proportions.share_interval``.
@@ -121,7 +120,6 @@ class Metric:
     name: str
     title: str
     value: Callable[[Sample], np.ndarray]
-    unit: str = "%"
     range: tuple[float, float] = (0.0, 1.0)
     share_of: str | None = None
 
@@ -153,11 +151,11 @@ METRICS: dict[str, Metric] = {
         *(Metric(f"recall_{c}", f"recall of {c}", _recall(k), share_of=c) for k, c in enumerate(CLASSES)),
         Metric("melanoma_sensitivity", "melanoma sensitivity", _recall(MEL), share_of="mel"),
         # In nats: the mean negative log-likelihood.
-        Metric("log_loss", "log loss", _log_loss, unit="nats", range=(0.0, np.inf)),
-        # Of the predicted class (Guo et al. 2017, Eq. 3), in bins of equal width, closed above.
-        Metric("ece", "expected calibration error", _ece),
+        Metric("log_loss", "log loss", _log_loss, range=(0.0, np.inf)),
+        # The expected one of the predicted class (Guo et al. 2017, Eq. 3), in bins of equal width, closed above.
+        Metric("ece", "calibration error", _ece),
         # Over all seven classes (Brier 1950).
-        Metric("brier", "Brier score", _brier, unit="", range=(0.0, 2.0)),
+        Metric("brier", "Brier score", _brier, range=(0.0, 2.0)),
         Metric("auc_melanoma", "melanoma AUC", _auc_melanoma),
     )
 }

@@ -1,7 +1,5 @@
 """Intervals of proportions and of repeated splits, in closed form."""
 
-import math
-
 import numpy as np
 from scipy import stats
 from statsmodels.stats import proportion
@@ -27,10 +25,11 @@ def difference_percent(a: float, b: float, n_a: float, n_b: float) -> tuple[floa
     """Difference a - b of two printed shares (percent) of n_a and n_b other images, 95% interval: (points, low, high).
 
     Two Wilson intervals, their margins joined as the root of the sum of squares (Newcombe, Statistics in Medicine
-    17:873, 1998, method 10).
+    17:873, 1998, method 10; statsmodels).
     """
-    (a_low, a_high), (b_low, b_high) = wilson_percent(a, n_a), wilson_percent(b, n_b)
-    return a - b, a - b - math.hypot(a - a_low, b_high - b), a - b + math.hypot(a_high - a, b - b_low)
+    hits = a / 100 * n_a, n_a, b / 100 * n_b, n_b
+    low, high = proportion.confint_proportions_2indep(*hits, method="newcomb")
+    return a - b, 100 * float(low), 100 * float(high)
 
 
 def share_interval(hits: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:

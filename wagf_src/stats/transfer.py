@@ -10,15 +10,6 @@ COLUMNS = ["subset", "metric", "n", "value", "ci_low", "ci_high"]
 OWN, REWEIGHTED = "own test set", "in the mix of the own test set"
 
 
-def official_balanced_accuracy(y: np.ndarray, p: np.ndarray) -> float:
-    """The metric of ISIC 2018 task 3: mean recall of the classes that are there; a tie for the largest is wrong.
-
-    As isic-challenge-scoring defines it (``metrics.balanced_multiclass_accuracy``).
-    """
-    hits = decided(y, p)
-    return float(np.mean([hits[y == c].mean() for c in np.unique(y)]))
-
-
 def decided(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Which images have their true class alone at the largest probability, (n,) bool."""
     largest = p == p.max(axis=1, keepdims=True)
@@ -27,6 +18,9 @@ def decided(y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 def scores(y: np.ndarray, p: np.ndarray, subset: str) -> pd.DataFrame:
     """Accuracy, the official balanced accuracy and every recall, with 95% intervals: COLUMNS; fractions.
+
+    The official one is that of ISIC 2018 task 3, mean recall of the classes that are there; a tie for the largest is
+    wrong, as isic-challenge-scoring has it (``metrics.balanced_multiclass_accuracy``).
 
     Args:
         y: (n,) classes. p: (n, 7). subset: which images these are, in words.

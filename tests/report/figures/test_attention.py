@@ -10,6 +10,7 @@ from fabricate import discs
 from wagf_src import paths
 from wagf_src.classes import CLASSES
 from wagf_src.report import figures
+from wagf_src.report.figures.attention import attention_maps
 from wagf_src.report.tables.cells import cells
 from wagf_src.stats import attention
 
@@ -22,14 +23,14 @@ def rng():
 def test_maps_are_shown_without_photographs_unless_asked(rng):
     maps, photographs = rng.random((7, 3, 3)), rng.integers(0, 256, (7, 20, 20, 3), dtype=np.uint8)
     rows = {"SaFA": [(m, "0 to 1") for m in maps[:6]] + [None]}
-    figure = figures.attention_maps(rows, list(CLASSES), discs(rng, 7, 20))
+    figure = attention_maps(rows, list(CLASSES), discs(rng, 7, 20))
     shown = [image for ax in figure.axes for image in ax.images]
     assert len(figure.axes) == 7 and len(shown) == 6
     for image, m in zip(shown, maps):
         np.testing.assert_array_equal(image.get_array(), m)
     contours = [len(ax.collections) for ax in figure.axes]
     assert min(contours[:6]) > 0 and contours[6] == 0, "an outline wherever there is a map"
-    with_photographs = figures.attention_maps(rows, list(CLASSES), None, photographs)
+    with_photographs = attention_maps(rows, list(CLASSES), None, photographs)
     assert [len(ax.images) for ax in with_photographs.axes] == [1] * 7 + [2] * 6 + [1]
 
 

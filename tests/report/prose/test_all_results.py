@@ -6,6 +6,7 @@ import pytest
 from fabricate import divide, fabricate
 
 from wagf_src.report.prose import all_results as prose
+from wagf_src.report.prose.conditions import real
 from wagf_src.report.tables.conditions import SHOWN
 
 
@@ -63,7 +64,7 @@ def test_tables_for_people():
     ]
     assert len(prose.outcomes(EXPECTED[:0])) == len(prose.cost(RESULTS[:0])) == 0
     own = RESULTS.assign(condition=["end to end", "end to end", "SYNTHETIC, frozen"])
-    assert prose.real(own)["profile"].tolist() == ["lite", "lite"]
+    assert real(own)["profile"].tolist() == ["lite", "lite"]
 
 
 def test_ladder_is_sorted():

@@ -3,17 +3,16 @@
 Figures are returned closed, so that a notebook shows one by naming it on the last line of a cell, and only once.
 """
 
-from wagf_src.report.figures.accuracy import accuracy_ladder, always_nv, class_recall, differences, labelled_rows
+from wagf_src.report.figures.accuracy import accuracy_ladder, always_nv, class_recall, differences
 from wagf_src.report.figures.attention import (
     attention_by_class,
     attention_examples,
     attention_leads,
-    attention_maps,
     attention_means,
     blob_widths,
     image_grid,
 )
-from wagf_src.report.figures.calibration import coverage, decision_curve, reliability, roc_pr, shown_arms
+from wagf_src.report.figures.calibration import coverage, decision_curve, reliability, roc_pr
 from wagf_src.report.figures.equation1 import fusion_weights, haar_kernel, orbits, readings
 from wagf_src.report.figures.features import (
     confusion,
@@ -38,6 +37,6 @@ from wagf_src.report.figures.released import (
 )
 from wagf_src.report.figures.speed import cost_growth, speed_of_arms
 from wagf_src.report.figures.stored_notebooks import stored_confusion, stored_logs, which_30
-from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, SERIES, WIDTH, found, legend, new, stamp
-from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points, table
+from wagf_src.report.figures.style import stamp
+from wagf_src.report.figures.text import table
 from wagf_src.report.figures.training import selection, training_curves

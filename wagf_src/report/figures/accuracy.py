@@ -26,26 +26,11 @@ def labelled_rows(ax, labels, per_row, around):
     return where
 
 
-def intervals(ax, where, value, low, high, **style):
+def intervals(ax, where, value, low, high, marker="o", **style):
     """Points at heights ``where`` with their intervals; NaN limits leave a point alone."""
-    # Of three numbers, the median is the value and the full range its interval.
-    ends = np.stack([value, np.fmin(low, value), np.fmax(high, value)])
-    # seaborn's caps grow with the distance between points; here they are alike.
-    step = np.diff(np.unique(where)).min() if len(where) > 1 else 1
-    style = {"color": OURS, "capsize": 0.2 / step, "markersize": 5.5, "linewidth": 1.8, "zorder": 3} | style
-    sns.pointplot(
-        x=ends.ravel(),
-        y=np.tile(where, 3),
-        orient="y",
-        native_scale=True,
-        estimator="median",
-        errorbar=("pi", 100),
-        err_kws={"zorder": 2},
-        linestyle="none",
-        legend=False,
-        ax=ax,
-        **style,
-    )
+    style = {"color": OURS, "ms": 5.5, "mew": 1.4, "lw": 1.8, "capsize": 3, "zorder": 3} | style
+    # A limit may lie on the wrong side of its value by a rounding error.
+    ax.errorbar(value, where, xerr=np.clip([value - low, high - value], 0, None), fmt=marker, **style)
 
 
 def always_nv(runs) -> dict[str, float]:
@@ -65,7 +50,7 @@ def _series(ax, frame, per_row, around, alone):
     where = dict(zip(labels, labelled_rows(ax, labels, per_row + 0.13 * (len(series) - 1), around)))
     offsets = np.linspace(0.3, -0.3, len(series)) if len(series) > 1 else [0]
     looks = [
-        {"color": color, "markers": marker} for color, marker in zip((c for c, _ in SERIES if c != PRINTED), "os^vPX")
+        {"color": color, "marker": marker} for color, marker in zip((c for c, _ in SERIES if c != PRINTED), "os^vPX")
     ]
     parts = [
         (name, look, frame[names == name], frame["label"][names == name].map(where).to_numpy() + offset)
@@ -103,7 +88,7 @@ def accuracy_ladder(frame, lines: dict[str, float] | None = None, xlabel: str = 
         ax.axvline(x, color=MUTED, ls=style, lw=1.2, label=name, zorder=0)
     ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
-    legend(figure, first=ours, ncols=4 if len(series) == 1 else 1)
+    legend(figure, ncols=4 if len(series) == 1 else 1)
     return found(figure, findings.ladder(frame, lines))
 
 
@@ -126,12 +111,12 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
             if rows.any():
                 values = part.loc[rows, ["difference", "low", "high"]].to_numpy(float).T
                 label = meaning if len(series) == 1 else name if rows is full or not full.any() else "_"
-                intervals(ax, heights[rows], *values, **look, markerfacecolor=face, label=label)
+                intervals(ax, heights[rows], *values, **look, mfc=face, label=label)
     first = frame.drop_duplicates("label")
     if "paper" in frame and frame["paper"].notna().any():
         have = first["paper"].notna().to_numpy()
         values = first.loc[have, ["paper", "paper_low", "paper_high"]].to_numpy(float).T
-        style = {"color": PRINTED, "markers": "D", "markerfacecolor": "white", "capsize": 0, "linewidth": 1}
+        style = {"color": PRINTED, "marker": "D", "mfc": "white", "capsize": 0, "lw": 1}
         below = first["label"].map(where).to_numpy()[have] - (0.25 if len(series) == 1 else 0.42)
         intervals(ax, below, *values, label="paper, its margin", **style)
     if len(series) == 1:

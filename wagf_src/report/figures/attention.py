@@ -6,8 +6,8 @@ import numpy as np
 
 from wagf_src.arms import arm_label
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.accuracy import labelled_rows
-from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, WIDTH, found, legend, new
+from wagf_src.report.figures.accuracy import intervals, labelled_rows
+from wagf_src.report.figures.style import MUTED, PAPER, SERIES, WIDTH, found, legend, new
 from wagf_src.stats.attention import GAUSSIAN_WIDTH
 
 
@@ -100,9 +100,8 @@ def _leads(ax, frame, where, step):
     for k, (control, (name, color, marker)) in enumerate(_CONTROLS.items()):
         short = {"gaussian": "gauss"}.get(control, control)
         value, low, high = (100 * frame[f"diff_{short}{end}"].to_numpy() for end in ("", "_low", "_high"))
-        spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
-        style = {"ms": 5, "mfc": "white", "mew": 1.4, "lw": 1.6, "capsize": 3}
-        ax.errorbar(value, where + step * (1 - k), xerr=spread, fmt=marker, color=color, label=name, **style)
+        style = {"color": color, "ms": 5, "mfc": "white", "lw": 1.6, "label": name}
+        intervals(ax, where + step * (1 - k), value, low, high, marker, **style)
     ax.grid(axis="y", visible=False)
     ax.margins(x=0.06)
 
@@ -116,10 +115,7 @@ def attention_by_class(frame):
     figure, (ax, leads) = new(1, 2, sharey=True)
     where = labelled_rows(ax, [f"{c} (n = {n:,})" for c, n in zip(frame["class"], frame["n"])], per_row=0.4, around=1.3)
     value, low, high = (100 * frame[c].to_numpy() for c in ("share_inside", "ci_low", "ci_high"))
-    spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
-    ax.errorbar(
-        value, where, xerr=spread, fmt="o", color=OURS, ms=5.5, lw=1.6, capsize=3, label="attention, 95% interval"
-    )
+    intervals(ax, where, value, low, high, label="attention, 95% interval")
     for control, (name, color, marker) in _CONTROLS.items():
         ax.plot(100 * frame[f"{control}_share"], where, marker, color=color, ms=6, mfc="none", mew=1.4, label=name)
     ax.set_xlabel("weight inside the lesion (%)")

@@ -2,12 +2,11 @@
 
 import seaborn as sns
 
-from wagf_src.arms import arm_label, parse_arm
+from wagf_src.arms import FUSIONS, arm_label, parse_arm
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.style import SERIES, found, legend, new
 
 COLORS = [color for color, _ in SERIES]
-FUSIONS = {"eq1": "Equation 1", "released": "released constants", "saliency": "saliency", "learned": "learned"}
 
 
 def orbits(frame):
@@ -51,7 +50,7 @@ def fusion_weights(frame):
         lines = {"hue": "label", "style": "label", "units": "where", "estimator": None}
         sns.lineplot(shown, x="epoch", y="g_w", **lines, **looks, lw=1, ms=4, alpha=0.8, ax=ax)
         runs = shown["where"].nunique()
-        ax.set(title=f"{FUSIONS[fusion]}\n{runs} run{'s' * (runs > 1)}", ylim=(0, 1), ylabel="g(F_w)")
+        ax.set(title=f"{FUSIONS[fusion].title}\n{runs} run{'s' * (runs > 1)}", ylim=(0, 1), ylabel="g(F_w)")
         ax.xaxis.get_major_locator().set_params(integer=True)
         place = "upper right" if shown["g_w"].mean() < 0.5 else "lower right"
         ax.legend(loc=place, ncols=2 if len(panels) < 4 else 1, fontsize=8, handlelength=1.8)

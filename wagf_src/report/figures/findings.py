@@ -5,8 +5,10 @@ import pandas as pd
 
 from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES, MEL
+from wagf_src.paper.directions import LEVEL
 from wagf_src.report.figures.text import percent, points
 from wagf_src.stats import metrics
+from wagf_src.stats.paired import POWER
 
 
 def listed(words) -> str:
@@ -32,9 +34,9 @@ def ladder(frame, lines=None):
 def differences(frame):
     """Which differences are shown (by p, or by the interval where none was asked)."""
     asked = frame["p"].notna().any()
-    full = frame["p"] < 0.05 if asked else (frame["low"] > 0) | (frame["high"] < 0)
+    full = frame["p"] < LEVEL if asked else (frame["low"] > 0) | (frame["high"] < 0)
     shown = [f"{row.label} {points(row.difference, row.low, row.high)}" for row in frame[full].itertuples()]
-    how = "have a corrected p below 0.05" if asked else "have an interval that excludes 0"
+    how = f"have a corrected p below {LEVEL:g}" if asked else "have an interval that excludes 0"
     return listed([f"{len(shown)} of {len(frame)} {how}", *shown])
 
 
@@ -192,13 +194,13 @@ def printed(frame):
 
 
 def power(frame):
-    """Where each curve first reaches a power of 80%."""
+    """Where each curve first reaches ``POWER``."""
     texts = []
     for (panel, errors), curve in frame.groupby(["panel", "errors"], sort=False):
-        enough = curve[curve["power"] >= 0.8]["x"]
+        enough = curve[curve["power"] >= POWER]["x"]
         unit = "test images" if panel == "images" else "points of melanoma recall"
         where = f"reached by {enough.min():,.0f} {unit}" if len(enough) else f"not up to {curve['x'].max():,.0f} {unit}"
-        texts.append(f"power of 80%, {errors}: {where}")
+        texts.append(f"power of {POWER:.0%}, {errors}: {where}")
     return listed(texts)
 
 

@@ -2,11 +2,11 @@
 
 from matplotlib.patches import FancyBboxPatch
 
+from wagf_src.arms import READINGS
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.style import OURS, PAPER, WIDTH, found, legend, new
 
 PITCH = 0.72  # inches from row to row
-READINGS = ("described", "released")
 
 
 def two_readings(boxes, arrows, graph: str):

@@ -14,6 +14,7 @@ from wagf_src.classes import CLASSES
 from wagf_src.data import augmentation, synthetic
 from wagf_src.profile import Profile
 from wagf_src.report.figures import findings
+from wagf_src.report.figures.accuracy import intervals
 from wagf_src.report.figures.attention import image_grid
 from wagf_src.report.figures.style import MUTED, SERIES, found, legend, new
 from wagf_src.report.tables.leakage_experiment import CLASSIFIERS, LEVELS, METRICS
@@ -108,9 +109,8 @@ def split_levels(effects: pd.DataFrame, repeats: pd.DataFrame):
         for (classifier, label), marker, aside in zip(CLASSIFIERS.items(), "oD", (-0.2, 0.2)):
             shown = means[(means["classifier"] == classifier) & (means["metric"] == metric)]
             value, low, high = (100 * shown[c].to_numpy(float) for c in ("value", "ci_low", "ci_high"))
-            spread = np.nan_to_num(np.clip([value - low, high - value], 0, None))
-            style = {"color": palette[classifier], "ms": 5.5, "mfc": "white", "mew": 1.6, "lw": 2.2, "capsize": 3}
-            ax.errorbar(value, shown["level"].map(names.index) + aside, xerr=spread, fmt=marker, label=label, **style)
+            style = {"color": palette[classifier], "mfc": "white", "lw": 2.2, "label": label}
+            intervals(ax, shown["level"].map(names.index) + aside, value, low, high, marker, **style)
         ax.set(xlabel=f"{title} (%)", ylabel="")
         ax.grid(axis="y", visible=False)
     legend(figure, ncols=2)

@@ -3,6 +3,7 @@
 import textwrap
 
 import matplotlib.pyplot as plt
+from matplotlib.container import ErrorbarContainer
 from matplotlib.transforms import ScaledTranslation
 
 WIDTH = 8.0  # inches, the width of the book's text
@@ -70,21 +71,19 @@ def new(rows: int = 1, columns: int = 1, height: float = 3.2, **subplots):
     return figure, axes
 
 
-def legend(figure, handles=None, first=None, ncols=2, **style):
-    """A legend above the axes, of the first axes' entries or of ``handles``; ``first`` names the entry that leads it.
+def legend(figure, handles=None, ncols=2, **style):
+    """A legend above the axes, of the first axes' entries, points with intervals leading, or of ``handles``.
 
     At most ``ncols`` columns, fewer where long names would make it wider than the figure. Without ``handles`` it stands
     in the place of the axes' own legends.
     """
     if handles is None:
-        handles, labels = figure.axes[0].get_legend_handles_labels()
+        handles, _ = figure.axes[0].get_legend_handles_labels()
+        handles.sort(key=lambda handle: not isinstance(handle, ErrorbarContainer))
         for own in filter(None, (ax.get_legend() for ax in figure.axes)):
             own.remove()
-    else:
-        labels = [handle.get_label() for handle in handles]
-    order = sorted(range(len(labels)), key=lambda k: labels[k] != first)
+    labels = [handle.get_label() for handle in handles]
     ncols = max(1, min(ncols, 120 // (max(map(len, labels), default=0) + 6)))
-    handles, labels = [handles[k] for k in order], [labels[k] for k in order]
     figure.legend(handles, labels, loc="outside upper center", ncols=ncols, **style)
 
 

@@ -5,16 +5,9 @@ import re
 import numpy as np
 from IPython.display import HTML
 
-METRIC_TITLES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "precision_macro": "macro precision",
-    "f1_macro": "macro F1",
-    "f1_weighted": "weighted F1",
-    "melanoma_sensitivity": "melanoma sensitivity",
-    "auc_melanoma": "melanoma AUC",
-    "ece": "calibration error",
-}
+from wagf_src.stats.metrics import METRICS
+
+METRIC_TITLES = {name: metric.title for name, metric in METRICS.items()}
 
 
 def table(frame):
@@ -22,6 +15,11 @@ def table(frame):
     html_table = frame.rename_axis(columns=None).to_html(index=False, na_rep="–", border=0, justify="left")
     html_table = re.sub(r"\[(-?[\d.,]+), (-?[\d.])", r"[\1,&nbsp;\2", html_table)  # an interval is not broken
     return HTML(f'<div style="overflow-x:auto">{html_table}</div>')
+
+
+def markdown_table(head, rows) -> str:
+    """Cells as a table in Markdown, for those that hold Markdown themselves."""
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [head, ["---"] * len(head), *rows])
 
 
 def percent(value: float, low: float | None = None, high: float | None = None, decimals: int = 1) -> str:

@@ -7,7 +7,6 @@ from wagf_src import paths
 from wagf_src.arms import arm_label
 from wagf_src.profile import load_profile
 from wagf_src.report.figures.text import percents
-from wagf_src.report.prose.conditions import real as real  # the chapter asks for it here
 from wagf_src.report.tables.conditions import SHOWN
 from wagf_src.runs import Run, n_images, provenance_line
 

@@ -58,13 +58,10 @@ def columns(frame: pd.DataFrame) -> pd.Series:
     return frame["profile"] + synthetic.map({True: ": SYNTHETIC", False: ""})
 
 
-def wide(frame: pd.DataFrame, rows: str | list[str], text: str) -> pd.DataFrame:
-    """One line a value of ``rows`` and one column a profile, holding ``text``; a dash where there is none.
+def wide(frame: pd.DataFrame, row: str, text: str) -> pd.DataFrame:
+    """One line a value of ``row`` and one column a profile, holding ``text``; a dash where there is none.
 
     A profile's condition stands in the list at the top of the page (``rests_on``).
     """
-    keys = [rows] if isinstance(rows, str) else rows
-    table = frame.assign(head=columns(frame)).drop_duplicates([*keys, "head"])
-    found = table.pivot(index=keys, columns="head", values=text)[list(dict.fromkeys(table["head"]))]
-    order = pd.MultiIndex.from_frame(table[keys].drop_duplicates()) if len(keys) > 1 else table[rows].drop_duplicates()
-    return found.loc[order].reset_index().fillna("–")
+    headed = frame.assign(head=columns(frame))
+    return headed.pivot_table(text, row, "head", aggfunc="first", fill_value="–", sort=False).reset_index()

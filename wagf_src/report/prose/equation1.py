@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from wagf_src.arms import arm_label, parse_arm
+from wagf_src.arms import FUSIONS, arm_label, parse_arm
 from wagf_src.paper import directions
 from wagf_src.paper.directions import DIFFERENCE
-from wagf_src.report.figures.equation1 import FUSIONS
 from wagf_src.report.figures.text import p_value, points, scientific
 from wagf_src.report.prose.ablation import differences as as_drawn
 
@@ -54,7 +53,7 @@ def weights_table(weights: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (_, condition, arm), rows in weights.groupby(["profile", "condition", "arm"], sort=False):
         kept = rows["g_w"][rows["kept"].astype(bool)]
-        line = {"condition": condition, "arm": arm_label(arm), "fusion": FUSIONS[rows["fusion"].iloc[0]]}
+        line = {"condition": condition, "arm": arm_label(arm), "fusion": FUSIONS[rows["fusion"].iloc[0]].title}
         ends = list(dict.fromkeys(f"{value:.3f}" for value in (kept.min(), kept.max())))
         line |= {"runs": rows["run"].nunique(), "g(F_w) in the epochs kept": " to ".join(ends)}
         lines.append(line | {"furthest from 1/2 in any epoch": f"{(rows['g_w'] - 0.5).abs().max():.2g}"})
@@ -68,7 +67,7 @@ def readings_table(readings: pd.DataFrame) -> pd.DataFrame:
         end = course.iloc[-1]
         furthest = course.min() if end > 0.5 else course.max()
         away = abs(furthest - 0.5) > 0.05 and (furthest - 0.5) * (end - 0.5) < 0
-        line = lines.setdefault(fusion, {"fusion": FUSIONS[fusion]})
+        line = lines.setdefault(fusion, {"fusion": FUSIONS[fusion].title})
         line[case] = f"{end:.2f}" + (f" (after {furthest:.2f})" if away else "")
     return pd.DataFrame(lines.values())
 

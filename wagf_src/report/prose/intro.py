@@ -4,7 +4,7 @@ import pandas as pd
 
 from wagf_src.arms import MODULES, arm_label, parse_arm
 from wagf_src.paper import claim_tests, directions, published, which30
-from wagf_src.report.figures.text import percent, points, scientific
+from wagf_src.report.figures.text import markdown_table, percent, points, scientific
 from wagf_src.report.prose.conditions import real
 from wagf_src.report.prose.released_code import values
 from wagf_src.report.prose.scorecard import counted, mark, of_one_seed
@@ -107,8 +107,8 @@ def _best(results):
 def tally(claims: pd.DataFrame) -> str:
     """How many claims got each verdict, and what it means."""
     verdicts = claims.loc[claims["part"] == "claims", "verdict"]
-    rows = [f"| {mark(v)} | {(verdicts == v).sum()} | {MEANING[v]} |" for v in claim_tests.VERDICTS]
-    return "\n".join(["| verdict | claims | what it means |", "|---|---|---|", *rows])
+    rows = [(mark(v), (verdicts == v).sum(), MEANING[v]) for v in claim_tests.VERDICTS]
+    return markdown_table(("verdict", "claims", "what it means"), rows)
 
 
 def steps(all_steps: pd.DataFrame) -> pd.DataFrame:

@@ -15,11 +15,12 @@ def answer(grim: pd.DataFrame, f1_bound: pd.DataFrame, power: pd.DataFrame) -> s
     paper = _checked(grim)[0]
     low, high = audits.wilson(published.row(STEP[1]).accuracy, N)
     steps = _steps(power)
+    weak = (steps["power_assumed"] < POWER).sum()
     return (
         f"of the {len(paper)} accuracies of the paper with a known test size, "
         f"{(paper['verdict'] == 'not reachable').sum()} are no number of right answers out of {N:,}; "
         f"{f1_bound['violated'].sum()} of {len(f1_bound)} printed F1 values exceed what their precision and recall "
-        f"allow; the headline accuracy stands for [{low:.1f}, {high:.1f}]; and {_weak(steps)} of {len(steps)} "
+        f"allow; the headline accuracy stands for [{low:.1f}, {high:.1f}]; and {weak} of {len(steps)} "
         f"differences in Table 1 have a power below {POWER:.0%}, if errors correlate as assumed. None of this says why."
     )
 
@@ -172,10 +173,6 @@ def _listed(frame):
 
 def _steps(power):
     return power[~power["comparison"].str.startswith("melanoma")]
-
-
-def _weak(steps):
-    return (steps["power_assumed"] < POWER).sum()
 
 
 def _way(ways_out, name):

@@ -8,7 +8,7 @@ import pandas as pd
 from wagf_src import paths
 from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
-from wagf_src.report.figures.text import p_value
+from wagf_src.report.figures.text import markdown_table, p_value
 from wagf_src.report.prose.conditions import called, heads, leading, real
 from wagf_src.runs import by_arm, load_runs, provenance_line
 
@@ -56,8 +56,9 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
     for verdict in claim_tests.VERDICTS[:3]:
         lines = ledger[(ledger["part"] == "claims") & (ledger["verdict"] == verdict)]
         names = lines["claim"]
-        if verdict == CONTRADICTED:  # it hangs on a reading, which the evidence names first
-            names = [f"{claim} ({_found(evidence)})" for claim, evidence in zip(names, lines["evidence"])]
+        if verdict == CONTRADICTED:  # it hangs on a reading, which the evidence names first, behind its link
+            found = [evidence.split("; ")[0].partition("): ")[2] for evidence in lines["evidence"]]
+            names = [f"{claim} ({reading})" for claim, reading in zip(names, found)]
         text += f"\n\n*{verdict.capitalize()}:* {'; '.join(names)}." if len(names) else ""
     return text
 
@@ -107,7 +108,7 @@ def conditions(at_hand: pd.DataFrame) -> str:
         for line in at_hand.fillna("").itertuples()
     ]
     head = ("profile", "runs", "its arm nearest to the paper's", "keeps it from deciding directions", "and levels")
-    return _table(head, rows) if rows else "No runs are at hand, of any profile."
+    return markdown_table(head, rows) if rows else "No runs are at hand, of any profile."
 
 
 def table(ledger: pd.DataFrame, reading: str | None = None) -> str:
@@ -124,7 +125,7 @@ def table(ledger: pd.DataFrame, reading: str | None = None) -> str:
         claim = re.sub(r" \(as (described|released)\)$", "", line.claim)
         verdict = f"{mark(line.verdict)}{ours}<br>{_first_clause(line.evidence)}"
         rows.append((f"{claim} ({line.section})", paper, verdict, line.elsewhere.replace("; ", "<br>") or "–"))
-    return _table(("claim (place)", "the paper prints", "verdict", "what other conditions show"), rows)
+    return markdown_table(("claim (place)", "the paper prints", "verdict", "what other conditions show"), rows)
 
 
 def counts(ledger: pd.DataFrame) -> str:
@@ -140,7 +141,7 @@ def counts(ledger: pd.DataFrame) -> str:
         )
         for line in ledger[ledger["part"] == "counts"].fillna("").itertuples()
     ]
-    return _table(("count (place)", "stated", "counted", "verdict", "because"), rows)
+    return markdown_table(("count (place)", "stated", "counted", "verdict", "because"), rows)
 
 
 def tests() -> str:
@@ -150,16 +151,11 @@ def tests() -> str:
         for claim in claims.LEDGER
         if claim.part == "claims" and claim.reading != "released"
     ]
-    return _table(("claim", "test", "holds if", "because"), rows)
+    return markdown_table(("claim", "test", "holds if", "because"), rows)
 
 
 def _readings(ledger):
     return ledger["id"].str.extract("-(described|released)$")[0].fillna("none")
-
-
-def _found(evidence):
-    """The first clause of the evidence, without the link before it."""
-    return evidence.split("; ")[0].partition("): ")[2]
 
 
 def _first_clause(evidence):
@@ -186,7 +182,3 @@ def _number(value, unit, decimals=1):
 
 def _interval(low, high):
     return "" if low == "" or np.isnan(low) else f" [{low:.1f}, {high:.1f}]"
-
-
-def _table(head, rows):
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [head, ["---"] * len(head), *rows])

@@ -8,6 +8,7 @@ from wagf_src.classes import CLASSES
 from wagf_src.paper import published
 from wagf_src.report.figures.text import percent
 from wagf_src.report.prose import conditions
+from wagf_src.report.tables.accuracy import AVERAGED
 from wagf_src.stats import paired, proportions
 
 ROWS = {row.row: row for row in published.TABLE1}
@@ -18,7 +19,7 @@ MARKS = {
     "ours is lower": "\N{NO-BREAK SPACE}↓",
     "ours is higher": "\N{NO-BREAK SPACE}↑",
 }
-PRINTED = {"accuracy": "accuracy", "precision_weighted": "precision", "recall_weighted": "recall", "f1_weighted": "f1"}
+PRINTED = {metric: printed for printed, metric in AVERAGED.items()}
 
 
 def of_reading(table1: pd.DataFrame, reading: str) -> pd.DataFrame:
@@ -42,7 +43,11 @@ def answer(table1: pd.DataFrame) -> str:
     rows = of_reading(table1, DESCRIBED)
     first = conditions.leading(rows)
     values = "; ".join(f"{row} {value}%" for row, value in zip(first["row"], _texts(first, "accuracy")))
-    other = "" if set(map(_backbone, first["arm"])) == {PAPER_BACKBONE} else " (on the backbone named there)"
+    other = (
+        ""
+        if {parse_arm(arm).backbone for arm in first["arm"]} == {PAPER_BACKBONE}
+        else " (on the backbone named there)"
+    )
     text = f"in {conditions.called(first)}, {conditions.heads(first).iloc[0]}, the rows read{other}: {values}. "
     real = conditions.real(rows)
     exact = real[[_own_backbone(row, arm) for row, arm in zip(real["row"], real["arm"])]]
@@ -65,10 +70,6 @@ def answer(table1: pd.DataFrame) -> str:
         f"alone, ours there of about ±{ours:.1f}: resamples are drawn within each class, as the split was, which "
         "leaves out the luck of how many nevi a test set holds, and more images make them narrower."
     )
-
-
-def _backbone(arm):
-    return parse_arm(arm).backbone
 
 
 def _own_backbone(row, arm):

@@ -17,6 +17,7 @@ def answer(table2: pd.DataFrame) -> str:
     proposed = printed[printed["row"] == "Proposed"].iloc[0]
     others = printed[(printed["row"] != "Proposed") & printed["accuracy"].notna()]
     left = _group(table2, "left out").iloc[0]
+    different = (printed["accuracy"].notna() & printed["same_metric"].isin(["no", "in name"])).sum()  # in name: a task
     parts = [
         f"the test size is stated for {printed['n_test'].notna().sum()} of {len(printed)} rows, so no difference "
         "between rows can be tested",
@@ -24,7 +25,7 @@ def answer(table2: pd.DataFrame) -> str:
         f"from its {proposed['n_test']:,.0f} images alone",
         f"of {len(others)} printed accuracies of others {(others['accuracy'] >= proposed['ci_low']).sum()} reach "
         "into it",
-        f"{_different(printed)} of them are another metric in the cited work or were measured on another task, and "
+        f"{different} of them are another metric in the cited work or were measured on another task, and "
         f"{(printed['same_images'] == 'no').sum()} rows certainly rest on other test images, and none is known to "
         "share them",
         f"a work on soft attention that the table lacks reaches {left['accuracy']:.2f}% on as many images of the same "
@@ -113,19 +114,11 @@ def _quoted(table2):
     return pd.concat([_group(table2, "paper"), left.assign(model=left["row"] + ", not in the paper: " + left["model"])])
 
 
-def _different(printed):
-    """Printed accuracies that are another metric in their source, or of another task (the same in name)."""
-    return (printed["accuracy"].notna() & printed["same_metric"].isin(["no", "in name"])).sum()
-
-
 def _ours(table2):
     """Of each condition the plain backbones, the proposed model in both readings, the probe: no steps, no controls."""
     rows = table2[table2["group"].isin(["ours", "probe"])]
-    return rows[[_stands_beside_others(parse_arm(arm)) for arm in rows["arm"]]]
-
-
-def _stands_beside_others(arm):
-    return arm.modules in ("base", "wagf", "probe") and not arm.variants
+    arms = map(parse_arm, rows["arm"])
+    return rows[[arm.modules in ("base", "wagf", "probe") and not arm.variants for arm in arms]]
 
 
 def _named(rows):
@@ -133,5 +126,4 @@ def _named(rows):
 
 
 def _cells(frame, columns):
-    values = frame[columns].to_numpy(float) / 100
-    return [percent(*line) if np.isfinite(line[1]) else percent(line[0]) for line in values]
+    return [percent(*line) for line in frame[columns].to_numpy(float) / 100]

@@ -1,6 +1,5 @@
 """What the chapter on Table 2's methods says and shows, from its tables."""
 
-import numpy as np
 import pandas as pd
 
 from wagf_src.arms import arm_label
@@ -94,7 +93,7 @@ def yardsticks(frame: pd.DataFrame) -> pd.DataFrame:
         {
             "yardstick": frame["yardstick"],
             "test images": [f"{n:,.0f}, {images}" for n, images in zip(frame["n"], frame["images"])],
-            "accuracy (%)": [percent(*line) if np.isfinite(line[1]) else percent(line[0]) for line in ends],
+            "accuracy (%)": [percent(*line) for line in ends],
             "balanced accuracy (%)": [percent(value / 100) for value in frame["balanced_accuracy"].astype(float)],
             "note": frame["note"].fillna(""),
             "source": frame["source"],

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from wagf_src.report.figures.findings import listed
+
 NOT_YET = "Not written yet: `make torture` writes what this page shows."
 
 
@@ -20,7 +22,7 @@ def answer(kills: pd.DataFrame, cases: pd.DataFrame) -> str:
             f"{cases['cases'].sum():,} further cases were tried by {cases['tests'].sum():,} tests; "
             f"{_none(cases['failed'].sum())} failed"
         )
-    return _sentence("; ".join(parts)) if parts else NOT_YET
+    return listed(parts) if parts else NOT_YET
 
 
 def kills_table(kills: pd.DataFrame) -> pd.DataFrame:
@@ -40,7 +42,3 @@ def rests_on(frame: pd.DataFrame) -> str:
 
 def _none(number: int) -> str:
     return f"{number:,}" if number else "none"
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from wagf_src.arms import READINGS
+
 NAMES = {"model": "the model as a whole", "soft_attention": "soft attention", "safa": "SaFA"}
 
 
@@ -20,13 +22,7 @@ def differences(boxes: pd.DataFrame) -> pd.DataFrame:
     """What only one reading has, part by part."""
     own = boxes[~boxes["shared"]]
     rows = [
-        (
-            NAMES[graph],
-            *(
-                "; ".join(lines.loc[lines["reading"] == reading, "label"]) or "–"
-                for reading in ("described", "released")
-            ),
-        )
+        (NAMES[graph], *("; ".join(lines.loc[lines["reading"] == reading, "label"]) or "–" for reading in READINGS))
         for graph, lines in own.groupby("graph", sort=False)
     ]
     return pd.DataFrame(rows, columns=["part", "only as described", "only as released"])

@@ -63,10 +63,8 @@ def table1(evidence: Evidence) -> pd.DataFrame:
         rows[f"{printed}_paper"] = rows["row"].map({row.row: getattr(row, printed) for row in published.TABLE1})
     stored = {result.table1: result for result in published.RELEASED if result.table1}
     rows["stored"] = [stored[row].accuracy if row in stored else np.nan for row in rows["row"]]
-    rows["stored_model"] = [stored[row].model if row in stored else "" for row in rows["row"]]
     columns = ["row", "reading", "arm", "profile", "condition", "main", *(f"{name}_paper" for name in AVERAGED)]
-    columns += ["stored", "stored_model"]
-    return _frame(rows, [*columns, *_columns(TABLE1), "n_seeds", "n_images", "rests_on"], evidence)
+    return _frame(rows, [*columns, "stored", *_columns(TABLE1), "n_seeds", "n_images", "rests_on"], evidence)
 
 
 def all_steps(evidence: Evidence) -> pd.DataFrame:

@@ -14,7 +14,7 @@ EXCHANGES = ("tape − closed form, relative", "new g_w − old g_sa, three size
 
 
 def _facts(evidence, name, *axes, column="value"):
-    """An array of ``paper.equation1.keras_facts``, one line an entry: {name of an axis: its labels} and the entry."""
+    """An array of Equation 1 in ``keras_facts``, one line an entry: {name of an axis: its labels} and the entry."""
     array = evidence.once(keras_facts)["equation1"][name]
     index = pd.MultiIndex.from_product([labels for _, labels in axes], names=[axis for axis, _ in axes])
     frame = pd.DataFrame({column: array.ravel()}, index=index).reset_index()
