@@ -11,6 +11,7 @@ from wagf_src.errors import UserError
 from wagf_src.paper.conditions import ORDER
 from wagf_src.profile import load_profile
 from wagf_src.report import staleness
+from wagf_src.report.figures.text import markdown_table
 from wagf_src.report.prose import table1 as prose
 from wagf_src.report.prose.conditions import caveats, listing
 from wagf_src.report.staleness import USED
@@ -108,7 +109,7 @@ def _fill_readme(profile: str) -> None:
     """Put the published table and figure between the README's two markers."""
     table1 = pd.read_csv(paths.REFERENCE_DIR / profile / "tables" / "table1.csv")
     shown = prose.by_condition(table1)
-    rows = [f"| {' | '.join(map(str, row))} |" for row in (shown.columns, ["---"] * shown.shape[1], *shown.to_numpy())]
+    rows = markdown_table(shown.columns, shown.to_numpy())
     figure = f"results/reference/{profile}/figures/table1.png"
     about = (
         "Accuracy in percent of the rows of the paper's Table 1, as the paper describes them, with 95% intervals: one "
@@ -117,9 +118,7 @@ def _fill_readme(profile: str) -> None:
     )
     contents = {
         "picture": f"![Test accuracy of the paper's rows in every condition, beside the printed values]({figure})",
-        "results": "\n\n".join(
-            [about, "\n".join(rows), f"The profiles, {ORDER}:", listing(table1), caveats(table1)]
-        ).rstrip(),
+        "results": "\n\n".join([about, rows, f"The profiles, {ORDER}:", listing(table1), caveats(table1)]).rstrip(),
     }
     readme = paths.README.read_text(encoding="utf-8")
     for name, text in contents.items():

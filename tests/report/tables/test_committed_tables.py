@@ -123,7 +123,11 @@ def before_the_rule(name, now, then):
         then, now = then.drop(columns="provenance"), now.drop(columns="provenance")
     if name not in keys:
         return now, then
-    judged = {"ablation": {"p_holm", "sentence"}, "claims": set(then) - {"id", "claim", "section", "paper_value"}}
+    # Beside a probe, n_seeds are now the network's.
+    judged = {
+        "ablation": {"p_holm", "sentence", "n_seeds"},
+        "claims": set(then) - {"id", "claim", "section", "paper_value"},
+    }
     then = then.drop(columns=list(judged.get(name, ())))
     if name == "ablation":
         now = now.drop(columns="p").rename(columns={"mcnemar_p": "p"})
