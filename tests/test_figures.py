@@ -190,6 +190,14 @@ def test_differences_fill_what_is_shown():
     assert {"p = 0.040", "p = 0.400"} <= set(texts(ax.figure))
 
 
+def test_a_dozen_conditions_look_unlike():
+    ladder = pd.concat([LADDER[:1].assign(series=str(k), value=80.0 + k) for k in range(12)], ignore_index=True)
+    points = [bars.lines[0] for bars in figures.accuracy_ladder(ladder).axes[0].containers]
+    assert len({(line.get_color(), line.get_marker()) for line in points}) == len(points) == 12
+    # Whoever sees no colours has the markers.
+    assert len({line.get_marker() for line in points}) == 12
+
+
 def test_conditions_stand_in_one_row_and_differ_in_colour_and_marker():
     two = pd.concat([DIFFERENCES.assign(series="a"), DIFFERENCES[:1].assign(series="b", difference=2.0, p=0.01)])
     ax = figures.differences(two).axes[0]

@@ -49,12 +49,11 @@ def _series(ax, frame, per_row, around, alone):
     series, labels = list(dict.fromkeys(names)), list(dict.fromkeys(frame["label"]))
     where = dict(zip(labels, labelled_rows(ax, labels, per_row + 0.13 * (len(series) - 1), around)))
     offsets = np.linspace(0.3, -0.3, len(series)) if len(series) > 1 else [0]
-    looks = [
-        {"color": color, "marker": marker} for color, marker in zip((c for c, _ in SERIES if c != PRINTED), "os^vPX")
-    ]
+    colors = [color for color, _ in SERIES if color != PRINTED]
+    looks = [{"color": color, "marker": marker} for color, marker in zip(2 * colors, "os^vPXp<>*hd")]
     parts = [
         (name, look, frame[names == name], frame["label"][names == name].map(where).to_numpy() + offset)
-        for name, offset, look in zip(series, offsets, 2 * looks)
+        for name, offset, look in zip(series, offsets, looks)
     ]
     return where, parts
 
