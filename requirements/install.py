@@ -141,7 +141,7 @@ def unpack(venv, pip, packages):
     if re.search(rb"\.(index-url|no-index|proxy|trusted-host|client-cert)=", told.stdout):
         return False
     itself = ["install", "--no-deps", "--require-hashes", "-r", os.path.join(HERE, "uv.txt")]
-    uv = [os.path.join(venv, "bin", "uv"), "pip", "install", "--python", os.path.join(venv, "bin", "python")]
+    uv = [os.path.join(venv, "bin", "uv"), "--system-certs", "pip", "install", "--python", pip[0]]  # whom pip trusts
     try:
         return not any(subprocess.call(step, stderr=subprocess.DEVNULL) for step in (pip + itself, uv + packages))
     except OSError:
