@@ -1,5 +1,5 @@
-"""What test files share; and their order: three workers (on two cores, since many tests wait for a process) take file
-by file, the longest first, so that none waits at the end."""
+"""What test files share; and their order: two workers take file by file, the longest first, so that neither waits at
+the end."""
 
 import ast
 import functools

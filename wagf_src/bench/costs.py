@@ -149,6 +149,7 @@ def _operations(counter, arm, pixels) -> dict:
         "flops_forward": forward,
         "flops_training": TRAINING * forward,
         "parameters": sum(part["parameters"] for part in counter.parts(arm, pixels)),
+        "image_bytes": 3 * pixels**2,
     }
 
 
