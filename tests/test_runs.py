@@ -16,7 +16,7 @@ from fabricate import fabricate, seal, write_run
 from wagf_src import atomic, paths
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.runs import PROBABILITY_COLUMNS, TEST, Run, at_hand, complete, load_runs, real_profiles
+from wagf_src.runs import PROBABILITY_COLUMNS, TEST, Run, complete, load_runs, real_profiles, shown_runs
 
 ARM = "mobilenetv2-wagf-described"
 COMMITTED = sorted(paths.REFERENCE_DIR.glob("*/runs/*/run.json"))
@@ -164,14 +164,14 @@ def test_a_first_own_fold_hides_no_committed_condition(tmp_path, monkeypatch):
     write_run(tmp_path, "mobilenetv2-base", 0, [], "lite-folds", y=y[parts[0]], fold=0, rows=parts[0])
     assert len(load_runs("lite-folds")) == 1
     [committed] = real_profiles().values()
-    assert [run.fold for run in committed] == [0, 1, 2, 3, 4] and at_hand("lite-folds", required=True) == committed
+    assert [run.fold for run in committed] == [0, 1, 2, 3, 4] and shown_runs("lite-folds", required=True) == committed
     assert all(run.path.is_relative_to(tmp_path / "reference") for run in committed)
     shutil.rmtree(tmp_path / "reference")
-    assert at_hand("lite-folds") == []
+    assert shown_runs("lite-folds") == []
     with pytest.raises(UserError, match="all its folds yet; `make reproduce PROFILE=lite-folds` goes on"):
-        at_hand("lite-folds", required=True)
+        shown_runs("lite-folds", required=True)
     with pytest.raises(UserError, match="no finished run in results/lite/runs"):
-        at_hand("lite", required=True)
+        shown_runs("lite", required=True)
 
 
 FEW_FILES = """

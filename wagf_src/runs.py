@@ -237,7 +237,7 @@ def complete(runs: list[Run]) -> list[Run]:
     return [run for run in runs if run.fold is None or finished[run.arm, run.seed] == FOLDS]
 
 
-def at_hand(profile: str, required: bool = False) -> list[Run]:
+def shown_runs(profile: str, required: bool = False) -> list[Run]:
     """What a profile's book shows: your own runs as far as they test every image, else the committed ones.
 
     Own runs that complete nothing yet, such as a first fold, hide no committed one.
@@ -299,7 +299,7 @@ def provenance_line(runs: list[Run]) -> str:
         how = "frozen backbone" if settings["train"] == "frozen" else "end to end"
         return how + f", {settings['epochs']} epoch{'s' if settings['epochs'] != 1 else ''}"
 
-    seeds, folds = n_seeds(runs), len({run.fold for run in runs})
+    seeds, folds = n_seeds(runs), n_folds(runs)
     parts = [
         each(lambda i: i["data"]["name"]),
         each(lambda i: f"{i['settings']['image_size']} px"),
@@ -311,6 +311,11 @@ def provenance_line(runs: list[Run]) -> str:
         each(lambda i: i["environment"]["device"]),
     ]
     return "; ".join(parts)
+
+
+def n_folds(runs: list[Run]) -> int:
+    """1 for one test set."""
+    return len({run.fold for run in runs})
 
 
 def n_seeds(runs: list[Run]) -> int:

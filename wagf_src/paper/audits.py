@@ -11,6 +11,7 @@ from statsmodels.stats.proportion import power_proportions_2indep, proportions_z
 
 from wagf_src.errors import UserError
 from wagf_src.paper import published
+from wagf_src.stats.paired import POWER
 from wagf_src.stats.proportions import wilson_percent as wilson
 
 
@@ -157,7 +158,7 @@ def unpaired_power(p: float, q: float, n: int, alpha: float = 0.05) -> float:
     return float(power_proportions_2indep(p - q, q, n, alpha=alpha, return_results=False))
 
 
-def images_needed(p: float, q: float, correlation: float | str | None, power: float = 0.8) -> float:
+def images_needed(p: float, q: float, correlation: float | str | None, power: float = POWER) -> float:
     """About how many test images (two digits) a test at 5% needs for this power; NaN if p is q, or beyond a million.
 
     Args:

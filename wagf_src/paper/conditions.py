@@ -4,7 +4,7 @@ from wagf_src import paths
 from wagf_src.arms import BACKBONES, PAPER_BACKBONE, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.paper import published
-from wagf_src.runs import Run, by_arm, n_images, n_seeds
+from wagf_src.runs import Run, by_arm, n_folds, n_images, n_seeds
 from wagf_src.stats import bootstrap
 
 # One run of each arm cannot tell a module from luck; two are the fewest that show training noise at all.
@@ -135,7 +135,7 @@ def title(runs: list[Run]) -> str:
 
     Arms may have unlike numbers of seeds: then the fewest and the most.
     """
-    folds = len({run.fold for run in runs})
+    folds = n_folds(runs)
     images = f"n = {n_images(runs):,}" + f" in {folds} folds" * (folds > 1)
     return "; ".join([_set_up(runs), images, seeds(runs)])
 

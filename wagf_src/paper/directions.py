@@ -5,7 +5,7 @@ import pandas as pd
 
 from wagf_src.arms import parse_arm
 from wagf_src.paper import comparisons, published
-from wagf_src.runs import Run, by_arm
+from wagf_src.runs import Run, by_arm, n_seeds
 from wagf_src.stats import paired
 
 LEVEL = 0.05  # of a corrected p, below which a direction counts as shown
@@ -46,8 +46,8 @@ def compared(runs: list[Run]) -> pd.DataFrame:
     """Every pair of arms that differ in one thing, one row a pair, columns as COLUMNS.
 
     Differences in accuracy, and the paper's same step, are in points with 95% intervals. ``family`` is "planned" or
-    "other"; the p of each are corrected together after Holm. ``n_seeds`` beside a probe are
-    the network's.
+    "other"; the p of each are corrected together after Holm. ``n_seeds`` beside a probe
+    are the network's.
     """
     arms, lines = by_arm(runs), []
     for kind, what, a, b in comparisons.comparisons(list(arms)):
@@ -57,7 +57,7 @@ def compared(runs: list[Run]) -> pd.DataFrame:
         line["family"] = "planned" if planned(kind, a, b) else "other"
         line |= {name: getattr(found, name) for name in ("n_images", "n_seeds", "n_folds")}
         if not (parse_arm(a).is_network and parse_arm(b).is_network):
-            line["n_seeds"] = max(len({run.seed for run in arms[arm]}) for arm in (a, b))
+            line["n_seeds"] = max(n_seeds(arms[arm]) for arm in (a, b))
         lines.append(line)
     frame = pd.DataFrame(lines, columns=COLUMNS)
     frame["p_holm"] = frame.groupby("family")["p"].transform(paired.holm) if len(frame) else frame["p"]

@@ -147,11 +147,10 @@ def _of_methods(arms, runs):
     for what, named, limits, metric in _METHODS:
         pairs = named or [(arm, _PLAIN) for arm in arms if arm != _PLAIN]
         what = what if named else f"{what} ({len(pairs)} were run)"
-        there = [(arm_label(a), a, b, *limits) for a, b in pairs if a in arms and b in arms]
         family = compared[(compared["against"] == table2_measured.BASE) & (compared["metric"] == metric)]
         shown = {(arm, _PLAIN): p for arm, p in zip(family["arm"], family["p_holm"])}
-        if there and len(there) == len(pairs):
-            rows.append(_judge(arms, what, there, shown, metric))
+        if pairs and {arm for pair in pairs for arm in pair} <= set(arms):
+            rows.append(_judge(arms, what, [(arm_label(a), a, b, *limits) for a, b in pairs], shown, metric))
     if _MWNL in arms:
         value, low, high = (100 * v for v in bootstrap.interval(arms[_MWNL], "balanced_accuracy"))
         limit = published.row("Yao et al.").accuracy

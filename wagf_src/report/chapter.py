@@ -13,7 +13,7 @@ from PIL import Image
 from wagf_src import atomic, paths
 from wagf_src.profile import Profile
 from wagf_src.report import evidence, figures, tables
-from wagf_src.runs import Run, at_hand, provenance_line
+from wagf_src.runs import Run, provenance_line, shown_runs
 
 _PALETTE, _DRAWN_WITH = 256, 4096
 
@@ -60,7 +60,7 @@ class Chapter:
     @property
     def runs(self) -> list[Run]:
         """The profile's own runs, else the committed ones; UserError if there are none."""
-        return self._evidence.runs or at_hand(self.profile, required=True)
+        return self._evidence.runs or shown_runs(self.profile, required=True)
 
     @property
     def settings(self) -> Profile:

@@ -12,7 +12,7 @@ from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import short, work_dir
 from wagf_src.report import captions, staleness, tables, warm_kernels, workers
-from wagf_src.runs import at_hand
+from wagf_src.runs import shown_runs
 
 LONGEST = ("released_code", "confusion_features", "equation1", "heatmaps")  # go first, so that no core waits at the end
 
@@ -27,7 +27,7 @@ def render_chapters(profile: str) -> None:
     names = staleness.stale_chapters(profile)
     if not names:
         return
-    at_hand(profile, required=True)
+    shown_runs(profile, required=True)
     target = paths.RESULTS_DIR / profile / "chapters"
     # Before the tables go: they are of other inputs from now on, whatever the inputs will be next time.
     (target / "inputs_digest").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from wagf_src.data import dataset, ham10000
 from wagf_src.errors import UserError
 from wagf_src.profile import Profile, candidates, load_profile
-from wagf_src.runs import Run, at_hand, provenance_line, real_profiles
+from wagf_src.runs import Run, provenance_line, real_profiles, shown_runs
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,4 @@ def collect(profile: str, makers: Mapping[str, Callable[[Evidence], pd.DataFrame
     """The evidence for a profile's book."""
     conditions, names = real_profiles(), [candidate.name for candidate in candidates()]
     tried = {name: conditions.pop(name) for name in names if name in conditions}
-    return Evidence(profile, at_hand(profile), conditions, makers, tried)
+    return Evidence(profile, shown_runs(profile), conditions, makers, tried)

@@ -8,7 +8,7 @@ import yaml
 from wagf_src import atomic, paths
 from wagf_src.code_digest import PACKAGE, code_digest
 from wagf_src.digests import notebook_digest
-from wagf_src.runs import load_runs, real_profiles
+from wagf_src.runs import real_profiles, shown_runs
 
 USED = ("gradcam", "external")  # folders beside a profile's runs
 
@@ -21,7 +21,7 @@ def chapters_digest(profile: str) -> str:
     """
     sources = {path.stem: notebook_digest(path) for path in chapter_sources()}
     # Two chapters show the real runs of all profiles.
-    shown = {profile: load_runs(profile, required=False), **real_profiles()}
+    shown = {profile: shown_runs(profile), **real_profiles()}
     for run in itertools.chain(*shown.values()):
         run.check(alone=False)
     runs = {name: run_digests(r.path for r in of) for name, of in shown.items()}

@@ -7,7 +7,7 @@ from scipy import stats
 from statsmodels.stats import contingency_tables
 
 from wagf_src.errors import UserError
-from wagf_src.runs import Run
+from wagf_src.runs import Run, n_folds
 from wagf_src.stats import bootstrap, proportions
 
 POWER = 0.8
@@ -54,10 +54,8 @@ def direction_test(
     value, values = bootstrap.resampled_difference(runs_a, runs_b, metric, resamples, seed)
     y, probabilities = bootstrap.aligned(runs_a, metric)
     n_seeds = min(len(probabilities), len({run.seed for run in runs_b}))
-    n_folds = len({run.fold for run in runs_a})
-    return Difference(
-        value, *bootstrap.percentiles(values, value, level), resampled_p(values, value), len(y), n_seeds, n_folds
-    )
+    low, high = bootstrap.percentiles(values, value, level)
+    return Difference(value, low, high, resampled_p(values, value), len(y), n_seeds, n_folds(runs_a))
 
 
 def resampled_p(values: np.ndarray, value: float) -> float:

@@ -7,7 +7,8 @@ from wagf_src.paper import audits, published
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import intervals, labelled_rows
 from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, found, legend, new
-from wagf_src.report.tables.published import ERRORS, POWER, STEP, lowest_melanoma_recall
+from wagf_src.report.tables.published import ERRORS, STEP, lowest_melanoma_recall
+from wagf_src.stats.paired import POWER
 
 KINDS = {  # verdict of GRIM: marker, colour, face, name
     "reachable": ("o", OURS, OURS, "some k/{n:,}"),

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.paper import audits, published
-from wagf_src.report.tables.published import POWER, STEP
+from wagf_src.report.tables.published import STEP
+from wagf_src.stats.paired import POWER
 
 N = published.N_TEST
 MELANOMAS = published.TEST_SUPPORTS["mel"]

@@ -10,7 +10,7 @@ from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
 from wagf_src.report.figures.text import markdown_table, p_value
 from wagf_src.report.prose.conditions import called, heads, leading, real
-from wagf_src.runs import by_arm, load_runs, provenance_line
+from wagf_src.runs import by_arm, provenance_line, shown_runs
 
 KIND = {  # classes of book.css
     REPRODUCED: "reproduced",
@@ -82,7 +82,7 @@ def _shown(steps):
 
 def rests_on(profile: str) -> str:
     """What the profile has at hand, and a warning where it is synthetic."""
-    runs = load_runs(profile, required=False)
+    runs = shown_runs(profile)
     lines = [f"**This page rests on** {provenance_line(runs)} (profile `{profile}`), and on the conditions below."]
     if runs:
         environments = [run.info["environment"] for run in runs]

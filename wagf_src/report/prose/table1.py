@@ -43,11 +43,8 @@ def answer(table1: pd.DataFrame) -> str:
     rows = of_reading(table1, DESCRIBED)
     first = conditions.leading(rows)
     values = "; ".join(f"{row} {value}%" for row, value in zip(first["row"], _texts(first, "accuracy")))
-    other = (
-        ""
-        if {parse_arm(arm).backbone for arm in first["arm"]} == {PAPER_BACKBONE}
-        else " (on the backbone named there)"
-    )
+    backbones = {parse_arm(arm).backbone for arm in first["arm"]}
+    other = "" if backbones == {PAPER_BACKBONE} else " (on the backbone named there)"
     text = f"in {conditions.called(first)}, {conditions.heads(first).iloc[0]}, the rows read{other}: {values}. "
     real = conditions.real(rows)
     exact = real[[_own_backbone(row, arm) for row, arm in zip(real["row"], real["arm"])]]

@@ -40,7 +40,7 @@ from wagf_src.report.tables import (
     training,
     two_readings,
 )
-from wagf_src.runs import at_hand
+from wagf_src.runs import shown_runs
 
 TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
     "table1": conditions.table1,
@@ -189,5 +189,5 @@ def read(profile: str, name: str) -> pd.DataFrame:
         file = root / profile / "tables" / f"{name}.csv"
         if file.is_file():
             return pd.read_csv(file)
-    at_hand(profile, required=True)  # says so where there are none to make it from
+    shown_runs(profile, required=True)  # says so where there are none to make it from
     raise UserError(f"no table {name} of profile {profile}; make it with `make report PROFILE={profile}`")

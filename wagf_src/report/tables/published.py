@@ -5,10 +5,10 @@ import pandas as pd
 
 from wagf_src.paper import audit_table, audits, published, stored_notebooks
 from wagf_src.report.evidence import Evidence
+from wagf_src.stats.paired import POWER
 
 ERRORS = {"unpaired": None, "independent errors": 0.0, "errors correlated, φ = 0.5": audits.ASSUMED_CORRELATION}
 STEP = ("(ii)", "(iii)")  # the last of the ladder, whose power is drawn
-POWER = 0.8
 VERDICTS = ("reachable", "reachable only if truncated", "not reachable")
 SIZES = np.unique(np.geomspace(200, published.N_IMAGES, 40).astype(int))  # test images
 GAINS = np.arange(0.01, 0.41, 0.01)  # in melanoma recall, from the lowest that the released notebooks store
