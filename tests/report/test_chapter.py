@@ -45,6 +45,13 @@ def test_what_is_missing_is_said_in_one_line(results_dir):
     fabricate(results_dir / "own" / "runs", ("mobilenetv2-base",))
     with pytest.raises(UserError, match="no table table1 of profile own; make it with"):
         Chapter("own").table("table1")
+    committed = results_dir / "reference" / "published" / "tables"
+    committed.mkdir(parents=True)
+    for name in ("data_card", "table1"):
+        (committed / f"{name}.csv").write_text("class,images\nnv,6705\n")
+    assert Chapter("own").table("data_card")["images"].item() == 6705, "what the data are hangs on no profile"
+    with pytest.raises(UserError, match="no table table1 of profile own; make it with"):
+        Chapter("own").table("table1")
     assert Chapter("own").figure("x", None).data == "Nothing to draw yet."
     assert Chapter("own").show(pd.DataFrame(), "No arm.").data == "No arm."
 

@@ -147,6 +147,8 @@ TABLES: dict[str, Callable[[Evidence], pd.DataFrame | None]] = {
 }
 
 
+# What they say of HAM10000 is alike in every profile; they are made where its metadata are at hand.
+_OF_THE_DATA = ("data_card", "data_localisations")
 # Their tables rest on others', so they come when those are made; and rooms that share what they rest on.
 _LAST = (scorecard, table2)
 _SHARED = dict.fromkeys((released.__name__, two_readings.__name__), equation1.__name__)
@@ -180,13 +182,15 @@ def _make(profile: str, names: list[str]) -> dict[str, pd.DataFrame | None]:
 
 
 def read(profile: str, name: str) -> pd.DataFrame:
-    """A table as written, the committed one where the profile has none of its own.
+    """A table as written, the committed one where the profile has none of its own; of the data, that of any profile.
 
     Raises:
         UserError: there is none.
     """
-    for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR):
-        file = root / profile / "tables" / f"{name}.csv"
+    files = [root / profile / "tables" / f"{name}.csv" for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR)]
+    if name in _OF_THE_DATA:
+        files += sorted(paths.REFERENCE_DIR.glob(f"*/tables/{name}.csv"))
+    for file in files:
         if file.is_file():
             return pd.read_csv(file)
     shown_runs(profile, required=True)  # says so where there are none to make it from
