@@ -22,7 +22,12 @@ RUNS = {
         FROZEN, data="ham10000", synthetic_lesions=None, image_size=32, arms=("densenet17-wagf-described",)
     ),
     "mobilenetv2-base-seed0": dataclasses.replace(
-        END_TO_END, data="ham10000", synthetic_lesions=None, learning_rate=1e-6, batch_norm_momentum=0.01
+        END_TO_END,
+        data="ham10000",
+        synthetic_lesions=None,
+        arms=("mobilenetv2-base",),
+        learning_rate=1e-6,
+        batch_norm_momentum=0.01,
     ),
 }
 

@@ -46,7 +46,7 @@ def predicted(model, images):
 
 @pytest.mark.parametrize("views", [1, 8])
 def test_a_trained_network_predicts_what_is_committed(views, tmp_path):
-    profile = dataclasses.replace(END_TO_END, name=f"tiny{views}", test_views=views)
+    profile = dataclasses.replace(END_TO_END, name=f"tiny{views}", arms=("mobilenetv2-base",), test_views=views)
     run = Run(staging.train(profile, "mobilenetv2-base-seed0"))
     model, images = run.model(), images_of(profile, run)
     assert model.input_shape == (None, 32, 32, 3) and model.output_shape == (None, 7)
@@ -133,7 +133,7 @@ def test_a_head_stands_on_its_frozen_backbone(arm, tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_had_is_said_in_a_line(tmp_path):
-    run = Run(staging.train(FROZEN, "mobilenetv2-base-seed0"))
+    run = Run(staging.train(FROZEN, "densenet17-base-seed0"))
     with pytest.raises(UserError, match="random weights"):
         run.model()
     shutil.copytree(run.path, tmp_path / "committed", ignore=shutil.ignore_patterns("model.*"))

@@ -16,40 +16,36 @@ from wagf_src.train import staging, sweep, trainer
 
 pytestmark = pytest.mark.usefixtures("own_results")
 
-ARMS = ("mobilenetv2-base", "mobilenetv2-sa-described", "mobilenetv2-base-lr0.01")
+ARMS = ("densenet17-base", "densenet17-sa-described", "densenet17-base-lr0.01")
 GRID = dataclasses.replace(FROZEN, name="grid", arms=ARMS, seeds=(0, 1), epochs=2)
 
 
 def test_what_can_share_a_network_comes_together():
     assert sweep.order(GRID.runs()) == [
-        "mobilenetv2-base-seed0",
-        "mobilenetv2-base-lr0.01-seed0",
-        "mobilenetv2-base-seed1",
-        "mobilenetv2-base-lr0.01-seed1",
-        "mobilenetv2-sa-described-seed0",
-        "mobilenetv2-sa-described-seed1",
+        "densenet17-base-seed0",
+        "densenet17-base-lr0.01-seed0",
+        "densenet17-base-seed1",
+        "densenet17-base-lr0.01-seed1",
+        "densenet17-sa-described-seed0",
+        "densenet17-sa-described-seed1",
     ]
 
 
 def test_folds_are_completed_seed_by_seed():
-    folds = dataclasses.replace(GRID, test="lesion-folds", arms=("mobilenetv2-base", "mobilenetv2-sa-described"))
+    folds = dataclasses.replace(GRID, test="lesion-folds", arms=("densenet17-base", "densenet17-sa-described"))
     runs = sweep.order(folds.runs())
     assert runs == folds.runs() and len(runs) == 20
-    mixed = [
-        "mobilenetv2-sa-described-fold1-seed1",
-        "mobilenetv2-base-fold0-seed0",
-        "mobilenetv2-base-lr0.5-fold0-seed1",
-    ]
-    assert sweep.order([mixed[0], mixed[1], mixed[2], "mobilenetv2-sa-described-fold0-seed1"]) == [
+    mixed = ["densenet17-sa-described-fold1-seed1", "densenet17-base-fold0-seed0", "densenet17-base-lr0.5-fold0-seed1"]
+    assert sweep.order([mixed[0], mixed[1], mixed[2], "densenet17-sa-described-fold0-seed1"]) == [
         mixed[1],
         mixed[0],
-        "mobilenetv2-sa-described-fold0-seed1",
+        "densenet17-sa-described-fold0-seed1",
         mixed[2],
     ]
 
 
 def test_a_budget_stops_between_epochs_and_the_same_command_goes_on(own_results, capsys):
-    runs = ["mobilenetv2-base-seed0", "mobilenetv2-base-lr0.01-seed0"]
+    runs = ["densenet17-base-seed0", "densenet17-base-lr0.01-seed0"]
     assert sweep.train_all(GRID, runs, seconds=0.0) == runs  # no time at all: nothing begun, nothing half done
     assert not (own_results / "grid" / "runs").exists()
 
@@ -66,7 +62,7 @@ def test_a_budget_stops_between_epochs_and_the_same_command_goes_on(own_results,
 
 
 def test_finished_runs_are_left_alone(own_results, capsys):
-    kept = own_results / "grid" / "runs" / "mobilenetv2-base-seed0" / "run.json"
+    kept = own_results / "grid" / "runs" / "densenet17-base-seed0" / "run.json"
     before = kept.stat().st_mtime_ns
     assert sweep.train_all(GRID) == []
     assert "4 of 6 runs to do" in capsys.readouterr().out and kept.stat().st_mtime_ns == before
@@ -78,7 +74,7 @@ def test_finished_runs_are_left_alone(own_results, capsys):
 def test_a_failing_run_does_not_stop_the_others(own_results, capsys, error):
     name = type(error).__name__
     wild = dataclasses.replace(
-        GRID, name=f"wild-{name}", arms=("mobilenetv2-base", "mobilenetv2-sa-described"), seeds=(0,)
+        GRID, name=f"wild-{name}", arms=("densenet17-base", "densenet17-sa-described"), seeds=(0,)
     )
     train = staging.train
 
@@ -89,13 +85,13 @@ def test_a_failing_run_does_not_stop_the_others(own_results, capsys, error):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(staging, "train", failing)
-        assert sweep.train_all(wild) == ["mobilenetv2-base-seed0"]
+        assert sweep.train_all(wild) == ["densenet17-base-seed0"]
     [said] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     if name == "UserError":
-        assert said == "error: mobilenetv2-base-seed0: out of luck"
+        assert said == "error: densenet17-base-seed0: out of luck"
     else:
-        log = own_results / wild.name / ".work" / "mobilenetv2-base-seed0" / "log"
-        assert said.startswith("error: mobilenetv2-base-seed0: ValueError: out of luck (log: ")
+        log = own_results / wild.name / ".work" / "densenet17-base-seed0" / "log"
+        assert said.startswith("error: densenet17-base-seed0: ValueError: out of luck (log: ")
         assert "Traceback" in log.read_text() and "and more of it" in log.read_text()
     with pytest.raises(UserError, match="no run x-seed0"):
         sweep.train_all(wild, ["x-seed0"])
@@ -103,12 +99,12 @@ def test_a_failing_run_does_not_stop_the_others(own_results, capsys, error):
 
 def test_a_head_starts_alike_whether_features_were_there_or_not(own_results):
     """The first run of a sweep with an empty cache, and the same run with a full one."""
-    run, weights = "mobilenetv2-base-seed0", []
+    run, weights = "densenet17-base-seed0", []
     for name, cached in (("cold", False), ("warm", True)):
         if not cached:
             for file in (own_results.parent / "cache").glob("features-*"):
                 file.unlink()
-        profile = dataclasses.replace(GRID, name=name, arms=("mobilenetv2-base",), seeds=(0,), epochs=1)
+        profile = dataclasses.replace(GRID, name=name, arms=("densenet17-base",), seeds=(0,), epochs=1)
         assert sweep.train_all(profile) == []
         with h5py.File(own_results / name / "runs" / run / "model.weights.h5") as file:
             arrays = []
@@ -121,9 +117,9 @@ def test_a_head_starts_alike_whether_features_were_there_or_not(own_results):
 def test_code_that_changed_under_a_process_is_not_what_it_trained_with(own_results, monkeypatch):
     """What it has in memory is older than what stands on disk, and whose digest the run would bear."""
     monkeypatch.setattr(staging, "_CODE", "of an earlier file")
-    profile = dataclasses.replace(GRID, name="edited", arms=("mobilenetv2-base",), seeds=(0,))
+    profile = dataclasses.replace(GRID, name="edited", arms=("densenet17-base",), seeds=(0,))
     with pytest.raises(UserError, match="changed on disk after this process had begun; start the command again"):
-        staging.train(profile, "mobilenetv2-base-seed0")
+        staging.train(profile, "densenet17-base-seed0")
     assert not (own_results / "edited" / "runs").exists()
 
 
@@ -139,10 +135,10 @@ def test_a_sweep_says_where_it_is_and_how_long_it_takes(own_results, capsys, mon
     assert sweep.train_all(dataclasses.replace(GRID, name="spoken", arms=ARMS[:1], seeds=(0, 1, 2))) == []
     # The images may have to be decoded first.
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("decoding")]
-    assert lines[1].startswith("run 1 of 3: mobilenetv2-base-seed0, log ")
-    assert lines[3].startswith("run 2 of 3: mobilenetv2-base-seed1, log ")
-    assert lines[2] == "finished mobilenetv2-base-seed0 in 0 s, less than a minute left for all"
-    assert lines[6] == "finished mobilenetv2-base-seed2 in 0 s"
+    assert lines[1].startswith("run 1 of 3: densenet17-base-seed0, log ")
+    assert lines[3].startswith("run 2 of 3: densenet17-base-seed1, log ")
+    assert lines[2] == "finished densenet17-base-seed0 in 0 s, less than a minute left for all"
+    assert lines[6] == "finished densenet17-base-seed2 in 0 s"
 
 
 def test_a_wrong_profile_is_one_line_and_an_exit_code(capsys):

@@ -35,7 +35,7 @@ def predictions(folder):
 
 
 def test_a_run_folder_is_complete():
-    folder = staging.train(FROZEN, "mobilenetv2-wagf-described-seed1")
+    folder = staging.train(FROZEN, "densenet17-wagf-described-seed1")
     run = Run(folder)
     data = dataset.load(FROZEN)
     split = protocol.split(data.metadata, FROZEN)
@@ -47,7 +47,7 @@ def test_a_run_folder_is_complete():
         data.metadata["image_id"].iloc[split.validation["row"]].tolist()
     )
     # 64 px: feature maps of 2 x 2, SaFA described at full size.
-    assert run.features()["features"].shape == (len(frame), 2 * 1280)
+    assert run.features()["features"].shape == (len(frame), 2 * 92)
     attention = run.attention()
     assert attention["safa"].shape == (len(frame), 2, 2) and attention["soft_attention"].shape == (len(frame), 2, 2)
     assert attention["safa"].dtype == np.float16
@@ -69,16 +69,16 @@ def test_a_run_folder_is_complete():
 
 
 def test_an_interrupted_run_goes_on_exactly(capsys):
-    whole = predictions(staging.train(FROZEN, "mobilenetv2-base-seed0"))
-    whole_history = Run(work_dir("tiny") / "mobilenetv2-base-seed0" / "staging").history()
-    (work_dir("tiny") / "mobilenetv2-base-seed0" / "state.npz").unlink()
+    whole = predictions(staging.train(FROZEN, "densenet17-base-seed0"))
+    whole_history = Run(work_dir("tiny") / "densenet17-base-seed0" / "staging").history()
+    (work_dir("tiny") / "densenet17-base-seed0" / "state.npz").unlink()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "_is_over", lambda deadline, epoch: epoch > 1)
         with pytest.raises(UserError, match="time budget.*after epoch 1 of 3.*goes on"):
-            staging.train(FROZEN, "mobilenetv2-base-seed0")
+            staging.train(FROZEN, "densenet17-base-seed0")
     capsys.readouterr()
-    folder = staging.train(FROZEN, "mobilenetv2-base-seed0")
+    folder = staging.train(FROZEN, "densenet17-base-seed0")
     assert "resumed after epoch 1" in capsys.readouterr().out
     pd.testing.assert_frame_equal(predictions(folder), whole)
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"]
@@ -86,17 +86,17 @@ def test_an_interrupted_run_goes_on_exactly(capsys):
 
 
 def test_runs_that_share_a_process_are_as_if_alone():
-    alone = predictions(staging.train(FROZEN, "mobilenetv2-wagf-described-seed4"))
+    alone = predictions(staging.train(FROZEN, "densenet17-wagf-described-seed4"))
     together = trainer.Trainer(FROZEN, dataset.load(FROZEN))
-    for run in ("mobilenetv2-wagf-described-seed4", "mobilenetv2-wagf-described-lr0.01-seed4"):
+    for run in ("densenet17-wagf-described-seed4", "densenet17-wagf-described-lr0.01-seed4"):
         shutil.rmtree(work_dir("tiny") / run, ignore_errors=True)
-    other = predictions(staging.train(FROZEN, "mobilenetv2-wagf-described-lr0.01-seed4", together))
+    other = predictions(staging.train(FROZEN, "densenet17-wagf-described-lr0.01-seed4", together))
     first = together._last
-    again = predictions(staging.train(FROZEN, "mobilenetv2-wagf-described-seed4", together))
+    again = predictions(staging.train(FROZEN, "densenet17-wagf-described-seed4", together))
     assert together._last is first, "one compiled network for seeds and rates of one arm"
     pd.testing.assert_frame_equal(again, alone)
     assert not other.equals(alone)
-    staging.train(FROZEN, "mobilenetv2-base-seed4", together)
+    staging.train(FROZEN, "densenet17-base-seed4", together)
     assert together._last is not first
 
 
@@ -122,7 +122,7 @@ def test_frozen_views_are_those_of_the_turned_image(monkeypatch, tmp_path):
     assert sorted(drawn["row"]) == list(range(n)) and set(drawn["copy"]) == set(range(8))
 
     fitted = trainer.Trainer(turned, data)
-    folder = staging.train(turned, "mobilenetv2-base-seed0", fitted)
+    folder = staging.train(turned, "densenet17-base-seed0", fitted)
     kernel, bias = (np.array(w) for w in fitted._last.classifier.get_layer("probabilities").weights)
     test = protocol.test_rows(data.metadata, 12)
     logits = features.reshape(8, n, 4, 3)[:, test].astype(float).mean(axis=2) @ kernel + bias
@@ -140,9 +140,9 @@ def test_smoothed_targets_are_numpys():
 
 
 def test_a_state_of_other_inputs_is_not_taken_up(capsys):
-    staging.train(FROZEN, "mobilenetv2-base-seed3")
+    staging.train(FROZEN, "densenet17-base-seed3")
     capsys.readouterr()
-    staging.train(dataclasses.replace(FROZEN, learning_rate=0.002), "mobilenetv2-base-seed3")
+    staging.train(dataclasses.replace(FROZEN, learning_rate=0.002), "densenet17-base-seed3")
     assert "resumed" not in capsys.readouterr().out
 
 
@@ -151,11 +151,11 @@ def test_a_state_of_other_inputs_is_not_taken_up(capsys):
     [lambda d: b"", lambda d: b"not an archive", lambda d: d[:-1024], lambda d: d[:200] + bytes(4096) + d[4296:]],
 )
 def test_a_damaged_state_is_noticed_and_the_run_starts_afresh(capsys, damage):
-    expected = predictions(staging.train(FROZEN, "mobilenetv2-base-seed3"))
-    state = work_dir("tiny") / "mobilenetv2-base-seed3" / "state.npz"
+    expected = predictions(staging.train(FROZEN, "densenet17-base-seed3"))
+    state = work_dir("tiny") / "densenet17-base-seed3" / "state.npz"
     state.write_bytes(damage(state.read_bytes()))
     capsys.readouterr()
-    folder = staging.train(FROZEN, "mobilenetv2-base-seed3")
+    folder = staging.train(FROZEN, "densenet17-base-seed3")
     assert "starts afresh" in capsys.readouterr().out
     pd.testing.assert_frame_equal(predictions(folder), expected)
 
@@ -182,21 +182,21 @@ def test_no_room_for_the_run_folder_is_one_line(monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(atomic, "write_csv", full)
-    with pytest.raises(UserError, match="mobilenetv2-probe-seed1: .*No space left on device"):
-        staging.train(FROZEN, "mobilenetv2-probe-seed1")
-    assert not (work_dir("tiny") / "mobilenetv2-probe-seed1" / "staging").exists()
+    with pytest.raises(UserError, match="densenet17-probe-seed1: .*No space left on device"):
+        staging.train(FROZEN, "densenet17-probe-seed1")
+    assert not (work_dir("tiny") / "densenet17-probe-seed1" / "staging").exists()
 
 
 def test_a_fold_tests_its_part_and_nothing_of_it_is_learned():
     folds = dataclasses.replace(FROZEN, test="lesion-folds", epochs=1)
-    folder = staging.train(folds, "mobilenetv2-base-fold3-seed0")
+    folder = staging.train(folds, "densenet17-base-fold3-seed0")
     run, data = Run(folder), dataset.load(folds)
-    assert (run.fold, run.seed, run.arm) == (3, 0, "mobilenetv2-base")
+    assert (run.fold, run.seed, run.arm) == (3, 0, "densenet17-base")
     tested = data.metadata.iloc[protocol.test_parts(data.metadata, folds)[3]]
     assert run.predictions()["image_id"].tolist() == tested["image_id"].tolist()
     assert not set(run.predictions()["lesion_id"]) & set(run.predictions("validation")["lesion_id"])
     with pytest.raises(UserError, match="names a fold from 0 to 4"):
-        staging.train(folds, "mobilenetv2-base-seed0")
+        staging.train(folds, "densenet17-base-seed0")
 
 
 def test_a_random_start_has_features_of_its_own(monkeypatch, tmp_path):
@@ -212,16 +212,14 @@ def test_a_random_start_has_features_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr(frozen_features_module, "weights_name", lambda backbone, weights: weights)
     profile = dataclasses.replace(FROZEN, weights="imagenet", epochs=1)
     fitted = trainer.Trainer(profile, dataset.load(profile))
-    runs = ("mobilenetv2-base-seed0", "mobilenetv2-base-random-seed0", "mobilenetv2-probe-random-seed0")
+    runs = ("densenet17-base-seed0", "densenet17-base-random-seed0", "densenet17-probe-random-seed0")
     features = [fitted.fit(run, tmp_path / run, "") for run in runs]
     assert [np.unique(result.test["features"]).tolist() for result in features] == [[2.0], [1.0], [1.0]]
 
 
 def test_networks_of_one_profile_share_the_images():
     fitted = trainer.Trainer(FROZEN, dataset.load(FROZEN))
-    networks = [
-        fitted._network(parse_arm(arm), FROZEN, 0, 1) for arm in ("mobilenetv2-base", "mobilenetv2-sa-described")
-    ]
+    networks = [fitted._network(parse_arm(arm), FROZEN, 0, 1) for arm in ("densenet17-base", "densenet17-sa-described")]
     arrays = [layer for n in networks for layer in n.trainer.layers if layer.name == "features_on_device"]
     assert len(arrays) == 2 and arrays[0] is arrays[1]
 
@@ -234,7 +232,7 @@ def test_the_dtype_policy_is_given_back():
 
 
 def test_the_weights_kept_are_those_that_predict():
-    folder = staging.train(FROZEN, "mobilenetv2-wagf-described-seed7")
+    folder = staging.train(FROZEN, "densenet17-wagf-described-seed7")
     model = keras.models.model_from_json((folder / "model.json").read_text())
     model.load_weights(folder / "model.weights.h5")
     data = dataset.load(FROZEN)
@@ -245,7 +243,7 @@ def test_the_weights_kept_are_those_that_predict():
 
 
 def test_probe_is_scikit_learns():
-    folder = staging.train(FROZEN, "mobilenetv2-probe-seed0")
+    folder = staging.train(FROZEN, "densenet17-probe-seed0")
     data = dataset.load(FROZEN)
     test = protocol.test_rows(data.metadata, 12)
     pooled = np.asarray(frozen_features(FROZEN, data), np.float32).mean(axis=(1, 2))
@@ -264,8 +262,8 @@ def test_probe_is_scikit_learns():
 def test_a_loss_that_is_not_finite_stops_the_run():
     wild = dataclasses.replace(FROZEN, learning_rate=3e38)
     with pytest.raises(UserError, match="loss is not finite in epoch"):
-        staging.train(wild, "mobilenetv2-base-seed9")
-    assert not (work_dir("tiny") / "mobilenetv2-base-seed9" / "staging").exists()
+        staging.train(wild, "densenet17-base-seed9")
+    assert not (work_dir("tiny") / "densenet17-base-seed9" / "staging").exists()
 
 
 def test_epochs_draw_what_the_profile_says():
@@ -300,20 +298,20 @@ def test_no_weights_is_one_clear_line(monkeypatch, tmp_path):
 
 
 def test_run_json_is_plain_json():
-    folder = work_dir("tiny") / "mobilenetv2-probe-seed0" / "staging"
+    folder = work_dir("tiny") / "densenet17-probe-seed0" / "staging"
     info = json.loads((folder / "run.json").read_text())
-    assert info["parameters"] == {"total": 1280 * 7 + 7, "trainable": 1280 * 7 + 7}
+    assert info["parameters"] == {"total": 92 * 7 + 7, "trainable": 92 * 7 + 7}
     assert info["settings"] == json.loads(json.dumps(resolve(FROZEN, info["run"]).settings()))
 
 
 def test_predictions_are_those_of_the_epoch_kept(monkeypatch):
     """Three epochs of which the first is kept predict as one epoch does."""
-    once = predictions(staging.train(dataclasses.replace(FROZEN, epochs=1), "mobilenetv2-base-seed11"))
+    once = predictions(staging.train(dataclasses.replace(FROZEN, epochs=1), "densenet17-base-seed11"))
     keep = checkpoint.TrainingState.keep_if_best
     monkeypatch.setattr(
         checkpoint.TrainingState, "keep_if_best", lambda self, *a: keep(self, *a) if a[1] == 1 else None
     )
-    folder = staging.train(FROZEN, "mobilenetv2-base-seed11")
+    folder = staging.train(FROZEN, "densenet17-base-seed11")
     assert Run(folder).info["best_epoch"] == 1 and len(Run(folder).history()) == 3
     pd.testing.assert_frame_equal(predictions(folder), once)
 
@@ -321,7 +319,7 @@ def test_predictions_are_those_of_the_epoch_kept(monkeypatch):
 def test_methods_are_told_the_epoch_and_the_classes_that_train(monkeypatch):
     told = []
     monkeypatch.setattr(Classifier, "begin_epoch", lambda self, *given: told.append((*given[:3], len(given[3]))))
-    staging.train(FROZEN, "mobilenetv2-base-seed12")
+    staging.train(FROZEN, "densenet17-base-seed12")
     data = dataset.load(FROZEN)
     trained = data.metadata["dx"].iloc[protocol.split(data.metadata, FROZEN).train["row"]].value_counts()
     assert [(epoch, epochs, before) for epoch, epochs, _, before in told] == [(1, 3, 0), (2, 3, 1), (3, 3, 2)]

@@ -32,9 +32,9 @@ RULES = ["as trained", "most often right", "fair to every class", "60% of melano
 @pytest.fixture(scope="module")
 def run(own_results):
     profile = dataclasses.replace(END_TO_END, synthetic_lesions=280, validation_fraction=0.4)
-    staging.train(profile, "mobilenetv2-base-seed0")
-    finish_run(profile, "mobilenetv2-base-seed0", notebook=False)
-    return Run(own_results / "tiny" / "runs" / "mobilenetv2-base-seed0")
+    staging.train(profile, "densenet17-base-seed0")
+    finish_run(profile, "densenet17-base-seed0", notebook=False)
+    return Run(own_results / "tiny" / "runs" / "densenet17-base-seed0")
 
 
 @pytest.fixture(scope="module")
@@ -383,7 +383,7 @@ def test_the_record_is_only_added_to(sets, tmp_path, monkeypatch, capsys):
 def test_the_run_keeps_its_grad_cam(run, own_results, capsys):
     profile = dataclasses.replace(END_TO_END, synthetic_lesions=280, validation_fraction=0.4)
     gradcam.main(profile)
-    assert "Grad-CAM of mobilenetv2-base-seed0" in capsys.readouterr().out
+    assert "Grad-CAM of densenet17-base-seed0" in capsys.readouterr().out
     with np.load(own_results / "tiny" / "gradcam" / f"{run.name}.npz") as arrays:
         maps = arrays["grad_cam"]
     assert maps.shape == (run.info["data"]["n_test"], 1, 1) and maps.max() == 1 and maps.min() >= 0

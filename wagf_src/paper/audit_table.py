@@ -6,6 +6,7 @@ where rows differ. Nothing else is needed. Results are printed, and written besi
 """
 
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from wagf_src.paper.published import Row
 METRICS = ("accuracy", "precision", "recall", "f1")
 ALIASES = {"acc": "accuracy", "sensitivity": "recall", "f1score": "f1", "model": "row", "method": "row", "name": "row"}
 EMPTY = ("", "-", "–", "—", "n/a", "na", "nan")
+MANY = 500  # pairs of rows, some twenty seconds: then a line says what is waited for
 NUMBER = re.compile(r"[0-9]+(?:\.([0-9]*))?")
 
 
@@ -82,7 +84,10 @@ def audit(rows: list[Row]) -> tuple[pd.DataFrame, pd.DataFrame]:
     order = ["row", "n", "accuracy", "verdict", "k_rounded", "k_truncated", "nearest_below", "nearest_above"]
     lines = pd.DataFrame({"row": [row.row for row in rows]}).merge(grim[order], how="left")
     lines = lines.merge(intervals, how="left").merge(bounds, how="left")
-    return lines, audits.power_table(audits.every_pair(rows))
+    pairs = audits.every_pair(rows)
+    if len(pairs) > MANY:
+        print(f"comparing {len(pairs):,} pairs of rows; a thousand take a minute or so", file=sys.stderr)
+    return lines, audits.power_table(pairs)
 
 
 def main(path: str, n: int | None) -> int:
