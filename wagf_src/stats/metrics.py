@@ -90,18 +90,15 @@ def _brier(sample):
 
 def _auc_melanoma(sample):
     """Mann and Whitney: the share of pairs (a melanoma, another image) with scores in order; ties count half."""
-    order = np.argsort(sample.p[:, MEL])
-    score, melanoma = sample.p[order, MEL], sample.y[order] == MEL
-    # Among the sorted images, those from ``first`` up to ``last`` tie with each melanoma.
-    first, last = (np.searchsorted(score, score[melanoma], side) for side in ("left", "right"))
-    values = np.full(len(sample.draws), np.nan)
-    if melanoma.any() and not melanoma.all():
-        for start in range(0, len(values), 100):  # a running sum of all resamples would be a second matrix of draws
-            draws = sample.draws[start : start + 100, order].astype(float)
-            others = np.pad(np.cumsum(draws * ~melanoma, axis=1), ((0, 0), (1, 0)))
-            found, below = draws[:, melanoma], (others[:, first] + others[:, last]) / 2
-            values[start : start + 100] = (found * below).sum(axis=1) / (found.sum(axis=1) * others[:, -1])
-    return values
+    melanoma, score = sample.y == MEL, sample.p[:, MEL]
+    if melanoma.all() or not melanoma.any():
+        return np.full(len(sample.draws), np.nan)
+    pairs = 0
+    for some in np.array_split(np.flatnonzero(melanoma), 1 + melanoma.sum() // 100):  # all at once take much room
+        # By image and melanoma: 1 if in order, 1/2 for a tie; melanomas among themselves are no pairs.
+        ordered = (np.sign(score[some] - score[:, None]) + 1) / 2 * ~melanoma[:, None]
+        pairs += (sample.draws[:, some] * sample.total(ordered)).sum(axis=1)
+    return pairs / (sample.total(melanoma) * sample.total(~melanoma))
 
 
 @dataclass(frozen=True)
