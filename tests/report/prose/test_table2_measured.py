@@ -28,8 +28,8 @@ def nothing():
 def test_answer(made_up, nothing):
     text = prose.answer(*made_up[:2])
     assert text == (
-        "put on one network, one budget and one test set (3 of 9 models, 2 seeds), in accuracy MobileNetV2 (MWNL) is "
-        "shown to lie above the plain backbone and none below it, in balanced accuracy MobileNetV2 (MWNL) is shown to "
+        "put on one network, one budget and one test set (3 of 9 models, 2 seeds), in accuracy 1 of them (MWNL) is "
+        "shown to lie above the plain backbone and none below it, in balanced accuracy 1 of them (MWNL) is shown to "
         "lie above the plain backbone and none below it; 1 of the 7 rows of Table 2 (Iqbal et al.) cannot be "
         "reproduced from public text; without a run so far: Roy et al., Shen et al., Sai Charan et al., Mridha et "
         "al."

@@ -38,15 +38,19 @@ def left_out(rows: list[str], works: int) -> str:
 
 
 def _moved(shown, metric):
-    """Which arms are shown to lie above and below the backbone."""
+    """How many arms are shown to lie above and below the backbone, and which."""
     above, below = (
-        [arm_label(arm) for arm in shown[side & (shown["p_holm"] < directions.LEVEL)]["arm"]]
+        shown[side & (shown["p_holm"] < directions.LEVEL)]["arm"]
         for side in (shown["difference"] > 0, shown["difference"] < 0)
     )
-    return (
-        f"in {metric} {', '.join(above) or 'none'} {'is' if len(above) < 2 else 'are'} shown to lie above the plain "
-        f"backbone and {', '.join(below) or 'none'} below it"
-    )
+    verb = "are" if len(above) > 1 else "is"
+    return f"in {metric} {_named(above)} {verb} shown to lie above the plain backbone and {_named(below)} below it"
+
+
+def _named(arms):
+    """``2 of them (MWNL; MAAW loss)``, without the network's name, which all of them have."""
+    names = [arm_label(arm).partition(" ")[2].removeprefix("(").removesuffix(")") for arm in arms]
+    return f"{len(names)} of them ({'; '.join(names)})" if names else "none"
 
 
 def rows(measured: pd.DataFrame, profile: str) -> pd.DataFrame:
