@@ -42,10 +42,28 @@ def row(case, ratio=None, what="train", pixels=128, **more):
 
 @pytest.mark.parametrize(
     "value, text",
-    [(0.5, "500 ms"), (1.64, "1.64 s"), (2, "2 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (np.nan, "–")],
+    [
+        (0.5, "500 ms"),
+        (1.64, "1.64 s"),
+        (2, "2 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "120 min"),
+        (7200, "2 h"),
+        (3600 * 999.8, "1,000 h"),
+        (np.nan, "–"),
+    ],
 )
 def test_durations(value, text):
     assert speed.duration(value) == text
+
+
+def test_no_number_has_an_exponent():
+    """Three digits of 999.7 are 1,000, and four of 12,345 images/s are not 1.234e+04."""
+    assert [speed.number(value) for value in (999.4, 999.7, 1000, 12_345)] == ["999", "1,000", "1,000", "12,345"]
+    assert speed.number(999.7, 4) == "999.7" and speed.memory(9.997e8) == "1,000 MB"
+    fast = row("mobilenetv2-base", seconds_per_image=1 / 12_345, seconds_low=1 / 13_000, seconds_high=1 / 12_000)
+    assert speed.arms_table(pd.DataFrame([fast]), "train")["128 px, images/s"].item() == "12,345"
 
 
 def test_sizes_and_labels():
@@ -137,6 +155,8 @@ def test_first_screen_has_hours_of_every_profile():
     assert table.loc["paper", "on a CPU, measured"] == "–"
     wide = speed.devices_table(profiles).set_index("profile")
     assert wide.loc["paper", "RTX 3090"] == "3.01 h" and wide.loc["lite", "measured here"] == "2.51 h"
+    trained = profiles.set_index("profile").loc["frozen-folds", "training_images"].iloc[0]
+    assert trained == 7_597_800 and wide.loc["frozen-folds", "images trained on (million)"] == "7.6"
 
 
 def test_ratios_of_ratios_stand_beside_the_rates_of_their_table():
@@ -169,8 +189,26 @@ def test_a_difference_beyond_the_spreads_is_said():
     assert "1.33 [1.19, 1.50] at 128 px" in text and "show a difference at 128 px." in text
     assert "the gain is the normalisation" not in text and "Plain" not in text
     epoch = [row("images ready"), row("ours: x", (0.99, 0.98, 1.0)), row("released loaders", (0.9, 0.89, 0.91))]
+    epoch[2]["seconds_per_image"] = 0.014
     text = speed.epoch(pd.DataFrame(epoch))
     assert "(in every round)" in text and "1.0 [0.0, 2.0]%" in text and "(aim: at most 3%, met)" in text
+    assert "by the rates in the table, 1.40 times" in text  # 0.014 / 0.010 s
+
+
+def test_a_difference_to_our_harm_is_one_too():
+    literal = "densenet121-wagf-released, literal"
+    fused = row(f"{literal}, fused batch normalisation", (2.0, 1.9, 2.1), reference=literal)
+    text = speed.literal(pd.DataFrame([row(literal), fused, row(literal[:-9], (1.5, 1.4, 1.6), reference=literal)]))
+    assert "0.75 [0.67, 0.84] at 128 px" in text and "show a difference at 128 px." in text
+    epoch = [row("images ready"), row("ours: x", (0.8, 0.79, 0.81)), row("released loaders", (0.9, 0.89, 0.91))]
+    assert "(in every round)" in speed.epoch(pd.DataFrame(epoch))
+
+
+def test_shares_of_an_epoch_are_percent():
+    lines = [row("images ready", fit_share=0.98), row("ours: x", (0.99, 0.98, 1.0))]
+    table = speed.epoch_table(pd.DataFrame(lines))
+    assert table["share of the epoch within fit (%)"].tolist() == ["98.0", "–"]
+    assert table["share of the epoch that the input takes (%)"].tolist() == ["–", "1.0 [0.0, 2.0]"]
 
 
 def test_peers():
@@ -191,6 +229,49 @@ def test_peers():
     table = speed.peers_table(pd.DataFrame(arms))
     assert table.loc[1, "network"] == "MobileNetV2, ours" and table.loc[1, "images/s"] == "100 [80, 125]"
     assert table.loc[0, "times as fast"] == "reference" and table.loc[0, "peak memory"] == "1.05 GB"
+
+
+def test_peers_are_compared_on_one_side_and_in_training():
+    """Another side and inference have rows of their own, and only PyTorch's rounds are PyTorch's pace."""
+    ours, theirs = "mobilenetv2-base, ours", "mobilenetv2-base, PyTorch"
+    lines = [
+        row(theirs, first_seconds=3.0),
+        row(ours, (0.9, 0.85, 0.95), first_seconds=20.0, reference=theirs, seconds_high=0.08),
+        row(theirs, pixels=160, first_seconds=5.0, seconds_high=0.02),
+        row(ours, (1.2, 1.1, 1.3), pixels=160, first_seconds=30.0, reference=theirs),
+        row(theirs, what="predict", seconds_high=0.8),
+        row(ours, (7.0, 6.0, 8.0), what="predict", reference=theirs),
+    ]
+    text = speed.peers(pd.DataFrame(lines))
+    assert "128 px: ours 0.90 [0.85, 0.95] times as fast (aim: 1, missed), none; first step 20 s, PyTorch's 3 s" in text
+    assert "160 px: ours 1.20 [1.10, 1.30] times as fast (aim: 1, met), none; first step 30 s, PyTorch's 5 s" in text
+    assert "7.00" not in text and "factor of up to 2.5 between" in text  # 0.02 / 0.008 s
+
+
+def test_data_by_hand():
+    about = {"what": "copies", "scaled_to": 50_000, "bytes_per_image": 36}
+    lines = [
+        row("offline copies on disk", seconds_per_image=0.002, **about | {"bytes_per_image": 4000}),
+        row("virtual copies", (2.0, 1.0, 3.0), seconds_per_image=1e-6, **about),
+        row("decoding all images, once", what="store", seconds_per_image=0.003, scaled_to=1000, bytes_per_image=7e4),
+        row(
+            "decoded store, resampled on the device",
+            (0.4, 0.3, 0.5),
+            what="read",
+            seconds_per_image=0.004,
+            scaled_to=1000,
+            bytes_per_image=0,
+        ),
+    ]
+    frame = pd.DataFrame(lines)
+    text = speed.data(frame)
+    assert "50,000 files of the offline way would take 100 s and 200 MB of disk" in text
+    assert "as virtual copies they take 50 ms and 1.8 MB" in text
+    assert "at 250 images/s; the released loaders read files, which they do not transform any more, 2.5 times" in text
+    assert "decoded once, in 3 s (aim: 20 s, met)" in text
+    table = speed.data_table(frame)
+    assert table["time, scaled"].tolist() == ["100 s", "50 ms", "3 s", "4 s"]
+    assert table["bytes, scaled"].tolist() == ["200 MB", "1.8 MB", "70 MB", "–"]
 
 
 def test_data_is_scaled():
@@ -214,10 +295,19 @@ def test_backends_say_what_is_faster_in_every_round():
     ]
 
 
+def test_of_several_faster_backends_the_fastest_is_named():
+    found = [row("mobilenetv2-base"), *(row("mobilenetv2-base", (1.1, 1.05, 1.2), backend=b) for b in ("jax", "torch"))]
+    found[1] |= {"ratio": 1.5, "ratio_high": 1.6}
+    text = speed.backends(pd.DataFrame(found), pd.DataFrame(found))
+    assert "JAX, float32 trains MobileNetV2 1.50 [1.05, 1.60] times as fast" in text and "PyTorch" not in text
+
+
 def test_tried_lists_both_sides():
     tried = [row("as is"), row("a", (2, 1.5, 3)), row("b", (0.5, 0.4, 0.6)), row("c", (1.1, 0.9, 1.2))]
+    tried += [row("d", (4, 3, 5)), row("e", (0.1, 0.1, 0.2))]
     text = speed.tried(pd.DataFrame(tried))
-    assert "of 3 other ways, faster in every round: a (2.00); slower in every round: b (0.50)." in text
+    assert "of 5 other ways, faster in every round: d (4.00), a (2.00); slower" in text, "the fastest first"
+    assert "slower in every round: e (0.10), b (0.50)." in text, "the slowest first"
 
 
 def test_arms_by_side():
@@ -229,6 +319,25 @@ def test_arms_by_side():
     assert starts.loc["DenseNet-121", "128 px: first call (s)"] == "39"
     assert list(starts.columns[1::2]) == [f"{side} px: first call (s)" for side in (128, 160, 256)]
     assert speed.literal_table(BENCH["arms"])["what"].tolist() == ["training"] * 9 + ["inference"] * 9
+
+
+def test_arms_and_memory_by_hand():
+    """Rates are those of the median, and the time to a network is the median over its sides."""
+    lines = [row("mobilenetv2-base", pixels=side, start_seconds=s) for side, s in ((128, 4), (160, 5), (256, 9))]
+    table = speed.arms_table(pd.DataFrame(lines), "train")
+    assert table[["128 px, images/s", "256 px, images/s"]].to_numpy().tolist() == [["100", "100"]]
+    assert speed.memory_table(pd.DataFrame(lines))["to the network (s)"].tolist() == ["5.0"]
+
+
+def test_operations_of_training_grow_by_hand():
+    """From 64 to 128 px eight times as many in training: the power is 3, whatever one image forward takes."""
+    about = {"arm": "mobilenetv2-base", "parameters": 2_000_000, "provenance": "here"}
+    frame = pd.DataFrame(
+        about | {"pixels": side, "flops_training": t, "flops_forward": 1e9} for side, t in ((64, 1e9), (128, 8e9))
+    )
+    assert "to the power of 3.00" in speed.cost(frame)
+    table = speed.flops_table(frame)
+    assert table["parameters (million)"].item() == "2.00" and table["128 px"].item() == "1"
 
 
 def test_cost_and_operations():
@@ -246,5 +355,6 @@ def test_derived_aims():
     # Half an hour was the aim when a profile ran 25 epochs; the stored notebooks ran 50.
     assert table["met"].tolist() == ["–", "–", "yes", "yes", "–", "no", "–"]
     assert table["aim"].tolist()[2] == "at least 70%" and table["aim"].tolist()[5] == "at most 30 minutes"
+    assert table["derived value"].tolist()[2] == "99.6%" and table["derived value"].tolist()[5] == "52.21 minutes"
     links = re.findall(r"\]\((.*?)\)", speed.sources(BENCH["profiles"], BENCH["derived"]))
     assert len(links) == 3 and all(link.startswith("https://") for link in links)

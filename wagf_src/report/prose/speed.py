@@ -43,7 +43,8 @@ _sentences, _table = _where_measured(NOT_MEASURED), _where_measured(pd.DataFrame
 
 
 def number(value: float, digits: int = 3) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    return f"{value:,.0f}" if float(text) >= 1000 else text  # 999.7, too, of which three digits are 1e+03
 
 
 def duration(seconds: float) -> str:
@@ -56,7 +57,7 @@ def duration(seconds: float) -> str:
 def memory(n: float) -> str:
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n >= factor:
-            return f"{n / factor:.3g} {unit}"
+            return f"{number(n / factor)} {unit}"
     return f"{n:.0f} bytes"
 
 
@@ -300,7 +301,7 @@ def arms_table(arms: pd.DataFrame, what: str) -> pd.DataFrame:
     lines = {}
     for row in _records(arms[~_is_literal(arms) & (arms["what"] == what)]):
         line = lines.setdefault(row["case"], {TITLES[what]: label(row["case"])})
-        line[f"{row['pixels']} px, images/s"] = f"{1 / row['seconds_per_image']:,.4g}"
+        line[f"{row['pixels']} px, images/s"] = number(1 / row["seconds_per_image"], 4)
         line[f"{row['pixels']} px, times as fast"] = _ratio(row)
     return pd.DataFrame(lines.values())
 
@@ -529,7 +530,7 @@ def derived_table(derived: pd.DataFrame) -> pd.DataFrame:
     for row in _records(derived):
         value, unit, wanted = row["value"], row["unit"], row["target"]
         is_share = pd.isna(unit)
-        shown = f"{100 * value:.1f}%" if is_share else memory(value) if unit == "bytes" else f"{value:,.4g} {unit}"
+        shown = f"{100 * value:.1f}%" if is_share else memory(value) if unit == "bytes" else f"{number(value, 4)} {unit}"
         line = {"quantity": row["quantity"], "derived value": shown, "aim": "–", "met": "–"}
         if pd.notna(wanted):
             line["aim"] = f"at least {100 * wanted:.0f}%" if is_share else f"at most {wanted:g} {unit}"
