@@ -83,9 +83,13 @@ def test_a_run_appears_whole_or_not_at_all(folders):
     fabricate.seal(work / "staging")
     with pytest.raises(UserError, match="not complete"):
         finish_run(profile, run)
-    assert not (folders / "demo" / "runs").exists()
     file.write_bytes(whole)
     fabricate.seal(work / "staging")
+    os.rename(work, work_dir("demo") / "mobilenetv2-base-seed1")
+    with pytest.raises(UserError, match="mobilenetv2-base-seed1: the staged folder is not complete"):
+        finish_run(profile, "mobilenetv2-base-seed1")  # another run's
+    os.rename(work_dir("demo") / "mobilenetv2-base-seed1", work)
+    assert not (folders / "demo" / "runs").exists()
     finish_run(profile, run)
     assert {TEST, "run.json", "train.ipynb"} <= {p.name for p in (folders / "demo" / "runs" / run).iterdir()}
     load_runs("demo")[0].check()

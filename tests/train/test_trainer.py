@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import shutil
+import time
 from types import SimpleNamespace
 
 import keras
@@ -335,3 +336,253 @@ def test_online_copies_are_new_for_every_seed(monkeypatch):
         staging.train(profile, f"densenet17-base-seed{seed}")
     seeds = [copy_seed for _, copies, copy_seed, _ in asked if np.max(copies) > 0]
     assert len(seeds) == len(set(seeds)) == 2
+
+
+class Stub:
+    """In a network's place, of which one number is the epoch: it answers right where ``right[epoch]`` is true."""
+
+    def __init__(self, y, right, confidence):
+        self.y, self.right, self.confidence = y, right, confidence
+        self.variables = [keras.Variable(0.0)]
+        self.optimizer = SimpleNamespace(variables=[keras.Variable(0.0)], learning_rate=keras.Variable(0.001))
+        self.classifier = self.trainer = self.reader = self
+        self.asked = []
+
+    def begin_epoch(self, *_):
+        pass
+
+    def fit(self, x, y, shuffle, verbose):
+        for variable in (*self.variables, *self.optimizer.variables):
+            variable.assign(variable + 1)
+        epoch = int(self.variables[0])
+        return SimpleNamespace(history={"loss": [9.0, 1 / epoch], "accuracy": [0.0, epoch / 10]})
+
+    def predict(self, x, y, verbose):
+        epoch, rows = int(self.variables[0]), x["number"] % len(self.y)
+        self.asked.append(x["number"])
+        answer = np.where(self.right[epoch][rows], self.y[rows], (self.y[rows] + 1) % 7)
+        sure = self.confidence[epoch]
+        p = np.full((len(rows), 7), (1 - sure) / 6)
+        p[np.arange(len(rows)), answer] = sure
+        return {"probabilities": p, "features": x["number"][:, None] / 1.0}
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """The validation files are best at the second epoch of four (and as good at the third), the test at the last."""
+    data = dataset.load(FROZEN)
+    files = protocol.split(data.metadata, FROZEN)
+    right = {epoch: np.zeros(len(data.labels), bool) for epoch in range(1, 5)}
+    for epoch, (validation, test) in enumerate([(10, 5), (20, 3), (20, 7), (5, 15)], 1):
+        right[epoch][files.validation["row"].to_numpy()[:validation]] = True
+        right[epoch][files.test[:test]] = True
+    # Below one half no probability rounds to 1, so by the released F1 the first epoch is the best.
+    made = Stub(data.labels, right, {1: 0.9, 2: 0.4, 3: 0.4, 4: 0.9})
+    monkeypatch.setattr(trainer.Trainer, "_network", lambda *given: (setattr(made, "steps", given[-1]), made)[1])
+    monkeypatch.setattr(trainer, "batches", lambda x, y, size: {"x": x, "y": y})
+    monkeypatch.setattr(trainer, "gradient_weights", lambda classifier: (0.25, 0.75))
+    monkeypatch.setattr(trainer, "parameter_counts", lambda classifier: {})
+    made.data, made.files, made.counts = data, files, (len(files.validation), len(files.test))
+    return made
+
+
+def fit(stub, folder, **changes):
+    profile = dataclasses.replace(FROZEN, epochs=4, **changes)
+    return trainer.Trainer(profile, stub.data).fit("mobilenetv2-base-seed0", folder / "state.npz", "digest")
+
+
+@pytest.mark.parametrize(("rule", "epoch"), [("best_accuracy", 2), ("best_batch_f1", 1), ("last", 4)])
+def test_the_validation_files_choose_the_epoch_by_the_profiles_rule(stub, tmp_path, rule, epoch):
+    result = fit(stub, tmp_path, checkpoint=rule)
+    assert result.best_epoch == epoch
+    for outputs, rows in ((result.test, stub.files.test), (result.validation, stub.files.validation["row"].to_numpy())):
+        right = outputs["probabilities"].argmax(axis=1) == stub.y[rows]
+        assert right.tolist() == stub.right[epoch][rows].tolist(), "predictions are of the epoch that was chosen"
+
+
+def test_the_history_says_of_each_set_what_the_set_gave(stub, tmp_path):
+    result, (n_validation, n_test) = fit(stub, tmp_path), stub.counts
+    history = result.history
+    assert history["val_accuracy"].tolist() == [n / n_validation for n in (10, 20, 20, 5)]
+    assert history["test_accuracy"].tolist() == [n / n_test for n in (5, 3, 7, 15)]
+    sure, other = np.array([0.9, 0.4, 0.4, 0.9]), np.array([0.1, 0.6, 0.6, 0.1]) / 6
+    for name, column in (("val", "val_accuracy"), ("test", "test_accuracy")):
+        share = history[column].to_numpy()
+        wanted = -share * np.log(sure) - (1 - share) * np.log(other)
+        np.testing.assert_allclose(history[f"{name}_loss"], wanted, rtol=1e-5)
+    assert n_validation <= 64, "one batch"
+    np.testing.assert_allclose(history["val_batch_f1"], [10 / n_validation, 0, 0, 5 / n_validation], rtol=1e-6)
+    assert history["loss"].tolist() == [1, 1 / 2, 1 / 3, 1 / 4] and history["accuracy"].tolist() == [0.1, 0.2, 0.3, 0.4]
+    assert set(history["images"]) == {len(stub.files.train)} and set(history["g_w"]) == {0.25}
+    rates = (
+        history["images"].sum() / history["seconds"].sum(),
+        history["images"][1:].sum() / history["seconds"][1:].sum(),
+    )
+    found = result.images_per_second
+    assert (found["total"], found["compute"]) == pytest.approx(rates, abs=0.01)
+    assert stub.steps == np.ceil(len(stub.files.train) / 16), "of an epoch, which a schedule is laid over"
+
+
+def test_what_was_best_before_an_interruption_is_still_known_after_it(stub, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_is_over", lambda deadline, epoch: epoch > 2)
+        with pytest.raises(UserError, match="after epoch 2 of 4"):
+            fit(stub, tmp_path)
+    for variable in (*stub.variables, *stub.optimizer.variables):
+        variable.assign(77.0)  # a new process
+    result = fit(stub, tmp_path)
+    assert "resumed after epoch 2" in capsys.readouterr().out
+    assert result.history["epoch"].tolist() == [1, 2, 3, 4] and float(stub.optimizer.variables[0]) == 4
+    assert result.best_epoch == 2 and int(stub.variables[0]) == 2 and result.earlier_seconds > 0
+
+
+def test_test_views_are_averaged_and_those_of_validation_too(stub, tmp_path):
+    result, n = fit(stub, tmp_path, augmentation="dihedral", test_views=8), len(stub.y)
+    rows = stub.files.test
+    np.testing.assert_allclose(result.test["features"][:, 0], rows + n * 3.5, rtol=1e-6)  # the mean of views 0 to 7
+    rows = stub.files.validation["row"].to_numpy()
+    np.testing.assert_allclose(result.validation["features"][:, 0], rows + n * 3.5, rtol=1e-6)
+
+
+def a_state(file, digest="digest", width=2):
+    state = checkpoint.TrainingState(file, digest)
+    classifier = SimpleNamespace(variables=[keras.Variable(np.full(width, 3.0))])
+    optimizer = SimpleNamespace(variables=[keras.Variable(5.0)])
+    return state, classifier, optimizer
+
+
+def test_a_state_comes_back_as_it_was_saved(tmp_path):
+    state, classifier, optimizer = a_state(tmp_path / "state.npz")
+    state.load(classifier, optimizer)
+    state.keep_if_best(0.5, 1)
+    classifier.variables[0].assign([7.0, 8.0])
+    state.keep_if_best(0.5, 2)  # of equal epochs the first
+    state.history = [{"epoch": 1}, {"epoch": 2}]
+    state.earlier_seconds = 10.0
+    state.save(2.5)
+    again, classifier, optimizer = a_state(tmp_path / "state.npz")
+    optimizer.variables[0].assign(0.0)
+    again.load(classifier, optimizer)
+    assert np.array(classifier.variables[0]).tolist() == [7, 8] and float(optimizer.variables[0]) == 5
+    assert (again.best_score, again.best_epoch, again.earlier_seconds) == (0.5, 1, 12.5)
+    assert again.history == state.history
+    again.keep_if_best(0.4, 3)
+    again.restore_best()
+    assert again.best_epoch == 1 and np.array(classifier.variables[0]).tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("other", [{"digest": "another"}, {"width": 3}])
+def test_a_state_of_another_digest_or_network_leaves_everything_as_it_is(tmp_path, other):
+    state, *network = a_state(tmp_path / "state.npz")
+    state.load(*network)
+    state.keep_if_best(0.5, 1)
+    state.save(2.5)
+    again, classifier, optimizer = a_state(tmp_path / "state.npz", **other)
+    for variable in (*classifier.variables, *optimizer.variables):
+        variable.assign(np.zeros(variable.shape))
+    again.load(classifier, optimizer)
+    assert not np.array(classifier.variables[0]).any() and not float(optimizer.variables[0])
+    assert (again.best_epoch, again.earlier_seconds, again.history) == (0, 0.0, [])
+
+
+def test_the_rate_falls_along_a_cosine_over_all_epochs():
+    profile = dataclasses.replace(END_TO_END, epochs=4, learning_rate=0.01)
+    schedule = trainer._optimizer(profile, steps=5)._learning_rate
+    wanted = [0.01 * (1 + np.cos(np.pi * step / 20)) / 2 for step in (0, 5, 10, 20)]
+    np.testing.assert_allclose([float(schedule(step)) for step in (0, 5, 10, 20)], wanted, atol=1e-8)
+    constant = dataclasses.replace(profile, schedule="constant", optimizer="adam")
+    assert float(trainer._optimizer(constant, steps=5).learning_rate) == pytest.approx(0.01)
+    assert trainer._optimizer(profile, 5).weight_decay == 1e-4 and trainer._optimizer(constant, 5).weight_decay is None
+
+
+def test_a_line_of_progress_by_hand():
+    row = {"epoch": 2, "loss": 1.5, "accuracy": 0.25, "val_accuracy": 0.5, "test_accuracy": 0.75}
+    row |= {"seconds": 30.0, "images": 600}
+    assert trainer._progress(row, 6, []) == (
+        "epoch 2/6  loss 1.5000  accuracy 0.2500  validation 0.5000  test 0.7500  30.0 s, 20 images/s, "
+        "about 2.0 min left"
+    )
+    assert "left" not in trainer._progress(row | {"epoch": 6}, 6, [])
+
+
+def test_draws_follow_the_seed_the_epoch_and_the_root_of_the_counts():
+    y = np.repeat(np.arange(7), [10, 20, 30, 5, 40, 400, 8])
+    train = pd.DataFrame({"row": np.arange(len(y)), "copy": 0})
+    root = dataclasses.replace(END_TO_END, images_per_epoch=1000, balance=0.5)
+    counts = np.bincount(y[trainer.epoch_files(train, y, root, 0, 1)["row"]])
+    wanted = 1000 * np.sqrt(np.bincount(y)) / np.sqrt(np.bincount(y)).sum()
+    assert abs(counts - wanted).max() <= 1 and counts.sum() == 1000
+    plain = dataclasses.replace(END_TO_END, augmentation="none")
+    orders = [trainer.epoch_files(train, y, plain, *at)["row"].tolist() for at in ((0, 1), (0, 2), (1, 1))]
+    assert len({tuple(order) for order in orders}) == 3, "another order in every epoch and for every seed"
+    first, second = (trainer.epoch_files(train, y, root, 0, epoch)["copy"] for epoch in (2, 3))
+    assert first.tolist() == list(range(2001, 3001)) and not set(first) & set(second)
+
+
+def test_time_is_over_when_the_deadline_has_passed():
+    now = time.perf_counter()
+    assert trainer._is_over(now - 1, 1) and not trainer._is_over(now + 60, 1) and not trainer._is_over(None, 1)
+
+
+def test_a_staged_folder_holds_what_the_fit_gave(tmp_path):
+    """Of the test set and of the validation files each its own rows, numbers and maps."""
+    profile = dataclasses.replace(FROZEN, test="lesion-folds", seeds=(7,))
+    data, run = dataset.load(profile), "mobilenetv2-wagf-described-fold3-seed7"
+    files = protocol.split(data.metadata, profile, 3)
+    validation = files.validation["row"].to_numpy()
+    rng = np.random.default_rng(0)
+
+    def outputs(n, level):
+        p = rng.dirichlet(np.ones(7), n)
+        return {"probabilities": p, "features": np.full((n, 2), level), "safa": np.ones((n, 2, 2)) * level / 1e9}
+
+    test, held = outputs(len(files.test), 1e9), outputs(len(validation), 2.0)
+    test["soft_attention"] = np.full((len(files.test), 1, 1), 3.0)
+    result = trainer.FitResult(
+        test,
+        held,
+        pd.DataFrame({"epoch": [1, 2]}),
+        1,
+        {"total": 8, "trainable": 7},
+        {"total": 5.0, "compute": 6.0},
+        4.5,
+        lambda folder: None,
+        earlier_seconds=1000.0,
+        tables={"more.csv": pd.DataFrame({"a": [1]})},
+    )
+    resolved = resolve(profile, run)
+    memory = SimpleNamespace(mebibytes=lambda: 123)
+    staging._write(tmp_path, result, resolved, run, data, "digest", time.perf_counter() - 10, memory)
+    found, ids = Run(tmp_path), data.metadata["image_id"].to_numpy()
+    for part, rows, given in (("test", files.test, test), ("validation", validation, held)):
+        frame = found.predictions(part)
+        assert frame["image_id"].tolist() == ids[rows].tolist()
+        np.testing.assert_allclose(frame[PROBABILITY_COLUMNS], given["probabilities"], atol=1e-4)
+    assert set(found.features()["features"].ravel()) == {65504.0}, "the largest number of half precision"
+    maps = found.attention()
+    assert set(maps["safa"].ravel()) == {1.0} and set(maps["soft_attention"].ravel()) == {3.0}
+    info, counted = found.info, found.info["data"]
+    assert (counted["n_train"], counted["n_validation"], counted["n_test"]) == (
+        len(files.train),
+        len(validation),
+        len(files.test),
+    )
+    assert counted["test_id_digest"] == protocol.id_digest(ids[files.test])
+    assert (info["fold"], info["seed"], info["best_epoch"], info["peak_memory_mib"]) == (3, 7, 1, 123)
+    assert 1010 <= info["wall_seconds"] < 1070 and info["predict_milliseconds_per_image"] == 4.5
+    right = test["probabilities"].argmax(axis=1) == data.labels[files.test]
+    assert info["test_metrics"]["accuracy"] == pytest.approx(right.mean())
+    assert info["git"] == staging._GIT and info["inputs_digest"] == "digest"
+    assert {"more.csv", "history.csv"} < set(info["files"])
+
+
+@pytest.mark.parametrize(("precision", "kernels"), [("float32", "fused"), ("mixed_bfloat16", "keras")])
+def test_the_one_kernel_of_batch_normalisation_is_that_of_float32(precision, kernels):
+    where = staging.environment(dataclasses.replace(END_TO_END, precision=precision))
+    assert where["kernels"]["batch_normalization"] == kernels and where["precision"] == precision
+
+
+def test_code_changed_under_a_process_trains_nothing(monkeypatch):
+    monkeypatch.setattr(staging, "_CODE", "another")
+    with pytest.raises(UserError, match="code of training was changed on disk"):
+        staging.train(FROZEN, "mobilenetv2-base-seed20")
