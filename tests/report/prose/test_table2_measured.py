@@ -77,6 +77,27 @@ def test_differences(made_up, nothing):
     assert prose.differences(nothing[1], prose.LITE).empty
 
 
+def test_what_is_shown_takes_the_corrected_p_against_the_base_in_its_own_profile(made_up):
+    arm = {"profile": prose.LITE, "arm": "mobilenetv2-base-mwnl", "against": "base", "difference": 1.5, "ci_low": 0.5}
+    line = arm | {"ci_high": 2.5, "p": 0.01, "p_holm": 0.2, "n_seeds": 2, "metric": "accuracy"}
+    lines = [line, line | {"metric": "balanced_accuracy", "n_seeds": 1}]
+    lines += [line | {"against": "(iii)", "p_holm": 0.001}, line | {"profile": prose.FULL_SIZE, "difference": 9.0}]
+    frame = pd.DataFrame(lines)
+    text = prose.answer(made_up[0], frame)
+    assert "1 seed), in accuracy none is shown to lie above the plain backbone and none below it" in text
+    shown = prose.differences(frame, prose.LITE)
+    assert shown["ours"].tolist() == ["MobileNetV2 (MWNL)"]
+    assert shown["accuracy minus base"].item() == "+1.5 [+0.5, +2.5], p = 0.200"
+    assert shown["accuracy minus (iii)"].item() == "+1.5 [+0.5, +2.5], p = 0.001"
+
+
+def test_the_figure_has_the_metric_asked_for_in_percent(made_up):
+    own = made_up[0][(made_up[0]["profile"] == prose.LITE) & made_up[0]["accuracy"].notna()]
+    columns = ["balanced_accuracy", "balanced_accuracy_ci_low", "balanced_accuracy_ci_high"]
+    drawn = prose.ladder(made_up[0], "balanced_accuracy")
+    assert drawn[["value", "low", "high"]].to_numpy().tolist() == (100 * own[columns].to_numpy(float)).tolist()
+
+
 def test_yardsticks_and_figure(made_up, nothing):
     shown = prose.yardsticks(made_up[2]).set_index("yardstick")
     assert shown.loc["PanDerm, linear probe", "balanced accuracy (%)"] == "79.7"

@@ -78,7 +78,9 @@ def test_differences_to_the_base_and_to_the_full_model(made_up):
 def test_the_base_is_the_plain_one():
     arms = load_profile("table2-gpu").arms
     assert table2_measured.yardstick_arms(arms) == {"base": "densenet121-base", "(iii)": "densenet121-wagf-described"}
-    assert table2_measured.yardstick_arms(["mridha-base-random", "mobilenetv2-base-mwnl"]) == {}
+    others = ("mridha-base-random", "mridha-base", "mobilenetv2-base-mwnl", "mobilenetv2-base-weighted")
+    for arm in (*others, "mobilenetv2-base-random", "mobilenetv2-sa-described"):
+        assert table2_measured.yardstick_arms([arm]) == {}, arm
 
 
 def test_yardsticks_stand_apart(made_up):
