@@ -585,4 +585,4 @@ def test_the_one_kernel_of_batch_normalisation_is_that_of_float32(precision, ker
 def test_code_changed_under_a_process_trains_nothing(monkeypatch):
     monkeypatch.setattr(staging, "_CODE", "another")
     with pytest.raises(UserError, match="code of training was changed on disk"):
-        staging.train(FROZEN, "mobilenetv2-base-seed20")
+        staging.train(FROZEN, "densenet17-base-seed20")
