@@ -154,3 +154,57 @@ def test_copies_are_found_and_others_are_not(pictures):
         [Image.fromarray(synthetic.photograph(synthetic.make_lesion(dx, rng), rng)[0]) for dx in LABELS.values()]
     )
     assert external.duplicates(others, originals, ids) == [""] * 14
+
+
+@pytest.mark.parametrize(
+    "dx, spellings",
+    [
+        ("akiec", ["AKIEC", "ak", "Actinic keratosis", "actinic_keratoses"]),
+        ("bcc", ["bcc", "Basal cell carcinoma", "basal_cell_carcinoma"]),
+        ("bkl", ["BKL", "benign keratosis", "pigmented_benign_keratosis"]),
+        ("df", ["df", "Dermatofibroma"]),
+        ("mel", ["MEL", "melanoma"]),
+        ("nv", ["nv", "Nevus", "melanocytic nevi"]),
+        ("vasc", ["VASC", "vascular", "Vascular_Lesions"]),
+    ],
+)
+def test_a_class_goes_by_several_names(dx, spellings):
+    assert [external._code(name) for name in spellings] == [dx] * len(spellings)
+
+
+def test_names_in_a_table_may_carry_their_files_ending(tmp_path):
+    for name in ("a.b", "c"):
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
+    (tmp_path / "labels.csv").write_text("image_id,dx\na.b.PNG,nv\nc.jpeg,mel\n")
+    found = external.load(tmp_path)
+    assert dict(zip(found.frame["image_id"], found.frame["dx"])) == {"a.b": "nv", "c": "mel"} and not found.problems
+
+
+def test_pixels_stay_with_their_label_where_others_are_unreadable(tmp_path):
+    for name, red in zip("abcd", (10, 20, 30, 40)):
+        Image.new("RGB", (40, 40), (red, 0, 0)).save(tmp_path / f"{name}.png")
+    (tmp_path / "labels.csv").write_text("image_id,dx\nd,bcc\nb,mel\nc,df\na,nv\n")
+    (tmp_path / "b.png").write_bytes(b"cut")
+    seen, pixels = external.read(external.load(tmp_path), 32, "nearest")
+    assert list(zip(seen.frame["image_id"], seen.frame["dx"])) == [("a", "nv"), ("c", "df"), ("d", "bcc")]
+    assert pixels[:, 0, 0, 0].tolist() == [10, 30, 40]
+
+
+def test_a_hash_says_which_cells_are_lighter_than_their_left_neighbour():
+    grey = np.random.default_rng(0).integers(9, size=(3, 16, 17), dtype=np.uint8)
+    expected = [[row[x + 1] > row[x] for row in image for x in range(16)] for image in grey.tolist()]
+    assert external.hashes(grey[..., None].repeat(3, axis=-1)).tolist() == expected
+
+
+def test_twelve_bits_of_256_apart_are_a_copy_and_thirteen_none(monkeypatch):
+    """Of several copies the nearest, also behind the first thousand images."""
+    monkeypatch.setattr(external, "hashes", lambda bits: bits)
+    others = np.random.default_rng(0).random((4, 256)) < 0.5
+    others[3] = others[2]
+    others[3, :5] ^= True
+    images = np.repeat(~others[:1], 1030, axis=0)
+    for number, (of, bits) in {0: (0, 12), 1: (0, 13), 2: (3, 1), 1027: (1, 0), 1028: (2, 12), 1029: (2, 13)}.items():
+        images[number] = others[of]
+        images[number, -bits or 256 :] ^= True
+    found = external.duplicates(images, others, np.array(list("abcd")))
+    assert {number: name for number, name in enumerate(found) if name} == {0: "a", 2: "d", 1027: "b", 1028: "c"}
