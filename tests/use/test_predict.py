@@ -585,6 +585,24 @@ def test_images_that_trained_a_fold_are_none_of_its_test(results_dir, monkeypatc
         companions.training_images(run)
 
 
+def test_the_shipped_run_is_yours_or_the_committed_one(results_dir, monkeypatch):
+    """Other runs of that profile, or one of its name from other inputs, stand in the way of neither."""
+    monkeypatch.setattr(paths, "SHIPPED", results_dir / "shipped")
+    atomic.write_json(paths.SHIPPED / CARD, {"profile": "tiny", "run": "mobilenetv2-base-seed0", "inputs_digest": "0"})
+    assert shipped_run() is None
+    committed = made_up(results_dir / "reference")
+    made_up(results_dir / "reference", seed=1)
+    assert shipped_run() == committed
+    made_up(results_dir, seed=1)
+    assert shipped_run() == committed
+    own = made_up(results_dir)
+    assert shipped_run() == own
+    atomic.write_json(own.path / "run.json", own.info | {"inputs_digest": "1"})
+    assert shipped_run() == committed
+    atomic.write_json(paths.SHIPPED / CARD, {"profile": "tiny", "run": committed.name, "inputs_digest": "2"})
+    assert shipped_run() is None
+
+
 def test_shipping_refuses_what_it_cannot_ship(run, shipped, tmp_path, monkeypatch):
     frozen = Run(shutil.copytree(run.path, tmp_path / "frozen"))
     frozen.info["settings"]["train"] = "frozen"
