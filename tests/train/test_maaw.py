@@ -52,3 +52,34 @@ def test_a_trainer_trains_by_it():
     wanted = float(maaw.loss(x.mean(axis=(1, 2)), *head, y, 1.02, 0.99))
     assert trainer.fit(x, y, batch_size=14, verbose=0).history["loss"][0] == pytest.approx(wanted, rel=1e-5)
     assert all(np.isfinite(np.array(v)).all() for v in trainer.trainable_variables)
+
+
+def test_a_hopeless_answer_costs_no_more_than_one_in_ten_million():
+    got = float(maaw.loss(np.array([[-900.0, 0]], "float32"), np.eye(2, dtype="float32"), np.zeros(2), [0], 1, 1))
+    assert got == pytest.approx(7 * np.log(10), rel=1e-3)
+
+
+@pytest.fixture
+def trainer():
+    keras.utils.set_random_seed(0)
+    features = keras.Input((2, 2, 5), name="again")
+    trainer = maaw.build(build_head(parse_arm("mobilenetv2-base"), (2, 2, 5)), features, features)
+    trainer.compile("sgd", "sparse_categorical_crossentropy")
+    return trainer
+
+
+def test_every_stage_has_the_margins_of_the_authors(trainer):
+    """(1, 1), (1.02, 0.99) and (1.04, 0.98), and the next from 80 and 82 percent on."""
+    found = []
+    for accuracies in ((), (0.79,), (0.8,), (0.8, 0.81), (0.8, 0.82), (0.8, 0.82, 0.99)):
+        trainer.begin_epoch(1, 60, None, [{"val_accuracy": a} for a in accuracies])
+        found.append(np.array(trainer.margins).round(6).tolist())
+    wanted = [(1, 1)] * 2 + [(1.02, 0.99)] * 2 + [(1.04, 0.98)] * 2
+    assert np.array(found) == pytest.approx(np.array(wanted), abs=1e-5)
+
+
+def test_validation_is_by_plain_cross_entropy(trainer):
+    p = np.random.default_rng(0).dirichlet(np.ones(7), 3).astype("float32")
+    y_pred = {"probabilities": keras.ops.convert_to_tensor(p), "features": keras.ops.ones((3, 5))}
+    got = float(trainer.compute_loss(None, np.array([0, 3, 3]), y_pred, training=False))
+    assert got == pytest.approx(-np.log(p[[0, 1, 2], [0, 3, 3]]).mean(), rel=1e-5)

@@ -6,6 +6,7 @@ import pytest
 
 from wagf_src.arms import METHODS, parse_arm
 from wagf_src.digests import TRAINING_CODE
+from wagf_src.errors import UserError
 from wagf_src.models.classifier import Classifier, build_head
 from wagf_src.train.methods import weighted
 
@@ -70,3 +71,27 @@ def test_our_recipes_loss_is_half_way_to_balance_with_smoothed_targets(head):
     wanted = np.mean(each[y] * (-0.9 * np.log(p[np.arange(14), y]) - 0.1 * np.log(p).mean(axis=1)))
     got = trainer.compute_loss(None, y, {"probabilities": keras.ops.convert_to_tensor(p)}, training=True)
     assert float(got) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_class_without_an_image_has_no_weight_and_leaves_the_others_theirs(head):
+    model, inputs, features = head
+    trainer = weighted.build(model, inputs, features)
+    trainer.begin_epoch(1, 4, [10, 0, 30, 0, 0, 0, 0], [])  # 40 images of two classes: 40 / 2 / 10 and 40 / 2 / 30
+    assert np.array(trainer.class_weights) == pytest.approx([2, 0, 2 / 3, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("build", [weighted.build, weighted.build_smoothed])
+def test_weights_and_smoothing_are_of_training_alone(head, build):
+    trainer = build(*head)
+    trainer.compile("sgd", "sparse_categorical_crossentropy")
+    trainer.begin_epoch(1, 4, COUNTS, [])
+    p, y = np.random.default_rng(0).dirichlet(np.ones(7), 7).astype("float32"), np.arange(7)
+    got = trainer.compute_loss(None, y, {"probabilities": keras.ops.convert_to_tensor(p)}, training=False)
+    assert float(got) == pytest.approx(-np.log(p[y, y]).mean(), rel=1e-5)
+
+
+def test_equation_1_takes_class_weights_but_no_smoothed_targets():
+    model, features = build_head(parse_arm("mobilenetv2-wagf-described"), (4, 4, 8)), keras.Input((4, 4, 8))
+    with pytest.raises(UserError, match="Equation 1"):
+        weighted.build_smoothed(model, features, features)
+    assert weighted.build(model, features, features).smoothing == 0

@@ -79,3 +79,29 @@ def test_what_cannot_be_mixed_is_refused():
         mixing.build_mixup(model, {"image": image}, image)
     with pytest.raises(UserError, match="Equation 1"):
         mixing.build_cutmix(model, {"image": image, "map": maps}, image)
+
+
+def drawing(monkeypatch, *numbers):
+    """Draws that are these, one after the other: is it mixed, the share, and the square's row and column."""
+    left = iter(numbers)
+    monkeypatch.setattr(mixing, "Draws", lambda maps: lambda: keras.ops.full((1, 1, 1, 1), next(left)))
+
+
+def test_the_square_has_the_neighbours_share_of_the_area_and_a_middle_of_its_own(monkeypatch):
+    """A share of 0.36 is a square of 0.6 of the side: 12 rows about 0.5, 11 columns about 0.25, cut by the edge."""
+    drawing(monkeypatch, 0.2, 0.64, 0.5, 0.25)
+    wanted = np.ones((1, SIDE, SIDE, 1))
+    wanted[:, 4:16, :11] = 0
+    assert np.array_equal(mixing.kept(np.zeros((1, 8)), "cutmix", SIDE), wanted)
+
+
+@pytest.mark.parametrize(("mixed", "wanted"), [(0.49, 0.64), (0.51, 1.0)])
+def test_a_copy_keeps_the_share_that_is_drawn(monkeypatch, mixed, wanted):
+    drawing(monkeypatch, mixed, 0.64)
+    own = np.array(mixing.kept(np.zeros((1, 8)), "mixup", SIDE))
+    assert own == pytest.approx(np.full((1, SIDE, SIDE, 1), wanted))
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_a_layer_made_again_mixes_in_the_same_way(kind):
+    assert mixing.Mixing.from_config(mixing.Mixing(kind).get_config()).kind == kind

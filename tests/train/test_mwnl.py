@@ -78,3 +78,24 @@ def test_equation_1_needs_the_cross_entropy():
         mwnl.build(model, features, features)
     with pytest.raises(ValueError, match="form must be one of code"):
         mwnl.MWNLClassifier(features, build_head(parse_arm("mobilenetv2-base"), (4, 4, 8))(features), form="x")
+
+
+def test_a_class_without_an_image_weighs_nothing():
+    """4 and 1 images at an exponent of 1: 1/4 and 1, times 3 classes over their sum, 5/4."""
+    assert mwnl.class_weights([4, 0, 1], 1.0) == pytest.approx([0.6, 0, 2.4])
+
+
+def test_the_head_s_bias_counts_in_training_and_validation_is_by_cross_entropy(trainers):
+    trainer = trainers["build"]
+    trainer.compile("sgd", "sparse_categorical_crossentropy")
+    bias, y = np.linspace(-1, 1, 7).astype("float32"), np.array([5, 0])
+    trainer.head.bias.assign(bias)
+    trainer.class_weights.assign(np.arange(1, 8))
+    p = np.random.default_rng(0).dirichlet(np.ones(7), 2).astype("float32")
+    y_pred = {"probabilities": keras.ops.convert_to_tensor(p), "features": keras.ops.zeros((2, 5))}
+    right = 1 / (1 + np.exp(np.where(np.eye(7)[y] > 0, -bias, bias)))  # features of zero leave the bias alone
+    terms = (1 - right) ** 2 * np.minimum(-np.log(right), np.log(10))
+    wanted = 30 * (np.array([[6], [1]]) * terms).mean()
+    assert float(trainer.compute_loss(None, y, y_pred, training=True)) == pytest.approx(wanted, rel=1e-5)
+    plain = -np.log(p[[0, 1], y]).mean()
+    assert float(trainer.compute_loss(None, y, y_pred, training=False)) == pytest.approx(plain, rel=1e-5)

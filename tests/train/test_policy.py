@@ -191,3 +191,131 @@ def test_a_trainer_changes_copies_and_the_classifier_none(build, images):
     masked = keras.Input((SIDE, SIDE, 4), name="masked")
     with pytest.raises(UserError, match="fourth channel"):
         build(model, {"image": masked, "map": by}, masked)
+
+
+class Told:
+    """Draws that are told one after the other, as shares of the way from low to high."""
+
+    def __init__(self, *shares):
+        self.shares = list(shares)
+
+    def __call__(self, low=0.0, high=1.0):
+        return ops.ones((1, 1, 1, 1)) * (low + self.shares.pop(0) * (high - low))
+
+
+COLUMNS, ROWS = np.meshgrid(np.arange(SIDE, dtype="float32"), np.arange(SIDE, dtype="float32"))
+INNER = (slice(9, 15), slice(9, 15))
+
+
+def test_darkness_grows_from_a_middle_that_lies_anywhere_near_the_images():
+    """The middle is at 9.6 and 14.4 of 24 pixels, darkening begins 6 pixels from it and ends at the half diagonal."""
+    grey = np.full((1, SIDE, SIDE, 3), 200, "float32")
+    got = np.array(policy.COLOUR["vignetting"](grey, Told(0, 1, 0.5, 0.5)))
+    r = np.hypot(COLUMNS + 0.5 - 9.6, ROWS + 0.5 - 14.4)
+    wanted = 200 * (1 - 0.3 * np.clip((r - 6) / (SIDE / np.sqrt(2) - 6), 0, 1) ** 1.2)
+    assert got[0] == pytest.approx(wanted[..., None] * np.ones(3), rel=1e-4)
+
+
+@pytest.mark.parametrize(("share", "wanted"), [(0.3, [-12, -12, -12]), (0.6, [0, 6, 0])])
+def test_a_cast_takes_one_channel_and_a_third_of_the_others(images, share, wanted):
+    got = np.array(policy.COLOUR["cast"](images, Given(share)))
+    assert got - images == pytest.approx(np.array(wanted) * np.ones(images.shape), abs=1e-3)
+
+
+def test_colours_change_in_one_order_whatever_the_order_of_their_names():
+    dark = np.full((1, 1, 1, 3), 100, "float32")
+    on = {name: ops.ones((1, 1, 1, 1), "bool") for name in ("solarise", "brightness")}
+    # First 1.4 times as bright, then 255 minus that, as it is above 128; the other way round it would be 140.
+    assert np.array(policy.change_colour(dark, on, Told(1, 0))) == pytest.approx(np.full((1, 1, 1, 3), 115), abs=1e-3)
+
+
+def sampled(name, *shares):
+    """Columns and rows of the photograph that the inner pixels show."""
+    image = np.stack([COLUMNS, ROWS, 0 * ROWS], axis=-1)[None]
+    out = np.array(policy.change_shape(image, {name: ops.ones((1, 1, 1, 1), "bool")}, Told(*shares)))
+    return out[0][INNER][..., 0], out[0][INNER][..., 1]
+
+
+# Draws: rotation, both shears, scale, both scales apart, flip, and then those of the lens.
+@pytest.mark.parametrize(
+    ("name", "shares", "columns", "rows"),
+    [
+        ("rotate", [1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5], (0.7660444, -0.6427876), (0.6427876, 0.7660444)),  # 40 degrees
+        ("shear_x", [0.5, 1, 0.5, 0.5, 0.5, 0.5, 0.5], (1, 0.2679492), (0, 1)),  # 15 degrees
+        ("shear_y", [0.5, 0.5, 1, 0.5, 0.5, 0.5, 0.5], (1, 0), (0.2679492, 1)),
+        ("scale", [0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.5], (1 / 1.2, 0), (0, 1 / 1.2)),
+        ("scale_xy", [0.5, 0.5, 0.5, 0.5, 1, 0, 0.5], (1 / 1.2, 0), (0, 1 / 0.8)),
+    ],
+)
+def test_columns_and_rows_move_by_the_matrix_of_the_shape(name, shares, columns, rows):
+    dx, dy = COLUMNS[INNER] - (SIDE - 1) / 2, ROWS[INNER] - (SIDE - 1) / 2
+    for got, (a, b) in zip(sampled(name, *shares), (columns, rows)):
+        assert got == pytest.approx((SIDE - 1) / 2 + a * dx + b * dy, abs=1e-3)
+
+
+def test_the_lens_is_browns():
+    k1, k2, p1, p2 = 0.09, -0.09, 0.03, -0.03
+    x, y = ((2 * v[INNER] + 1 - SIDE) / SIDE for v in (COLUMNS, ROWS))
+    r2 = x**2 + y**2
+    radial = 1 + k1 * r2 + k2 * r2**2
+    wanted_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x**2)
+    wanted_y = y * radial + 2 * p2 * x * y + p1 * (r2 + 2 * y**2)
+    columns, rows = sampled("lens", *[0.5] * 7, 1, 0, 0.75, 0.25)
+    assert columns == pytest.approx((SIDE * wanted_x + SIDE - 1) / 2, abs=1e-3)
+    assert rows == pytest.approx((SIDE * wanted_y + SIDE - 1) / 2, abs=1e-3)
+
+
+def test_a_hole_is_of_pixels_of_the_photograph_and_of_imagenets_mean(images):
+    """50 of 450 pixels to each side are 2.67 of 24; about (12, 19.2) that is rows 9 to 14 and columns 17 to 21."""
+    hole = {"cutout": ops.ones((3, 1, 1, 1), "bool")}
+    changed = np.array(policy.change_shape(images, hole, Told(*[0.5] * 7, 1, 1, 0.5)))
+    wanted = np.zeros((SIDE, SIDE), bool)
+    wanted[9:15, 17:22] = True
+    for image, before in zip(changed, images):
+        assert np.array_equal((abs(image - before) > 0.05).any(axis=-1), wanted)
+        assert image[wanted] == pytest.approx(np.array([[0.485, 0.456, 0.406]] * 30) * 255, rel=1e-5)
+
+
+def test_draws_are_those_of_the_hash_to_the_bit():
+    """The hash and the numbers made of it in whole numbers of Python."""
+    word = 2**32 - 1
+
+    def mixed(z):
+        z = (z ^ z >> 16) * 0x21F0AAAD & word
+        z = (z ^ z >> 15) * 0xD35A2D97 & word
+        return z ^ z >> 15
+
+    m = maps(5)
+    u = policy.Draws(m)
+    uniform, _, normal = (np.array(v) for v in (u(), u(), u.normal((2, 2, 1))))
+    for row, one, several in zip(np.round(m.astype(float) * 1e5).astype(int).tolist(), uniform, normal):
+        key = 0
+        for number in row[:6]:
+            key = mixed(key ^ number & word)
+        assert one.item() == (mixed(key + 0x1E3779B1 & word) >> 8) / 2**24
+        for place, value in enumerate(several.ravel()):
+            bits = mixed(mixed(key + 3 * 0x1E3779B1 & word) ^ place)
+            radius = np.sqrt(-2 * np.log((bits & 0xFFFF) / 2**16 + 2**-17))
+            assert value == pytest.approx(radius * np.cos(2 * np.pi * (bits >> 16) / 2**16), abs=1e-4)
+
+
+def test_shens_operations_are_those_that_descriptions_name():
+    colour, shape = policy.shen(policy.Draws(maps(1)))
+    named = "mix noise saturation contrast brightness sharpness equalise posterise autocontrast solarise"
+    assert sorted(colour) == sorted(named.split())
+    assert sorted(shape) == ["cutout", "flip", "rotate", "scale", "shear_x", "shear_y"]
+
+
+@pytest.mark.parametrize(
+    ("build", "name", "kind"),
+    [
+        (policy.build_mwnl, "modified", "MWNLClassifier"),
+        (policy.build_shen, "shen", "WeightedClassifier"),
+        (policy.build_modified, "modified", "Classifier"),
+    ],
+)
+def test_every_method_has_its_policy_and_its_loss(build, name, kind):
+    model = build_head(parse_arm("mobilenetv2-base"), (SIDE, SIDE, 3))
+    image, by = keras.Input((SIDE, SIDE, 3), name="image"), keras.Input((8,), name="map")
+    trainer = build(model, {"image": image, "map": by}, image)
+    assert trainer.get_layer("policy").policy == name and type(trainer).__name__ == kind

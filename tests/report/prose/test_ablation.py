@@ -69,7 +69,7 @@ def test_answer_counts_what_is_shown_in_each_condition():
         "backbone: (i) +2.0 [+1.0, +3.0]; shown to be better: (i). At the noise measured, a planned step of 1.2 to 1.9 "
         "points is shown with a power of 80% (uncorrected)."
     )
-    assert lines[-1] == "Of all 5 comparisons, 1 change balanced accuracy: SaFA +2.0, `lite`."
+    assert lines[-1] == "Of all 5 comparisons, 1 changes balanced accuracy: SaFA +2.0, `lite`."
     synthetic = prose.answer(ABLATION.assign(condition="SYNTHETIC, 64 px"), BALANCED)
     assert "not what the modules do." in synthetic
     assert "nothing to compare" in prose.answer(ABLATION[:0], BALANCED[:0])
@@ -128,3 +128,15 @@ def test_what_is_shown_to_be_worse_is_not_listed_as_better():
     text = prose.answer(worse, BALANCED)
     assert "1 changes accuracy (soft attention -2.0)" in text
     assert "(i) -2.0 [-3.0, -1.0]; shown to be better: none." in text
+
+
+def test_another_metric_has_its_own_steps():
+    macro = BALANCED["metric"] == "f1_macro"
+    other = BALANCED.assign(
+        p_holm=BALANCED["p_holm"].mask(macro, 0.001), difference=BALANCED["difference"].mask(macro, 7.0)
+    )
+    assert prose.answer(BOTH, other).endswith("1 changes balanced accuracy: SaFA +2.0, `lite`.")
+    assert prose.answer(BOTH, other[:4].assign(p_holm=0.001)).endswith(
+        "2 change balanced accuracy: soft attention +0.5, `lite`; SaFA +2.0, `lite`."
+    )
+    assert [cell.split(" ")[0] for cell in prose.balanced_table(other, "f1_macro")["lite"]] == ["+7.0"] * 3

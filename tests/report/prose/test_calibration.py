@@ -104,3 +104,14 @@ def test_abstaining():
     assert text.endswith(
         "nevi make up 97% of the images that it still answers, against 80% of all; 10% of the melanomas are among them."
     )
+
+
+def test_an_arm_that_doubts_itself_is_not_counted_as_confident():
+    doubting = CONFIDENCE.assign(confidence=[0.8, 0.5])
+    assert prose.confidence(SCORES, ARMS, doubting).startswith("0 of 2 arms are on average more confident than right")
+    assert prose.confidence(SCORES, ARMS, CONFIDENCE.assign(confidence=0.9)).startswith("2 of 2 arms")
+
+
+def test_the_best_ranking_of_melanomas_need_not_be_the_most_accurate_model():
+    text = prose.melanoma(ARMS.assign(accuracy=[0.9, 0.87]), DECISIONS)
+    assert text.startswith("The best ranking of melanomas is that of MobileNetV2 + SA + GF + SaFA (AUC 95.0 ")

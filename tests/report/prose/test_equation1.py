@@ -131,3 +131,20 @@ def test_pairs_are_drawn_with_their_corrected_p():
     pairs = prose.branch_pairs(branches(haar_none=1, conv_haar=0))
     assert pairs["label"].tolist() == ["wavelet against no branch", "convolution against wavelet"]
     assert pairs["p"].tolist() == [0.01, 0.2] and pairs["series"].iloc[0].startswith("frozen: MobileNetV2")
+
+
+def test_both_weights_of_equation_1_are_held_against_one_half():
+    text = prose.answer(EXCHANGES, EXCHANGES, WEIGHTS.assign(g_sa=[0.5, 0.47, 0.5, 0.5, 0.75]), branches())
+    assert "over 4 epochs of 2 runs they were never further than 0.03 from one half" in text
+
+
+def test_weights_are_those_of_the_epochs_kept():
+    """Epochs 2 and 3 of four are kept."""
+    moved = prose.weights_table(WEIGHTS.assign(g_w=[0.1, 0.4, 0.6, 0.9, 0.25])).iloc[0]
+    assert moved["g(F_w) in the epochs kept"] == "0.400 to 0.600"
+    assert moved["furthest from 1/2 in any epoch"] == "0.4"
+
+
+def test_one_condition_with_one_seed_is_enough_to_say_so():
+    rows = branches(conv_haar=1, haar_none=1).assign(n_seeds=[1, 3])
+    assert "With one seed an arm, the noise of training is not in the intervals." in prose.wavelet_or_layer(rows)

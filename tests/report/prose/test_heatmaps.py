@@ -89,3 +89,17 @@ def test_widths():
     assert "so widths cannot be compared." in prose.widths(curve.assign(share_inside=0.3), found.assign(common=np.nan))
     assert "same for every" not in prose.widths(curve, found.assign(common=np.nan))
     assert prose.widths(curve, found[:0]) == "Nothing measured."
+
+
+def test_the_stretched_map_speaks_for_itself():
+    frame = table()
+    loud = frame["map"] == "safa, stretched"
+    better = {"share_inside": 0.6, "ci_low": 0.55, "ci_high": 0.65}
+    better |= {"diff_gauss": 0.2, "diff_gauss_low": 0.15, "diff_gauss_high": 0.25}
+    frame.loc[loud, list(better)] = list(better.values())
+    text = answer(frame)
+    assert text.startswith("**no.** SaFA puts 30.0 [28.0, 32.0]%")
+    assert text.endswith(
+        "Stretched as in the figure, it puts 60.0 [55.0, 65.0]% inside, more than the blob (+20.0 [+15.0, +25.0] "
+        "points)."
+    )

@@ -138,3 +138,26 @@ def test_steps_are_shown_by_their_corrected_p():
     steps = steps[steps["kind"] == "ladder"][:2].assign(p=0.01, p_holm=[0.2, 0.04])
     assert "1 of 2 steps change accuracy: in " in intro.answer(*tables(all_steps=steps))
     assert "0 of 2 steps change accuracy." in intro.answer(*tables(all_steps=steps.assign(p_holm=0.2)))
+
+
+def test_what_is_open_among_the_counts_is_no_open_claim():
+    ledger = pd.concat([claims(claim_tests.REPRODUCED), claims(claim_tests.NOT_TESTABLE).assign(part="counts")])
+    said = line(intro.answer(*tables(claims=ledger)), "scorecard")
+    assert "of 1 claims" in said and "1 reproduced, " in said and "0 not testable here" in said
+
+
+def test_accuracies_that_no_number_of_right_answers_gives_are_counted():
+    intervals = pd.DataFrame({"place": "Table 1", "grim": ["not reachable"] * 2 + ["reachable"], "accuracy": 80.0})
+    text = line(intro.answer(*tables(published_intervals=intervals.assign(ci_low=1, ci_high=2))), "published_numbers")
+    assert "2 of 3 accuracies are no number of right answers" in text
+
+
+def test_weights_of_another_fusion_say_nothing_of_equation_1():
+    weights = pd.DataFrame({"profile": "x", "run": ["a", "b"], "fusion": ["eq1", "learned"], "g_w": [0.5, 0.2]})
+    said = line(intro.answer(*tables(fusion_weights=weights)), "equation1")
+    assert "exactly at one half in 1 training runs" in said
+
+
+def test_the_picture_takes_corrected_p_values():
+    steps = pd.read_csv(TABLES / "all_steps.csv").assign(p=0.01, p_holm=0.3)
+    assert set(intro.steps(steps)["p"]) == {0.3}

@@ -108,3 +108,16 @@ def test_the_wider_interval_and_the_melanomas_are_their_own_columns():
     found = change("nearest", "leakage", "melanoma_sensitivity", value=0.07, ci_low=0.06, ci_high=0.08)
     assert "of melanomas found gains " in prose.answer(found, SIZES).lower().replace("the share ", "")
     assert " and +7.0 [+6.0, +8.0] points by leakage, and changes by " in prose.answer(found, SIZES)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "said"),
+    [
+        (-0.05, -0.06, -0.04, "-5.0 [-6.0, -4.0] (not zero)"),
+        (-0.005, -0.006, -0.004, "-0.5 [-0.6, -0.4] (small, yet not zero)"),
+        (-0.05, -0.11, 0.01, "-5.0 [-11.0, +1.0] (cannot be told from zero)"),
+    ],
+)
+def test_what_lies_below_zero_is_not_zero_either(value, low, high, said):
+    check = "paper against grouped, lesions photographed once"
+    assert said in prose.answer(change("nearest", check, value=value, ci_low=low, ci_high=high), SIZES)

@@ -136,3 +136,20 @@ def test_near_duplicates():
     assert "Over the 2 seeds" in text and "2 to 4 pairs are split so (mean 3.0)" in text
     assert "by more than 0.4 points" in text and 100 * 4 / 1103 == pytest.approx(0.36, abs=0.01)
     assert "nothing is counted" in prose.near_duplicates(pd.DataFrame(), SEEDS)
+
+
+def test_the_rounded_count_is_not_among_the_exact_ones():
+    of_files = (COUNTS["quantity"] == "augmented files") & COUNTS["paper"].notna()
+    even = COUNTS.assign(count=COUNTS["count"].mask(of_files, COUNTS["paper"]).astype(int))
+    assert "3 of the paper's 3 exact counts" in prose.answer(even, LEAKAGE, compared())
+
+
+def test_what_the_test_images_hold_is_said_class_by_class():
+    fewer = COUNTS["quantity"].eq("training files") & COUNTS["class"].eq("total")
+    text = prose.populations(COUNTS.assign(count=COUNTS["count"].mask(fewer, 20_000)))
+    assert text.startswith("28.1% of the training files are nv.")  # 5,616 of 20,000
+    assert text.endswith("Melanoma recall rests on 46 images, that of dermatofibroma on 8.")
+
+
+def test_melanomas_have_leaks_of_their_own():
+    assert "the 10 drawn here had 36.9 to 39.9% (63.6 to 71.2%)." in prose.leakage(LEAKAGE, SIBLINGS)

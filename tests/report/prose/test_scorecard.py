@@ -124,3 +124,18 @@ def test_rests_on(results_dir, synthetic):
     text = prose.rests_on("own")
     assert "\n\n1 run of 1 arm, made on this machine" in text and "CPU, 2 cores (fabricated)" in text
     assert ("**SYNTHETIC" in text) == synthetic
+
+
+def test_what_one_seed_shows_is_said_to_be_of_those_networks():
+    one, several = "end to end; n = 1,103; one seed", "end to end; n = 1,103; 3 seeds"
+    warning = "is shown of those networks, not of training such networks."
+    assert prose.answer(LEDGER, STEPS.assign(condition=[one, several, several])).count(warning) == 1
+    # Condition b shows nothing, so its one seed needs no warning.
+    assert warning not in prose.answer(LEDGER, STEPS.assign(condition=[several, one, one]))
+
+
+def test_a_single_run_on_generated_images_is_warned_of(results_dir):
+    fabricate(results_dir / "own" / "runs", ("mobilenetv2-base",), synthetic=False)
+    fabricate(results_dir / "own" / "runs", ("mobilenetv2-sa-described",), synthetic=True)
+    text = prose.rests_on("own")
+    assert "2 runs of 2 arms" in text and "**SYNTHETIC: the images are generated." in text

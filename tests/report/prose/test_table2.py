@@ -57,3 +57,19 @@ def test_ladders():
     assert ladder.loc["a probe: frozen", ["value", "low", "high"]].tolist() == [86, 85, 87]
     assert prose.balanced_ladder(TABLE).iloc[0].tolist() == [45, 40, 50, "a probe: frozen"]
     assert list(prose.official().values()) == [88.5, 87.1, 84.5]
+
+
+def test_an_accuracy_below_the_proposed_one_can_lie_within_its_interval():
+    """The interval begins at 88.9%."""
+    near = TABLE.assign(accuracy=TABLE["accuracy"].mask(TABLE["row"] == "Iqbal et al.", 89.5))
+    assert "of 5 printed accuracies of others 1 reach into it" in prose.answer(near)
+    below = TABLE.assign(accuracy=TABLE["accuracy"].mask(TABLE["row"] == "Iqbal et al.", 88.85))
+    assert "of 5 printed accuracies of others 0 reach into it" in prose.answer(below)
+
+
+def test_variants_of_the_full_model_are_no_rivals_of_other_methods():
+    names = ("wagf-described", "wagf-released", "wagf-described-learned")
+    rows = [PROBE | {"group": "ours", "row": name, "arm": f"mobilenetv2-{name}"} for name in names]
+    shown = prose.ours(pd.concat([TABLE, pd.DataFrame(rows)]))
+    assert shown["model"].tolist()[:3] == ["a probe", "wagf-described", "wagf-released"]
+    assert "wagf-described-learned" not in shown["model"].tolist()

@@ -53,3 +53,14 @@ def test_note_says_how_epochs_are_kept(tmp_path):
     text = prose.note(runs)
     assert text.startswith("Epochs are kept by being the last or the best validation accuracy; validation holds copies")
     assert "as in the paper or validation shares no lesion with training." in text
+
+
+def test_one_long_run_says_something_of_convergence():
+    assert "this short" not in prose.answer(CHECKPOINTS.assign(epochs=[1, 10, 1]))
+    assert "runs this short say little" in prose.answer(CHECKPOINTS.assign(epochs=[1, 2, 2]))
+
+
+def test_between_the_ends_of_a_range_stands_the_mean():
+    runs = CHECKPOINTS.assign(arm="mobilenetv2-base", kept=[80.0, 81.0, 88.0], best_epoch=[1, 2, 9])
+    line = prose.table(runs).iloc[0]
+    assert line["kept (%)"] == "83.00 (80.00 to 88.00)" and line["kept epoch"] == "4 (1 to 9)"

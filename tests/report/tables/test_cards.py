@@ -235,3 +235,77 @@ def test_the_class_that_is_said_is_the_calibrated_ones():
     line |= {"p_nv": 0.8, "calibrated_bkl": 0.7, "warning": "odd"}
     said = use.predicted_answer(pd.DataFrame([line]))
     assert "says *benign keratosis-like lesion* with a calibrated probability of 70.0%. It warns: odd." in said
+
+
+def test_both_probabilities_of_a_class_stand_in_their_own_columns():
+    line = {f"{kind}_{c}": 0.02 for kind in ("p", "calibrated") for c in CLASSES}
+    shown = use.predicted_classes(pd.DataFrame([line | {"p_nv": 0.8, "calibrated_nv": 0.614, "warning": ""}]))
+    assert shown.iloc[0].tolist() == ["melanocytic nevus (nv)", "80.0", "61.4"]
+
+
+GROUPS = [  # every number another one, so that none can stand for another
+    ("all", "all images", 1234, 56, 0.81, 0.78, 0.83, 0.71, 0.65, 0.76, 0.52, 0.41, 0.63),
+    ("sex", "male", 600, 30, 0.79, 0.75, 0.82, 0.69, 0.61, 0.75, 0.48, 0.33, 0.64),
+]
+METRIC_COLUMNS = [
+    f"{m}{end}" for m in ("accuracy", "balanced_accuracy", "melanoma_sensitivity") for end in ("", "_low", "_high")
+]
+SUBGROUPS = pd.DataFrame(GROUPS, columns=["kind", "group", "n", "n_melanoma", *METRIC_COLUMNS])
+
+
+def test_the_model_card_says_accuracy_and_the_melanomas_found():
+    facts = {"run": "ours/a-seed0", "parameters": "2.3 million", "trained on": "HAM10000"}
+    said = use.card_answer(pd.DataFrame(facts.items(), columns=["fact", "value"]), SUBGROUPS)
+    assert said.endswith(
+        "On its test set (n = 1,234) it is right in 81.0 [78.0, 83.0]% and finds 52.0 [41.0, 63.0]% of 56 melanomas."
+    )
+
+
+def test_subgroups_for_people_hold_each_metric_with_its_interval():
+    shown = use.subgroups(SUBGROUPS)
+    assert shown.iloc[1].tolist() == [
+        *("sex", "male", "600", "30"),
+        *("79.0 [75.0, 82.0]", "69.0 [61.0, 75.0]", "48.0 [33.0, 64.0]"),
+    ]
+    assert list(shown)[4:] == [f"{METRICS[m].title} (%)" for m in METRIC_COLUMNS[::3]]
+
+
+def test_of_the_measures_of_calibration_the_error_alone_is_percent():
+    lines = [
+        ("as they come", "ece", 0.061, 0.052, 0.07),
+        ("as they come", "brier", 0.25, 0.22, 0.28),
+        ("as they come", "log_loss", 0.5, 0.44, 0.57),
+    ]
+    frame = pd.DataFrame(lines, columns=["probabilities", "metric", "value", "ci_low", "ci_high"])
+    line = use.calibration(frame).iloc[0]
+    assert line["calibration error (points)"] == "6.1 [5.2, 7.0]"
+    assert line["Brier score"] == "0.250 [0.220, 0.280]" and line["log loss (nats)"] == "0.500 [0.440, 0.570]"
+
+
+SCORED = pd.DataFrame(
+    [
+        ("there", "a", "all images", "accuracy", 0.62, 0.58, 0.66, 500),
+        ("there", "a", "all images", "balanced_accuracy", 0.44, 0.41, 0.47, 500),
+        ("there", "a", "without copies", "accuracy", 0.61, 0.57, 0.65, 490),
+        ("there", "a", transfer.OWN, "accuracy", 0.86, 0.84, 0.88, 1103),
+        ("there", "b", "all images", "accuracy", 0.7, 0.66, 0.74, 500),
+        ("there", "a", "difference", "accuracy", -0.24, -0.29, -0.19, 500),
+        ("there", "a", "class mix", "accuracy", -0.0004, -0.02, 0.02, 500),
+    ],
+    columns=["set", "model", "subset", "metric", "value", "ci_low", "ci_high", "n"],
+)
+
+
+def test_the_accuracy_on_all_images_of_other_sets_is_said():
+    one = use.external_answer(SCORED, "demo")
+    assert one == (
+        "1 test set was opened; on *there*, `a` is right in 62.0 [58.0, 66.0]% of 500 images; "
+        "on *there*, `b` is right in 70.0 [66.0, 74.0]% of 500 images."
+    )
+    two = pd.concat([SCORED, SCORED[:1].assign(set="elsewhere")])
+    assert use.external_answer(two, "demo").startswith("2 test sets were opened; ")
+
+
+def test_parts_of_a_difference_are_points_without_a_minus_before_zero():
+    shown = use.external_parts(SCORED).iloc[0]
+    assert shown["difference"] == "-24.0 [-29.0, -19.0]" and shown["class mix"] == "+0.0 [-2.0, +2.0]"

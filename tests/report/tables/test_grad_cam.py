@@ -92,3 +92,39 @@ def test_more_than_a_control_takes_the_whole_interval():
     assert use.grad_cam_answer(pd.DataFrame([line])).endswith("inside the lesion**, no more than any control.")
     said = use.grad_cam_answer(pd.DataFrame([line | {"diff_area_low": 0.01, "diff_others_low": 0.01}]))
     assert said.endswith("inside the lesion**, more than the lesion's area and the maps of other images.")
+
+
+def compared(profile, arm, kind, name="all", share=0.5, **leads):
+    """A line of the table; every lead has an interval of its own width."""
+    line = {"profile": profile, "arm": arm, "map": kind, "class": name, "n_seeds": 3, "share_inside": share}
+    line |= {"ci_low": share - 0.02, "ci_high": share + 0.03}
+    for number, control in enumerate(("area", "gauss", "others"), 1):
+        lead = leads.get(control, number / 10)
+        ends = (("", 0), ("_low", -number / 100), ("_high", number / 50))
+        line |= {f"diff_{control}{end}": lead + away for end, away in ends}
+    return line
+
+
+def test_leads_of_all_classes_are_points_under_their_own_control():
+    lines = [compared("lite", ARMS[0], "grad_cam", name, share) for name, share in (("mel", 0.3), ("all", 0.5))]
+    (line,) = use.grad_cam(pd.DataFrame(lines)).to_dict("records")
+    assert line["inside (%)"] == "50.0 [48.0, 53.0]"
+    assert line["minus area"] == "+10.0 [+9.0, +12.0]"
+    assert line["minus Gaussian"] == "+20.0 [+18.0, +24.0]"
+    assert line["minus other images"] == "+30.0 [+27.0, +36.0]"
+
+
+def test_the_plain_arm_answers_beside_the_full_one_of_its_own_condition():
+    weighted, plain, full = f"{ARMS[0]}-weighted", *ARMS
+    lines = [
+        compared("lite", weighted, "grad_cam", share=0.11),
+        compared("lite", plain, "grad_cam", "mel", share=0.22),
+        compared("other", full, "safa", share=0.33),
+        compared("lite", plain, "grad_cam", share=0.44),
+        compared("lite", full, "safa", "mel", share=0.55),
+        compared("lite", full, "safa", share=0.66),
+    ]
+    said = use.grad_cam_answer(pd.DataFrame(lines))
+    assert said.startswith("**A plain MobileNetV2 (lite) puts 44.0% of its Grad-CAM inside the lesion**")
+    assert said.endswith("SaFA's map of MobileNetV2 + SA + GF + SaFA, trained alike, puts 66.0% there.")
+    assert "SaFA" not in use.grad_cam_answer(pd.DataFrame(lines[2:4]))

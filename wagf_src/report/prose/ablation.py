@@ -33,7 +33,8 @@ def answer(steps: pd.DataFrame, balanced: pd.DataFrame) -> str:
     ]
     text = "by condition, after Holm's correction:\n\n" + "\n".join(f"- {part}" for part in parts)
     listed = f": {'; '.join(names)}" if names else ""
-    return f"{text}\n\nOf all {len(steps)} comparisons, {len(clear)} change balanced accuracy{listed}."
+    change = f"{len(clear)} change{'s' * (len(clear) == 1)} balanced accuracy{listed}."
+    return f"{text}\n\nOf all {len(steps)} comparisons, {change}"
 
 
 def _of_condition(profile, steps):

@@ -170,8 +170,9 @@ def external_answer(scores: pd.DataFrame, profile: str) -> str:
             "whose weights are here, and the shipped one."
         )
     whole = scores[(scores["metric"] == "accuracy") & (scores["subset"] == "all images")]
+    sets = whole["set"].nunique()
     return (
-        f"{whole['set'].nunique()} test sets were opened; "
+        f"{sets} test set{'s were' if sets != 1 else ' was'} opened; "
         + "; ".join(
             f"on *{line.set}*, `{line.model}` is right in {_shown(line)}% of {line.n:,} images"
             for line in whole.itertuples()
