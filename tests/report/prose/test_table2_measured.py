@@ -35,7 +35,7 @@ def test_answer(made_up, nothing):
         "al."
     )
     one_seed = made_up[1].assign(n_seeds=1)
-    assert "(of one seed, so that the noise of training is in no interval and no p); 1 of" in prose.answer(
+    assert "(with one seed, the noise of training is in no interval and no p); 1 of" in prose.answer(
         made_up[0], one_seed
     )
     text = prose.answer(*nothing[:2])
@@ -84,7 +84,7 @@ def test_what_is_shown_takes_the_corrected_p_against_the_base_in_its_own_profile
     lines += [line | {"against": "(iii)", "p_holm": 0.001}, line | {"profile": prose.FULL_SIZE, "difference": 9.0}]
     frame = pd.DataFrame(lines)
     text = prose.answer(made_up[0], frame)
-    assert "1 seed), in accuracy none is shown to lie above the plain backbone and none below it" in text
+    assert "1 to 2 seeds), in accuracy none is shown to lie above the plain backbone and none below it" in text
     shown = prose.differences(frame, prose.LITE)
     assert shown["ours"].tolist() == ["MobileNetV2 (MWNL)"]
     assert shown["accuracy minus base"].item() == "+1.5 [+0.5, +2.5], p = 0.200"

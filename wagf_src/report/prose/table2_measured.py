@@ -9,7 +9,7 @@ from wagf_src.report.tables.table2_measured import SHOWN
 
 LITE, FULL_SIZE = table2_measured.PROFILES
 NOT_RUN = "not run"
-ONE_SEED = " (of one seed, so that the noise of training is in no interval and no p)"
+ONE_SEED = " (with one seed, the noise of training is in no interval and no p)"
 
 
 def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
@@ -25,10 +25,11 @@ def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
     if not len(shown):
         return f"not known yet, since {len(run)} of {len(rows)} models have been run on our test set; {text}."
     parts = [_moved(shown[shown["metric"] == metric], METRIC_TITLES[metric]) for metric in SHOWN[:2]]
-    seeds = int(shown["n_seeds"].min())
+    least, most = int(shown["n_seeds"].min()), int(shown["n_seeds"].max())
+    seeds = f"{least} seed{'s' * (least != 1)}" if least == most else f"{least} to {most} seeds"
     return (
-        f"put on one network, one budget and one test set ({len(run)} of {len(rows)} models, {seeds} "
-        f"seed{'s' * (seeds != 1)}), {', '.join(parts)}{ONE_SEED * (seeds == 1)}; {text}."
+        f"put on one network, one budget and one test set ({len(run)} of {len(rows)} models, {seeds}), "
+        f"{', '.join(parts)}{ONE_SEED * (least == 1)}; {text}."
     )
 
 
