@@ -136,7 +136,7 @@ def before_the_rule(name, now, then):
     return now[list(then)], then
 
 
-OF_OURS = {"table1", "all_results", "own_model", "own_model_curve", "own_model_rules"}
+OF_OURS = {"table1", "all_results", "own_model", "own_model_curve", "own_model_rules", "speed_waits"}
 # They show the processor's own convolution (tests/golden/README.md), or files of results/bench, of today's profiles.
 NOT_GOLDEN = {"soft_attention_builds", "soft_attention_sizes", "speed_derived", "speed_flops", "speed_profiles"}
 
