@@ -102,6 +102,8 @@ def test_what_limits_conditions_is_said():
         "With one seed (lite-folds), the noise of training is in no interval and no p. In folds (lite-folds), every"
         in text
     )
+    some = ABLATION.assign(condition="end to end; n = 1,103; 1 to 2 seeds")
+    assert "With one seed (lite in part), the noise" in conditions.caveats(some)
     assert "With one seed" not in conditions.rests_on(ABLATION) and "make reproduce" in conditions.rests_on(
         ABLATION[:0]
     )

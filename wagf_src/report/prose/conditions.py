@@ -41,7 +41,8 @@ def listing(frame: pd.DataFrame) -> str:
 
 def caveats(frame: pd.DataFrame) -> str:
     """What a reader must know of conditions with one seed, and of those with folds."""
-    one = frame.loc[frame["condition"].str.contains("one seed"), "profile"].unique()
+    one = frame[has_one_seed(frame)].drop_duplicates("profile")
+    one = one["profile"].where(one["condition"].str.contains("one seed"), one["profile"] + " in part")
     folds = frame.loc[frame["condition"].str.contains(" folds;"), "profile"].unique()
     text = f"With one seed ({', '.join(one)}), the noise of training is in no interval and no p. " if len(one) else ""
     if len(folds):
@@ -50,6 +51,11 @@ def caveats(frame: pd.DataFrame) -> str:
             "the models of different folds share most of their training images, which no interval shows."
         )
     return text.rstrip()
+
+
+def has_one_seed(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are of a condition with one seed, be it of some arms only (``paper.conditions.seed_range``)."""
+    return frame["condition"].str.contains(r"one seed|\b1 to \d+ seeds")
 
 
 def columns(frame: pd.DataFrame) -> pd.Series:

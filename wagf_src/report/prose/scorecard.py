@@ -9,7 +9,7 @@ from wagf_src import paths
 from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
 from wagf_src.report.figures.text import markdown_table, p_value
-from wagf_src.report.prose.conditions import called, heads, leading, real
+from wagf_src.report.prose.conditions import called, has_one_seed, heads, leading, real
 from wagf_src.runs import by_arm, provenance_line, shown_runs
 
 KIND = {  # classes of book.css
@@ -25,7 +25,7 @@ COUNTED = {AGREES: ("agrees", "agree"), DIFFERS: ("differs", "differ"), NOT_TEST
 
 def of_one_seed(shown: pd.DataFrame) -> str:
     """What to bear in mind of steps that are shown, if one seed shows some of them; begins with a full stop."""
-    if not shown["condition"].str.contains("one seed").any():
+    if not has_one_seed(shown).any():
         return ""
     return ". What one seed shows is shown of those networks, not of training such networks"
 
