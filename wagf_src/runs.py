@@ -253,6 +253,12 @@ def shown_runs(profile: str, required: bool = False) -> list[Run]:
     return runs
 
 
+def find_runs(profile: str, run: str) -> list[Run]:
+    """The run of that name, your own before the committed one; empty if there is neither."""
+    folders = [root / profile / "runs" / run for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR)]
+    return [Run(folder) for folder in folders if (folder / "run.json").is_file()]
+
+
 def _committed(profile):
     return _runs_in(paths.REFERENCE_DIR / profile / "runs")
 

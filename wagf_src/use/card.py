@@ -5,7 +5,7 @@ from pathlib import Path
 
 from wagf_src import paths
 from wagf_src.errors import UserError
-from wagf_src.runs import Run
+from wagf_src.runs import Run, find_runs
 
 CARD = "model.json"
 
@@ -32,8 +32,5 @@ def read_card(folder: Path | None = None) -> dict:
 def shipped_run() -> Run | None:
     """The run that was shipped, where its predictions are at hand, yours or committed; None elsewhere."""
     card = read_card()
-    for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR):
-        run = Run(root / card["profile"] / "runs" / card["run"])
-        if (run.path / "run.json").is_file() and run.info["inputs_digest"] == card["inputs_digest"]:
-            return run
-    return None
+    found = find_runs(card["profile"], card["run"])
+    return next((run for run in found if run.info["inputs_digest"] == card["inputs_digest"]), None)

@@ -9,7 +9,7 @@ from wagf_src import paths
 from wagf_src.arms import BACKBONES, arm_label, parse_arm
 from wagf_src.errors import UserError
 from wagf_src.models.kept import read_model
-from wagf_src.runs import Run, provenance_line
+from wagf_src.runs import Run, find_runs, provenance_line
 from wagf_src.stats.decisions import Decisions, choose
 from wagf_src.use import companions
 from wagf_src.use.companions import Companions
@@ -44,16 +44,12 @@ def find_run(name: str) -> Run:
     Raises:
         UserError: there is none, with those whose weights are here.
     """
-    for folder in (Path(name).expanduser(), *(root / p / "runs" / r for root, p, r in _places(name))):
-        if (folder / "run.json").is_file():
-            return Run(folder)
+    folder, (profile, _, run) = Path(name).expanduser(), name.partition("/")
+    found = [Run(folder)] if (folder / "run.json").is_file() else find_runs(profile, run) if run else []
+    if found:
+        return found[0]
     known = [f"{run.info['profile']}/{run.name}" for run in runs_with_weights()]
     raise UserError(f"no run {name!r}; name one as <profile>/<run>; with weights here: {', '.join(known) or 'none'}")
-
-
-def _places(name):
-    profile, _, run = name.partition("/")
-    return [(root, profile, run) for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR) if run]
 
 
 def runs_with_weights(profile: str = "*") -> list[Run]:
