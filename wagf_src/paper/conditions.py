@@ -154,10 +154,14 @@ def _random(runs):
 
 
 def seeds(runs: list[Run]) -> str:
-    """``5 seeds``, ``one seed`` or, where arms differ, ``1 to 2 seeds``; not counting probes, which know no chance."""
+    """How many seeds each arm has, in words; not counting probes, which know no chance."""
     networks = [run for run in runs if parse_arm(run.arm).is_network] or runs
     numbers = [n_seeds(arm) for arm in by_arm(networks).values()]
-    low, high = min(numbers), max(numbers)
+    return seed_range(min(numbers), max(numbers))
+
+
+def seed_range(low: int, high: int) -> str:
+    """``5 seeds``, ``one seed`` or, where arms differ, ``1 to 2 seeds``."""
     return "one seed" if high == 1 else f"{high} seeds" if low == high else f"{low} to {high} seeds"
 
 

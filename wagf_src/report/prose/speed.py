@@ -530,8 +530,10 @@ def derived_table(derived: pd.DataFrame) -> pd.DataFrame:
     for row in _records(derived):
         value, unit, wanted = row["value"], row["unit"], row["target"]
         is_share = pd.isna(unit)
-        shown = memory(value) if unit == "bytes" else f"{number(value, 4)} {unit}"
-        shown = f"{100 * value:.1f}%" if is_share else shown
+        if is_share:
+            shown = f"{100 * value:.1f}%"
+        else:
+            shown = memory(value) if unit == "bytes" else f"{number(value, 4)} {unit}"
         line = {"quantity": row["quantity"], "derived value": shown, "aim": "–", "met": "–"}
         if pd.notna(wanted):
             line["aim"] = f"at least {100 * wanted:.0f}%" if is_share else f"at most {wanted:g} {unit}"

@@ -4,6 +4,7 @@ import pandas as pd
 
 from wagf_src.arms import arm_label
 from wagf_src.paper import directions, table2_measured
+from wagf_src.paper.conditions import seed_range
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points
 from wagf_src.report.tables.table2_measured import SHOWN
 
@@ -26,7 +27,7 @@ def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
         return f"not known yet, since {len(run)} of {len(rows)} models have been run on our test set; {text}."
     parts = [_moved(shown[shown["metric"] == metric], METRIC_TITLES[metric]) for metric in SHOWN[:2]]
     least, most = int(shown["n_seeds"].min()), int(shown["n_seeds"].max())
-    seeds = f"{least} seed{'s' * (least != 1)}" if least == most else f"{least} to {most} seeds"
+    seeds = seed_range(least, most)
     return (
         f"put on one network, one budget and one test set ({len(run)} of {len(rows)} models, {seeds}), "
         f"{', '.join(parts)}{ONE_SEED * (least == 1)}; {text}."
