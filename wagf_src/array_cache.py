@@ -44,8 +44,7 @@ def cached(name: str, rows: int | None, dtype, make: Callable[[dict], Iterator[n
         except OSError as error:
             raise UserError(
                 f"{short(file)}: cannot be written ({error.strerror or error}); make room or access there, or name "
-                f"another "
-                "cache folder by WAGF_CACHE_DIR"
+                "another cache folder by WAGF_CACHE_DIR"
             ) from None
         found = _open(file, note)
     return found

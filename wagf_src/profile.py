@@ -211,16 +211,16 @@ def load_profile(name: str) -> Profile:
     if (paths.PROFILES_DIR / f"{label}.yaml").is_file() and path.resolve().parent != paths.PROFILES_DIR.resolve():
         raise UserError(
             f"profile {path.name}: notebooks/profiles has one of that name, and both would fill results/{label}; "
-            f"rename yours"
+            "rename yours"
         )
     values = _read_yaml(path)
     profile = _build(label, path.name, values)
     if trial:
+        about = f"Trial of {label} on a handful of images: shows that the command works, says nothing else. "
         profile = dataclasses.replace(
             profile,
             name=name,
-            description=f"Trial of {label} on a handful of images: shows that the command works, says nothing else. "
-            + profile.description,
+            description=about + profile.description,
             epochs=1,
             seeds=profile.seeds[:1],
             images_per_epoch=None,
@@ -255,8 +255,7 @@ def _read_yaml(path: Path, descendants: tuple[Path, ...] = ()) -> dict:
     if not parent_path.is_file() or parent_path.resolve() in (path.resolve(), *descendants):
         raise UserError(
             f"profile {path.name}: extends: {parent!r} must be another profile of notebooks/profiles that does not "
-            f"extend "
-            "this one"
+            "extend this one"
         )
     return {**_read_yaml(parent_path, (*descendants, path.resolve())), **values}
 

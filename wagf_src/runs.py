@@ -15,7 +15,7 @@ from wagf_src.arms import BACKBONES, order_key, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
-from wagf_src.profile import FOLDS
+from wagf_src.profile import FOLDS, Profile, load_profile
 
 SCHEMA_VERSION = 2
 
@@ -98,6 +98,11 @@ class Run:
     @property
     def synthetic(self) -> bool:
         return self.info["data"]["name"].startswith("SYNTHETIC")
+
+    @property
+    def profile(self) -> Profile:
+        """What it was trained by, as far as it depends on it: the settings of its profile, for this arm alone."""
+        return Profile(self.info["profile"], "", arms=(self.arm,), **self.info["settings"])
 
     def file(self, name: str) -> Path | None:
         """A file of the folder, compared with its digest in run.json; None if the run did not keep one of this name.
@@ -282,6 +287,20 @@ def _conditions(runs):
     return [
         run for run in complete(runs) if not run.synthetic and run.info["settings"].get("max_images_per_class") is None
     ]
+
+
+def settings(profile: str, runs: list[Run]) -> Profile:
+    """A profile's settings; those of a file of the reader's own, gone since, stand in its runs.
+
+    Raises:
+        UserError: there is no such profile, and no run of it.
+    """
+    try:
+        return load_profile(profile)
+    except UserError:
+        if not runs:
+            raise
+        return runs[0].profile
 
 
 def provenance_line(runs: list[Run]) -> str:

@@ -70,12 +70,10 @@ def published_rates(counter: Counter) -> dict[str, dict[str, float]]:
         rates.setdefault(device, {})[backbone] = TRAINING * rate * counter.forward(f"{backbone}-base", PUBLISHED_PIXELS)
     # Where only ResNet-50 was published, the others are in the RTX 3090's proportion.
     whole = rates[RTX]
-    return {
-        device: {
-            backbone: known.get(backbone, known["resnet50"] * whole[backbone] / whole["resnet50"]) for backbone in whole
-        }
-        for device, known in rates.items()
-    }
+    for known in rates.values():
+        for backbone, rate in whole.items():
+            known.setdefault(backbone, known["resnet50"] * rate / whole["resnet50"])
+    return rates
 
 
 def measured_rates(counter: Counter, arms: pd.DataFrame) -> dict[tuple, dict[int, float]]:

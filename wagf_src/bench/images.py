@@ -13,20 +13,12 @@ FEW = {"max_images_per_class": 24}  # for what does not depend on how many there
 
 def profile(case: dict, **changes) -> Profile:
     """The profile that a case's network and images are of: HAM10000 where it is, else (and if quick) synthetic."""
-    real = {"data": "ham10000"}
-    synthetic = {"data": "synthetic", "synthetic_lesions": 140}
-    settings = {
-        "name": "bench",
-        "description": "",
-        "image_size": case["pixels"],
-        "weights": "none",
-        "arms": (case.get("arm", "mobilenetv2-base"),),
-        "batch_size": case.get("batch", 64),
-        "validation": "lesions",
-        "learning_rate": 0.001,
-        "precision": case.get("precision", "float32"),
-    }
-    return Profile(**settings | (real if not case["quick"] and _have_real() else synthetic) | changes)
+    settings = {"name": "bench", "description": "", "weights": "none", "learning_rate": 0.001}
+    settings |= {"image_size": case["pixels"], "arms": (case.get("arm", "mobilenetv2-base"),)}
+    settings |= {name: case[key] for name, key in (("batch_size", "batch"), ("precision", "precision")) if key in case}
+    synthetic = case["quick"] or not _have_real()
+    data = {"data": "synthetic", "synthetic_lesions": 140} if synthetic else {"data": "ham10000"}
+    return Profile(**settings | data | changes)
 
 
 def _have_real() -> bool:

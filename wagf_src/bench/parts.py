@@ -6,24 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from wagf_src.arms import READINGS
 from wagf_src.bench import images
 from wagf_src.bench.turns import compare
 from wagf_src.data import dataset, protocol
 from wagf_src.machine import version
 
-ARMS = (
-    "mobilenetv2-base",
-    "resnet50-base",
-    "densenet121-sa-described",
-    "densenet121-sa-gf-described",
-    "densenet121-wagf-described",
-    "densenet121-sa-released",
-    "densenet121-sa-gf-released",
-    "densenet121-wagf-released",
-)  # each against REFERENCE
 REFERENCE = "densenet121-base"
 LITERAL = "densenet121-wagf-released"  # whose literal form is timed
 FASTEST = "mobilenetv2-base"  # where everything but the network weighs most
+# Each against REFERENCE.
+ARMS = [FASTEST, "resnet50-base", *(f"densenet121-{m}-{r}" for r in READINGS for m in ("sa", "sa-gf", "wagf"))]
 
 # Sides in pixels and batches. At 256 px two networks with their activations have to fit side by side (about 17 GB).
 SIDES = {128: 64, 160: 64, 256: 32}
@@ -62,30 +55,23 @@ def data(quick: bool) -> list[dict]:
             same = {"pixels": pixels, "quick": quick, "batch": 64, "folder": str(folder)}
             return {"kind": kind, "label": label, "how": how, **same}
 
-        rows = compare(
-            case("copies", "offline copies on disk", "offline"),
-            [case("copies", "virtual copies", "virtual")],
-            rounds,
-            {"images": files},
-        )
-        rows += compare(
-            case("read", "copies from disk, decoded every epoch", "files"),
-            [
-                case("read", "photographs, decoded every epoch", "photographs"),
-                case("read", "decoded store", "store"),
-                case("read", "decoded store, resampled on the device", "device"),
-            ],
-            rounds,
-            {"images": files},
-        )
+        virtual = case("copies", "virtual copies", "virtual")
+        rows = compare(case("copies", "offline copies on disk", "offline"), [virtual], rounds, {"images": files})
+        reads = [
+            case("read", "photographs, decoded every epoch", "photographs"),
+            case("read", "decoded store", "store"),
+            case("read", "decoded store, resampled on the device", "device"),
+        ]
+        from_disk = case("read", "copies from disk, decoded every epoch", "files")
+        rows += compare(from_disk, reads, rounds, {"images": files})
         rows += compare(case("store", "decoding all images, once", folder=cache), [], 3, {"images": 0})
     profile = images.profile({"pixels": pixels, "quick": quick})
     metadata = dataset.load_metadata(profile)
     left = np.setdiff1d(np.arange(len(metadata)), protocol.test_rows(metadata, profile.test_seed))
-    offline = dataclasses.replace(profile, augmentation="offline", validation="copies", validation_fraction=0.3)
+    paper = dataclasses.replace(profile, augmentation="offline", validation="copies", validation_fraction=0.3)
     scaled = {  # what the paper's protocol would hold: files on disk, files read in an epoch
         "copies": len(protocol.virtual_files(metadata, left, profile)),
-        "read": len(protocol.split(metadata, offline).train),
+        "read": len(protocol.split(metadata, paper).train),
         "store": len(metadata),
     }
     return [row | {"scaled_to": scaled[row["what"]]} for row in rows]

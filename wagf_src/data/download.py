@@ -57,8 +57,7 @@ def check(folder: Path, metadata_md5: str = ham10000.METADATA_MD5, n_images: int
         if size != sizes[0]:
             raise UserError(
                 f"{reading.short_path(path, folder)} in {folder} is {size[0]} x {size[1]} pixels, but the first "
-                f"image is "
-                f"{sizes[0][0]} x {sizes[0][1]}; do not mix originals and copies"
+                f"image is {sizes[0][0]} x {sizes[0][1]}; do not mix originals and copies"
             )
     return (
         f"{ham10000.dataset_name(folder, metadata, sizes[0])}: {len(files):,} images of "
@@ -98,7 +97,7 @@ def download(
     checked = folder / ".checked"
     archive = folder / ".download" / f"{KAGGLE_DATASET.split('/')[1]}.zip"
     state = _quick_state(folder, metadata_md5, n_images)
-    if state is not None and _read_text(checked) == state:
+    if state is not None and checked.is_file() and checked.read_text(encoding="utf-8") == state:
         print(f"{folder}: {n_images:,} images are there and were checked before; nothing to do")
         with contextlib.suppress(OSError):
             _clear(archive)
@@ -152,10 +151,6 @@ def _kept(archive: Path) -> str:
         f"the downloaded archive is kept and used by the next `make data` (for another folder, move {archive.parent} "
         "into that)"
     )
-
-
-def _read_text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def _quick_state(folder: Path, metadata_md5: str, n_images: int) -> str | None:
@@ -253,8 +248,7 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> dict[Path, zipfil
             missing = [image_id for image_id in image_ids if f"{image_id}.jpg" not in files]
             if missing:
                 raise _BadArchive(
-                    f"Kaggle's archive lacks {len(missing):,} images, the first is {missing[0]}; it was deleted, "
-                    f"{_AGAIN}"
+                    f"Kaggle's archive lacks {len(missing):,} images, the first is {missing[0]}; it was deleted, {_AGAIN}"
                 )
             present = ham10000.jpegs(folder) if folder.is_dir() else {}
             ours = _written(archive)  # by an earlier call, perhaps from a damaged archive
@@ -268,9 +262,8 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> dict[Path, zipfil
             if own:
                 raise UserError(
                     f"{len(own):,} images in {folder} differ from Kaggle's, the first is "
-                    f"{reading.short_path(own[0], folder)}; "
-                    "they may be your own work and are left alone: give an empty folder by DATA=<folder>, or delete "
-                    f"them if they are damaged; {_kept(archive)}"
+                    f"{reading.short_path(own[0], folder)}; they may be your own work and are left alone: give an empty "
+                    f"folder by DATA=<folder>, or delete them if they are damaged; {_kept(archive)}"
                 )
             for done, image_id in enumerate(image_ids, 1):
                 info = files[f"{image_id}.jpg"]

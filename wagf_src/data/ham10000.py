@@ -158,15 +158,10 @@ def _pick(found: dict[str, str], image_ids: Iterable[str], what: str, folder: Pa
     missing = [image_id for image_id in image_ids if image_id not in found]
     if missing:
         other = next((p for p in reading.files(folder) if Path(p).stem == missing[0]), None)
-        hint = (
-            f"it is there as {Path(other).name}, but only JPEG is read for photographs and PNG for masks; "
-            if other
-            else ""
-        )
+        hint = other and f"it is there as {Path(other).name}, but only JPEG is read for photographs and PNG for masks; "
         raise UserError(
             f"{len(missing):,} of {len(image_ids):,} {what} are missing in {folder}, the first is {missing[0]}; "
-            + hint
-            + HOW_TO_GET
+            f"{hint or ''}{HOW_TO_GET}"
         )
     return [Path(found[image_id]) for image_id in image_ids]
 

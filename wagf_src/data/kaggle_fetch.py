@@ -33,9 +33,8 @@ def fetch(dataset: str, folder: str, anonymous: bool = False) -> None:
     try:
         import requests
 
-        with contextlib.redirect_stdout(
-            io.StringIO()
-        ):  # on import it logs in; where that fails it prints a page of help
+        # On import it logs in; where that fails it prints a page of help.
+        with contextlib.redirect_stdout(io.StringIO()):
             import kaggle
 
             if not anonymous and "auth_method" not in kaggle.api.config_values:

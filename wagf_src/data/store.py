@@ -76,8 +76,7 @@ def image_store(
                 if source_size != first:
                     raise UserError(
                         f"{reading.short_path(path, folder)} in {folder} is {source_size[0]} x {source_size[1]} "
-                        f"pixels, "
-                        f"but the first image is {first[0]} x {first[1]}; do not mix originals and copies"
+                        f"pixels, but the first image is {first[0]} x {first[1]}; do not mix originals and copies"
                     )
                 yield image[None]
         facts["source_size"] = list(first)

@@ -119,20 +119,16 @@ def report(rows: list[Row], lines: pd.DataFrame, pairs: pd.DataFrame) -> str:
         ]
         parts += [_text(accuracy[["row", "n", "accuracy", "k_rounded", "k_truncated", "verdict", "ci_low", "ci_high"]])]
     if len(f1):
-        parts += [
-            f"F1: {f1['violated'].astype(bool).sum()} of {len(f1)} exceed (P + R)/2 by more than rounding can add."
-        ]
+        over = f1["violated"].astype(bool).sum()
+        parts += [f"F1: {over} of {len(f1)} exceed (P + R)/2 by more than rounding can add."]
         parts += [_text(f1[["row", "precision", "recall", "f1", "bound", "excess", "violated"]])]
     if len(pairs):
         by = pairs["told_apart"].value_counts()
+        shown = ["comparison", "images", "p_unpaired", "p_best", "told_apart", "needed_assumed", "needed_unpaired"]
         parts += [
-            f"Pairs of rows, at the 5% level, uncorrected: told apart? "
+            "Pairs of rows, at the 5% level, uncorrected: told apart? "
             f"{', '.join(f'{answer}: {by.get(answer, 0)}' for answer in audits.APART)}.",
-            _text(
-                pairs[
-                    ["comparison", "images", "p_unpaired", "p_best", "told_apart", "needed_assumed", "needed_unpaired"]
-                ]
-            ),
+            _text(pairs[shown]),
             "needed: test images for 80% power; assumed: on the same images, errors correlated with phi = "
             f"{audits.ASSUMED_CORRELATION}.",
         ]
@@ -144,9 +140,8 @@ def _cells(path):
     try:
         first = path.read_text(encoding="utf-8-sig").lstrip().partition("\n")[0]
         separator = max(",;\t", key=first.count)
-        frame = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-        )
+        as_text = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+        frame = pd.read_csv(path, sep=separator, index_col=False, **as_text)
     except OSError as error:
         raise UserError(f"{path.name}: cannot be read ({error.strerror}); give the path of a CSV file") from None
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

@@ -281,11 +281,8 @@ COMPARISONS = (
     ),
     *(
         (f"melanoma recall, {a} to {b}", _MELANOMA[a], _MELANOMA[b], published.TEST_SUPPORTS["mel"])
-        for a, b in [
-            ("DenseNet-121 + CBAM", "DenseNet-121 + SA"),
-            ("DenseNet-121 + CBAM", "ResNet-50"),
-            ("DenseNet-121 + CBAM", "MobileNetV2"),
-        ]
+        for a in ["DenseNet-121 + CBAM"]
+        for b in ["DenseNet-121 + SA", "ResNet-50", "MobileNetV2"]
     ),
 )
 

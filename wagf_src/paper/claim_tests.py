@@ -112,11 +112,9 @@ def step(higher: str, lower: str, reading: str) -> Test:
             if (a.modules, b.modules, a.reading, a.learning_rate) == (higher, lower, reading, None):
                 yield [line]
 
-    names = (
-        f"{PAPER_BACKBONE}-{higher}-{reading}",
-        f"{PAPER_BACKBONE}-{lower}{'' if lower == 'base' else f'-{reading}'}",
-    )
-    return Test(published.gain("ladder", *names), lambda evidence: _directions(evidence, pairs))
+    below = lower if lower == "base" else f"{lower}-{reading}"
+    paper = published.gain("ladder", f"{PAPER_BACKBONE}-{higher}-{reading}", f"{PAPER_BACKBONE}-{below}")
+    return Test(paper, lambda evidence: _directions(evidence, pairs))
 
 
 def backbone() -> Test:
@@ -141,17 +139,13 @@ def _directions(evidence, pairs: Callable[[pd.DataFrame], Iterator[list]]) -> Ou
     for profile, runs in conditions.at_hand(evidence).items():
         arms = by_arm(runs)
         for lines in pairs(steps[steps["profile"] == profile]):
-            names = list(dict.fromkeys(name for line in lines for name in (line["arm_a"], line["arm_b"])))
-            outcome = together([_direction(line) for line in lines])
+            names = dict.fromkeys(name for line in lines for name in (line["arm_a"], line["arm_b"]))
             used = [arms[name] for name in names]
             rests_on = f"{provenance_line(sum(used, []))}; profile {profile}"
+            outcome = replace(together([_direction(line) for line in lines]), rests_on=rests_on)
             found = " and ".join(_gain(line, len(lines) > 1) for line in lines)
             words = f"{conditions.name(min(used, key=len), profile, backbone=len(lines) == 1)}: {found}"
-            measured.append(
-                Measured(
-                    replace(outcome, rests_on=rests_on), words, conditions.nearness(used[0]), conditions.obstacle(*used)
-                )
-            )
+            measured.append(Measured(outcome, words, conditions.nearness(used[0]), conditions.obstacle(*used)))
     return decided(measured, "no condition has all of these models")
 
 
@@ -180,26 +174,29 @@ def _proposed(judge: Callable[[list[Run]], Outcome], unit: str, reading: str) ->
 
     def of(evidence):
         measured = []
-        for profile, all_runs in conditions.at_hand(evidence).items():
-            for name, runs in by_arm(all_runs).items():
-                arm = parse_arm(name)
-                if (arm.modules, arm.reading, arm.learning_rate) != ("wagf", reading, None) or arm.variants:
-                    continue
-                outcome, short = judge(runs), sorted({text for run in runs for text in conditions.departures(run)})
-                obstacle = conditions.data_obstacle(runs)
-                if obstacle is None and short:
-                    obstacle = f"not the paper's conditions ({', '.join(short)})"
-                note = outcome.note
-                if outcome.verdict == NOT_TESTABLE:
-                    note = "; ".join(filter(None, ["too few images to decide: an interval holds both answers", note]))
-                rests_on = f"{provenance_line(runs)}; profile {profile}"
-                values = _value(outcome, unit)
-                words = f"{conditions.name(runs, profile)}: {values}"
-                outcome = replace(outcome, note=note, rests_on=rests_on)
-                measured.append(Measured(outcome, words, conditions.nearness(runs), obstacle))
+        for profile, runs in _proposed_runs(evidence, reading):
+            outcome, short = judge(runs), sorted({text for run in runs for text in conditions.departures(run)})
+            obstacle = conditions.data_obstacle(runs)
+            if obstacle is None and short:
+                obstacle = f"not the paper's conditions ({', '.join(short)})"
+            note = outcome.note
+            if outcome.verdict == NOT_TESTABLE:
+                note = "; ".join(filter(None, ["too few images to decide: an interval holds both answers", note]))
+            words = f"{conditions.name(runs, profile)}: {_value(outcome, unit)}"
+            outcome = replace(outcome, note=note, rests_on=f"{provenance_line(runs)}; profile {profile}")
+            measured.append(Measured(outcome, words, conditions.nearness(runs), obstacle))
         return decided(measured, "no condition has the proposed model in this reading")
 
     return of
+
+
+def _proposed_runs(evidence, reading: str) -> Iterator[tuple[str, list[Run]]]:
+    """Profile and runs of the proposed model in this reading, as the profile trains it, in every condition."""
+    for profile, all_runs in conditions.at_hand(evidence).items():
+        for name, runs in by_arm(all_runs).items():
+            arm = parse_arm(name)
+            if (arm.modules, arm.reading, arm.learning_rate) == ("wagf", reading, None) and not arm.variants:
+                yield profile, runs
 
 
 def _value(outcome, unit):
@@ -273,21 +270,16 @@ def heatmaps(reading: str) -> Test:
 
     def of(evidence):
         table, measured = evidence.table("attention_maps"), []
-        if table is None or table.empty:
+        if table.empty:
             return Outcome(NOT_TESTABLE, note="no attention maps with lesion masks: run the heatmaps chapter")
         table = table[(table["map"] == "safa") & table["class"].isin(CLASSES)]
-        at_hand = conditions.at_hand(evidence).items()
-        for profile, name, runs in (
-            (profile, *item) for profile, all_runs in at_hand for item in by_arm(all_runs).items()
-        ):
-            arm, lines = parse_arm(name), table[(table["profile"] == profile) & (table["arm"] == name)]
-            if (arm.modules, arm.reading, arm.learning_rate) != ("wagf", reading, None) or arm.variants or lines.empty:
+        for profile, runs in _proposed_runs(evidence, reading):
+            lines = table[(table["profile"] == profile) & (table["arm"] == runs[0].arm)]
+            if lines.empty:
                 continue
-            outcome = _leads(lines)
+            outcome = replace(_leads(lines), rests_on=f"{lines['provenance'].iloc[0]}; profile {profile}")
             words = f"{conditions.name(runs, profile)}: {_value(outcome, 'points')}"
-            rests_on = f"{lines['provenance'].iloc[0]}; profile {profile}"
-            obstacle = conditions.obstacle(runs)
-            measured.append(Measured(replace(outcome, rests_on=rests_on), words, conditions.nearness(runs), obstacle))
+            measured.append(Measured(outcome, words, conditions.nearness(runs), conditions.obstacle(runs)))
         return decided(measured, "no maps of the proposed model in this reading")
 
     return Test(NO_NUMBER, of)
@@ -354,23 +346,20 @@ def wavelet() -> Test:
 
 def count(id: str, paper: float, within: float) -> Test:
     """A number that the metadata decides; in protocol_counts.csv it is the ``total`` of the id unless said here."""
-    values = {
-        "classes": lambda counts: (counts.loc["images", list(CLASSES)] > 0).sum(),
-        "test-supports": lambda counts: sum(
-            counts.loc["test images", c] == n for c, n in published.TEST_SUPPORTS.items()
-        ),
-        "augmented": lambda counts: counts.loc["augmented files", "total"],
-        "train-share": lambda counts: (
-            100 * counts.loc["training files", "total"] / counts.loc["augmented files", "total"]
-        ),
-    }
-    value = values.get(id, lambda counts: counts.loc[id.replace("-", " "), "total"])
 
     def of(evidence):
         table = evidence.table("protocol_counts")
         if table is None:
             return Outcome(NOT_TESTABLE, note="not counted yet: needs the metadata")
-        ours = float(value(table.pivot(index="quantity", columns="class", values="count")))
+        counts = table.pivot(index="quantity", columns="class", values="count")
+        total = counts["total"]
+        special = {
+            "classes": (counts.loc["images", list(CLASSES)] > 0).sum(),
+            "test-supports": sum(counts.loc["test images", c] == n for c, n in published.TEST_SUPPORTS.items()),
+            "augmented": total["augmented files"],
+            "train-share": 100 * total["training files"] / total["augmented files"],
+        }
+        ours = float(special[id] if id in special else total[id.replace("-", " ")])
         source = str(table["provenance"].iloc[0])
         if source.startswith("SYNTHETIC"):
             verdict, note = NOT_TESTABLE, "synthetic images say nothing about HAM10000"

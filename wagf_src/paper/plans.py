@@ -17,53 +17,36 @@ from wagf_src.stats import bootstrap, paired
 COLUMNS = ["profile", "expected", "measured", "held", "certain"]
 
 _BASE = "mobilenetv2-base"
-_SA, _GF, _WAGF, _RELEASED, _CONV, _POOL = (
-    f"mobilenetv2-{name}"
-    for name in (
-        "sa-described",
-        "sa-gf-described",
-        "wagf-described",
-        "wagf-released",
-        "sa-gf-described-conv",
-        "sa-gf-described-pool",
-    )
-)
+_SA, _GF, _WAGF = (f"mobilenetv2-{modules}-described" for modules in ("sa", "sa-gf", "wagf"))
+_CONV, _POOL, _RELEASED = f"{_GF}-conv", f"{_GF}-pool", "mobilenetv2-wagf-released"
 
 # Step, and the two arms whose difference it is.
 _LADDER = (("soft attention", _SA, _BASE), ("fusion", _GF, _SA), ("SaFA", _WAGF, _GF))
-_LADDERS = ("frozen", "lite", "frozen-folds", "lite-folds")
+_FOLDS = ("frozen-folds", "lite-folds")
+_LADDERS = ("frozen", "lite", *_FOLDS)
 
 # Points of accuracy by which the pretrained network was expected to lie above each that starts from random weights.
 _ABOVE = {"reduced": 5, "released-random": 0}
 
 # Points within which two arms were expected to agree: (what they are, arm a, arm b, points in each profile).
 _ALIKE = (
-    (
-        "a strided convolution and the wavelet it replaces",
-        _CONV,
-        _GF,
-        {"frozen": 1, "frozen-folds": 0.7, "lite-folds": 0.7},
-    ),
+    ("a strided convolution and the wavelet it replaces", _CONV, _GF, {"frozen": 1, **dict.fromkeys(_FOLDS, 0.7)}),
     ("pooling and the wavelet it replaces", _POOL, _GF, {"frozen": 2}),
     ("the full model as described and as released", _WAGF, _RELEASED, {"frozen": 1, "lite": 2}),
-    ("(iii) and (ii)", _WAGF, _GF, {"frozen-folds": 1, "lite-folds": 1}),
+    ("(iii) and (ii)", _WAGF, _GF, dict.fromkeys(_FOLDS, 1)),
 )
 
 # Points between which a difference was expected: (what it is, arm a, arm b, limits, profiles).
 _BETWEEN = (
-    ("(ii) minus base lies between -0.5 and 1.5 points", _GF, _BASE, (-0.5, 1.5), ("frozen-folds", "lite-folds")),
-    ("(ii) minus (i) lies above 0", _GF, _SA, (0, np.inf), ("frozen-folds", "lite-folds")),
+    ("(ii) minus base lies between -0.5 and 1.5 points", _GF, _BASE, (-0.5, 1.5), _FOLDS),
+    ("(ii) minus (i) lies above 0", _GF, _SA, (0, np.inf), _FOLDS),
 )
 
-# The same with the metric, for the methods of Table 2: (what it is, pairs of arms, limits, metric).
+# The same with the metric, for the methods of Table 2: (what it is, pairs of arms, limits, metric). No pairs: all arms
+# that were run against the plain one.
 _PLAIN, _MWNL, _MAAW, _WEIGHTED = (f"{_BASE}{name}" for name in ("", "-mwnl", "-maaw", "-weighted"))
 _METHODS = (
-    (
-        "no model lies above base in accuracy by one point or more",
-        [],  # all that were run
-        (-np.inf, 1),
-        "accuracy",
-    ),
+    ("no model lies above base in accuracy by one point or more", [], (-np.inf, 1), "accuracy"),
     (
         "MWNL, inverse-frequency weights and MAAW lie above base in balanced accuracy",
         [(_MWNL, _PLAIN), (_WEIGHTED, _PLAIN), (_MAAW, _PLAIN)],
@@ -155,8 +138,8 @@ def _of_methods(arms, runs):
         value, low, high = (100 * v for v in bootstrap.interval(arms[_MWNL], "balanced_accuracy"))
         limit = published.row("Yao et al.").accuracy
         text = f"MWNL's balanced accuracy lies below the {limit:.1f} that Table 2 prints as accuracy"
-        held = value < limit
-        rows.append((text, f"{value:.2f} [{low:.2f}, {high:.2f}]", held, high < limit if held else low >= limit))
+        held, certain = _within(value, low, high, -np.inf, limit)
+        rows.append((text, f"{value:.2f} [{low:.2f}, {high:.2f}]", held, certain))
     return rows
 
 
@@ -173,11 +156,12 @@ def _judge(arms, expected, pairs, shown, metric="accuracy"):
     for (name, _, _, lower, upper), difference, p in zip(pairs, found, corrected):
         value, low, high = directions.points(difference).values()
         texts.append(f"{name} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
-        held.append(lower < value < upper)
-        decided.append(lower < low and high < upper if held[-1] else high <= lower or low >= upper)
+        inside, clear = _within(value, low, high, lower, upper)
         if 0 in (lower, upper):
             texts[-1] += f", p = {p:.3f}"
-            decided[-1] = p < directions.LEVEL
+            clear = p < directions.LEVEL
+        held.append(inside)
+        decided.append(clear)
     # All must keep their limits, one clear miss is enough to miss.
     certain = all(decided) if all(held) else any(d and not h for d, h in zip(decided, held))
     return expected, "; ".join(texts), all(held), certain
@@ -188,7 +172,11 @@ def _harder(easy, hard, name, limits):
     (a, a_low, a_high), (b, b_low, b_high) = (bootstrap.interval(runs, "accuracy") for runs in (easy, hard))
     value = 100 * (a - b)
     low, high = value - 100 * np.hypot(a - a_low, b_high - b), value + 100 * np.hypot(a_high - a, b - b_low)
-    held = limits[0] < value < limits[1]
-    certain = limits[0] < low and high < limits[1] if held else high <= limits[0] or low >= limits[1]
     text = f"accuracy lies {limits[0]} to {limits[1]} points below that of profile {name}"
-    return text, f"{value:+.2f} [{low:+.2f}, {high:+.2f}]", held, certain
+    return text, f"{value:+.2f} [{low:+.2f}, {high:+.2f}]", *_within(value, low, high, *limits)
+
+
+def _within(value, low, high, lower, upper):
+    """Whether a value keeps its limits, and whether its interval decides it."""
+    held = lower < value < upper
+    return held, (lower < low and high < upper if held else high <= lower or low >= upper)

@@ -39,9 +39,8 @@ def compare(logs: pd.DataFrame, runs: dict[str, Run]) -> pd.DataFrame:
     for model, log in logs.groupby("model", sort=False):
         log = log[log["accuracy"] >= reached]
         gaps = log["accuracy"] - log["val_accuracy"]
-        nearest = (
-            min(ours, key=lambda profile: abs(ours[profile] - gaps.median())) if len(ours) == 2 and len(log) else ""
-        )
+        both = len(ours) == 2 and len(log)
+        nearest = min(ours, key=lambda profile: abs(ours[profile] - gaps.median())) if both else ""
         medians = log["accuracy"].median(), log["val_accuracy"].median(), gaps.median()
         lines.append((model, True, len(log), *medians, gaps.quantile(0.25), gaps.quantile(0.75), nearest))
     columns = ["name", "stored", "epochs", "training", "validation", "gap", "low", "high", "fits"]

@@ -158,6 +158,11 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def interval_columns(*names: str) -> list[str]:
+    """The columns of tables that hold metrics and the ends of their intervals: each name, then its two ends."""
+    return [f"{name}{end}" for name in names for end in ("", "_ci_low", "_ci_high")]
+
+
 def metrics(y: np.ndarray, p: np.ndarray) -> dict[str, float | None]:
     """Every metric, as ``Metric.point``."""
     sample = Sample(y, p)

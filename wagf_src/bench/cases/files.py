@@ -20,25 +20,12 @@ def copies(case: dict):
 
     def offline(images):
         nonlocal made
-        ranges = {
-            "rotation_range": profile.rotation_degrees,
-            "width_shift_range": profile.shift,
-            "height_shift_range": profile.shift,
-            "zoom_range": profile.zoom,
-            "horizontal_flip": True,
-            "vertical_flip": True,
-            "fill_mode": "nearest",
-        }
-        batches = bench_images.generator(
-            [files[i % len(files)] for i in range(images)],
-            "x",
-            profile,
-            ranges,
-            batch_size=profile.generator_batch,
-            save_to_dir=case["folder"],
-            save_format="jpg",
-            save_prefix=f"copy{made}",
-        )
+        ranges = {"rotation_range": profile.rotation_degrees, "zoom_range": profile.zoom, "fill_mode": "nearest"}
+        ranges |= dict.fromkeys(("width_shift_range", "height_shift_range"), profile.shift)
+        ranges |= dict.fromkeys(("horizontal_flip", "vertical_flip"), True)
+        flow = {"batch_size": profile.generator_batch, "save_format": "jpg", "save_prefix": f"copy{made}"}
+        taken = [files[i % len(files)] for i in range(images)]
+        batches = bench_images.generator(taken, "x", profile, ranges, save_to_dir=case["folder"], **flow)
         answer = timed(lambda: [batches[i] for i in range(len(batches))], images)
         made += images
         return answer | {"bytes_per_image": np.mean([entry.stat().st_size for entry in os.scandir(case["folder"])])}

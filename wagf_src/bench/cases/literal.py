@@ -35,12 +35,10 @@ def literal_head(features):
     fused = f_sa / 2 + f_w / 3
 
     def convolutions(x, name, kernel, strides=1, activation=None):
-        for i, (filters, size, step, activate) in enumerate(
-            [(256, kernel, strides, None), (64, 3, 1, None), (1, 1, 1, activation)], start=1
-        ):
-            x = layers.SeparableConv2D(
-                filters, size, strides=step, padding="same", activation=activate, name=f"{name}_{i}"
-            )(x)
+        plan = (256, kernel, strides, None), (64, 3, 1, None), (1, 1, 1, activation)
+        for i, (filters, size, step, activate) in enumerate(plan, start=1):
+            settings = {"strides": step, "padding": "same", "activation": activate, "name": f"{name}_{i}"}
+            x = layers.SeparableConv2D(filters, size, **settings)(x)
         return x
 
     columns = ops.transpose(convolutions(features, "difference", 5)[..., 0], (0, 2, 1))

@@ -10,6 +10,7 @@ from wagf_src.report.figures.attention import (
     attention_leads,
     attention_means,
     blob_widths,
+    grad_cam_examples,
     image_grid,
 )
 from wagf_src.report.figures.calibration import coverage, decision_curve, reliability, roc_pr
@@ -21,7 +22,6 @@ from wagf_src.report.figures.features import (
     feature_scatter,
     turning_scatter,
 )
-from wagf_src.report.figures.grad_cam import grad_cam_examples
 from wagf_src.report.figures.graphs import two_readings
 from wagf_src.report.figures.protocol import class_counts, copies, leakage_by_class, populations, split_levels
 from wagf_src.report.figures.published import f1_excess, power_curves, printed_accuracies

@@ -138,24 +138,10 @@ def class_recall(frame):
     labels = list(dict.fromkeys(frame["label"]))
     figure, ax = new(height=3.6 + 0.18 * ((len(labels) + 1) // 2))
     ends = frame.melt(["label", "class"], ["recall", "ci_low", "ci_high"])
-    sns.pointplot(
-        ends,
-        x="class",
-        y="value",
-        hue="label",
-        order=CLASSES,
-        palette=[color for color, _ in SERIES[: len(labels)]],
-        estimator="median",
-        errorbar=("pi", 100),
-        dodge=min(0.13 * (len(labels) - 1), 0.8) or False,
-        capsize=0.06,
-        markers=list("oDs^vPX")[: len(labels)],
-        linestyles="none",
-        markersize=5,
-        linewidth=1.4,
-        legend=True,
-        ax=ax,
-    )
+    look = {"palette": [color for color, _ in SERIES[: len(labels)]], "markers": list("oDs^vPX")[: len(labels)]}
+    look |= {"linestyles": "none", "markersize": 5, "linewidth": 1.4, "capsize": 0.06, "legend": True}
+    middle = {"estimator": "median", "errorbar": ("pi", 100), "dodge": min(0.13 * (len(labels) - 1), 0.8) or False}
+    sns.pointplot(ends, x="class", y="value", hue="label", order=CLASSES, ax=ax, **middle, **look)
     counts = frame.drop_duplicates("class").set_index("class")["n_test"].reindex(CLASSES).fillna(0).astype(int)
     ax.set_xticks(range(len(CLASSES)), [f"{c}\nn = {counts[c]}" for c in CLASSES])
     ax.set(ylim=(-3, 103), ylabel="recall (%)", xlabel="true class and its test images")

@@ -62,18 +62,25 @@ def attention_maps(rows: dict[str, list], titles: list[str], outlines=None, phot
 
 
 def attention_examples(frame, outlines=None, photographs=None):
-    """The table ``attention_examples`` as :func:`attention_maps` draws it: one column a class, one row a reading."""
-    columns = frame[["class", "image_id"]].drop_duplicates().itertuples(index=False)
-    columns = [tuple(column) for column in columns]
-    rows = {}
-    for (reading, name, _, predicted), cells in frame.groupby(
-        ["reading", "class", "image_id", "predicted"], sort=False
-    ):
-        values = cells.pivot(index="row", columns="column", values="value").to_numpy()
-        note = f"{values.min():.2f} to {values.max():.2f}" + (f"\ntaken for {predicted}" if predicted != name else "")
-        rows.setdefault(f"SaFA as {reading}", []).append((values, note))
-    figure = attention_maps(rows, ["\n".join(column) for column in columns], outlines, photographs)
+    """The table ``attention_examples``: one column a class, one row a reading."""
+    figure = _examples(frame.assign(label="SaFA as " + frame["reading"]), outlines, photographs)
     return found(figure, findings.maps(frame))
+
+
+def grad_cam_examples(frame, outlines=None):
+    """The table ``grad_cam_examples``: one column a class, one row a map."""
+    return _examples(frame.assign(label=frame["map"]), outlines)
+
+
+def _examples(frame, outlines, photographs=None):
+    """One column an image, one row a ``label``, as :func:`attention_maps` draws them."""
+    rows, titles, keys = {}, {}, ["label", "class", "image_id", "predicted"]
+    for (label, dx, image_id, predicted), cells in frame.groupby(keys, sort=False):
+        values = cells.pivot(index="row", columns="column", values="value").to_numpy()
+        note = f"{values.min():.2f} to {values.max():.2f}" + (f"\ntaken for {predicted}" if predicted != dx else "")
+        rows.setdefault(label, []).append((values, note))
+        titles[dx, image_id] = f"{dx}\n{image_id}"
+    return attention_maps(rows, list(titles.values()), outlines, photographs)
 
 
 def attention_means(frame):

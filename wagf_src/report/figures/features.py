@@ -92,12 +92,8 @@ def turning_scatter(run: Run, caption: str, provenance: str) -> HTML:
     figure = go.Figure()
     for k in np.unique(y):
         coordinates, c = dict(zip("xyz", points[y == k].T)), CLASSES[k]
-        marker = {
-            "size": 4,
-            "opacity": 0.3 if (y == k).mean() > 0.5 else 0.9,
-            "color": CLASS_COLORS[c],
-            "symbol": SYMBOLS[c],
-        }
+        marker = {"size": 4, "opacity": 0.3 if (y == k).mean() > 0.5 else 0.9}
+        marker |= {"color": CLASS_COLORS[c], "symbol": SYMBOLS[c]}
         name = f"{c} ({(y == k).sum()})"
         figure.add_scatter3d(**coordinates, mode="markers", marker=marker, name=name, text=texts[y == k])
     figure.update_traces(hovertemplate="%{text}")

@@ -61,15 +61,9 @@ def _draw(ax, places, boxes, arrows, rows):
         between = ((x, x0 + (x1 - x0) * (y - y0) / (y1 - y0)) for x, y in places.values() if y0 < y < y1)
         round_them = any(abs(x - line) < 0.4 for x, line in between)
         aside = round_them * (0.8 if y1 - y0 < 10 else 1.75)  # inches by which it goes round the boxes in its way
-        ends = {"patchA": drawn[row.start].get_bbox_patch(), "patchB": drawn[row.end].get_bbox_patch()}
-        style = {
-            "arrowstyle": "-|>",
-            "connectionstyle": f"arc3,rad={-2 * aside / (PITCH * (y1 - y0))}",
-            "color": "#444444",
-            "lw": 1,
-            "shrinkB": 5 if aside else 2,
-            **ends,
-        }
+        style = {"arrowstyle": "-|>", "color": "#444444", "lw": 1, "shrinkB": 5 if aside else 2}
+        style |= {"patchA": drawn[row.start].get_bbox_patch(), "patchB": drawn[row.end].get_bbox_patch()}
+        style["connectionstyle"] = f"arc3,rad={-2 * aside / (PITCH * (y1 - y0))}"
         ax.annotate("", (x1, -y1), (x0, -y0), arrowprops=style, zorder=1 if aside else 3)
         # Where arrows fork, their shapes stand nearer to the ends; where they meet, nearer to the starts.
         part = 0.5 if x0 == x1 else 0.62 if (arrows["start"] == row.start).sum() > 1 else 0.38

@@ -56,17 +56,8 @@ def cost_growth(flops, profiles, side: int, device: str):
     figure, (left, middle, right) = new(1, 3, height=3.9)
     flops = flops.assign(label=flops["arm"].map(arm_label), g=flops["flops_training"] / 1e9)
     plain = flops[flops["arm"].str.endswith("-base")]
-    palette = [color for color, _ in SERIES]
-    sns.lineplot(
-        plain,
-        x="pixels",
-        y="g",
-        hue="label",
-        style="label",
-        markers=True,
-        palette=palette[: plain["label"].nunique()],
-        ax=left,
-    )
+    palette = [color for color, _ in SERIES[: plain["label"].nunique()]]
+    sns.lineplot(plain, x="pixels", y="g", hue="label", style="label", markers=True, palette=palette, ax=left)
     left.set(xlabel="side (px)", ylabel="GFLOP a training image", title="pixels", ylim=(0, None))
     left.legend(fontsize=8)
     same_side = flops[flops["pixels"] == side]

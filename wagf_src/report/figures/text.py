@@ -5,7 +5,7 @@ import re
 import numpy as np
 from IPython.display import HTML
 
-from wagf_src.stats.metrics import METRICS
+from wagf_src.stats.metrics import METRICS, interval_columns
 
 METRIC_TITLES = {name: metric.title for name, metric in METRICS.items()}
 
@@ -35,7 +35,7 @@ def percent(value: float, low: float | None = None, high: float | None = None, d
 
 def percents(frame, metrics) -> dict[str, list[str]]:
     """Columns for people of metrics (fractions) and their intervals: title to ``percent`` of each row."""
-    columns = {METRIC_TITLES[m]: frame[[m, f"{m}_ci_low", f"{m}_ci_high"]].to_numpy(float) for m in metrics}
+    columns = {METRIC_TITLES[m]: frame[interval_columns(m)].to_numpy(float) for m in metrics}
     return {title: [percent(*line) for line in values] for title, values in columns.items()}
 
 

@@ -9,6 +9,7 @@ from wagf_src.profile import load_profile
 from wagf_src.report.figures.text import percents
 from wagf_src.report.tables.conditions import SHOWN
 from wagf_src.runs import Run, n_images, provenance_line
+from wagf_src.stats.metrics import interval_columns
 
 
 def rests_on(conditions: dict[str, list[Run]]) -> str:
@@ -61,7 +62,7 @@ def accuracy(part: pd.DataFrame) -> pd.DataFrame:
 def ladder(everything: pd.DataFrame) -> pd.DataFrame:
     """Best first, as ``figures.accuracy_ladder`` takes them."""
     order = everything.sort_values("accuracy", ascending=False)
-    values = 100 * order[["accuracy", "accuracy_ci_low", "accuracy_ci_high"]].set_axis(["value", "low", "high"], axis=1)
+    values = 100 * order[interval_columns("accuracy")].set_axis(["value", "low", "high"], axis=1)
     return values.assign(label=[f"{arm_label(a)}: {p}" for a, p in zip(order["arm"], order["profile"])])
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from wagf_src.arms import arm_label
 from wagf_src.report.figures.text import percent
+from wagf_src.stats.metrics import interval_columns
 
 CURVES = (
     "Curves show the first seed of a few arms, the plain backbones, the full model and the probe; tables are means "
@@ -69,24 +70,19 @@ def melanoma(arms: pd.DataFrame, decisions: pd.DataFrame) -> str:
     if arms["auc_melanoma"].isna().all():
         return "The test set holds no melanomas, so nothing can be said about them."
     best = arms.loc[arms["auc_melanoma"].idxmax()]
-    auc, argmax = (
-        percent(*best[[name, f"{name}_ci_low", f"{name}_ci_high"]]) for name in ("auc_melanoma", "melanoma_sensitivity")
+    auc, argmax = (percent(*best[interval_columns(name)]) for name in ("auc_melanoma", "melanoma_sensitivity"))
+    ranking = f"The best ranking of melanomas is that of {arm_label(best['arm'])} (AUC {auc}%)"
+    at = decisions[decisions["arm"] == best["arm"]].sort_values("specificity_validation")
+    if at.empty:
+        return f"{ranking}."
+    row = at.iloc[len(at) // 2]
+    hits = percent(*row[["sensitivity", "sensitivity_low", "sensitivity_high"]])
+    return (
+        f"{ranking}; a threshold for {100 * row['specificity_validation']:.0f}% specificity on validation, which has "
+        f"{percent(row['specificity'])}% on the test images, finds {hits}% of {row['n_melanoma']} melanomas there, "
+        f"where taking the most probable class finds {argmax}%. Had it kept the wanted specificity, it would find "
+        f"{percent(row['sensitivity_if_kept'])}% (a description of these images, which chooses nothing)."
     )
-    text = f"The best ranking of melanomas is that of {arm_label(best['arm'])} (AUC {auc}%)"
-    at = decisions[decisions["arm"] == best["arm"]]
-    if len(at):
-        row = at.sort_values("specificity_validation").iloc[len(at) // 2]
-        hits = percent(*row[["sensitivity", "sensitivity_low", "sensitivity_high"]])
-        wanted, real = f"{100 * row['specificity_validation']:.0f}%", f"{percent(row['specificity'])}%"
-        text += f"; a threshold for {wanted} specificity on validation, which has {real} on the test images, finds "
-        text += (
-            f"{hits}% of {row['n_melanoma']} melanomas there, where taking the most probable class finds {argmax}%. "
-        )
-        text += (
-            f"Had it kept the wanted specificity, it would find {percent(row['sensitivity_if_kept'])}% (a description "
-        )
-        text += "of these images, which chooses nothing)"
-    return text + "."
 
 
 def coverage_shown(covered: pd.DataFrame) -> pd.DataFrame:

@@ -16,9 +16,8 @@ def answer(exchanges: pd.DataFrame, conversions: pd.DataFrame, weights: pd.DataF
     """Both questions: how closely the proofs were met, what the runs recorded, what the branches did."""
     exchange, conversion = (frame.select_dtypes("number").max(axis=None) for frame in (exchanges, conversions))
     if max(exchange, conversion) > 1e-3:
-        return (
-            f"what was measured contradicts the proofs below, by {scientific(exchange)} and {scientific(conversion)}."
-        )
+        off = f"{scientific(exchange)} and {scientific(conversion)}"
+        return f"what was measured contradicts the proofs below, by {off}."
     recorded = weights[weights["fusion"] == "eq1"]
     off = np.abs(recorded[["g_w", "g_sa"]].to_numpy(float) - 0.5).max(initial=0)
     where = "exactly one half" if off == 0 else f"never further than {scientific(off)} from one half"

@@ -10,10 +10,8 @@ def note(examples: pd.DataFrame, reason: str) -> str:
     """Whether there are maps, and why there are no masks (``photographs.lesion_masks``)."""
     if examples.empty:
         return "**No run of this profile has a SaFA map**, so there is nothing to show or measure here."
-    missing = (
-        f"**No lesion masks** ({reason}): maps have no outline, and what is measured is committed, if anything is."
-    )
-    return missing if reason else ""
+    missing = "maps have no outline, and what is measured is committed, if anything is."
+    return f"**No lesion masks** ({reason}): {missing}" if reason else ""
 
 
 def answer(main: pd.DataFrame, table: pd.DataFrame) -> str:

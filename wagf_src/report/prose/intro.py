@@ -9,6 +9,7 @@ from wagf_src.report.prose.conditions import real
 from wagf_src.report.prose.released_code import values
 from wagf_src.report.prose.scorecard import counted, mark, of_one_seed
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
+from wagf_src.stats.metrics import interval_columns
 
 MEANING = {
     claim_tests.REPRODUCED: "our results support the claim, within a tolerance fixed in advance",
@@ -98,7 +99,7 @@ def _best(results):
     if results.empty:
         return "none yet on real images"
     best = results.loc[results["accuracy"].idxmax()]
-    ends = [best[[name, f"{name}_ci_low", f"{name}_ci_high"]] for name in ("accuracy", "melanoma_sensitivity")]
+    ends = (best[interval_columns(name)] for name in ("accuracy", "melanoma_sensitivity"))
     accuracy, found = (percent(*map(float, line)) for line in ends)
     who = f"{arm_label(best['arm'])} (`{best['profile']}`)"
     return f"{who} reaches {accuracy}% accuracy and finds {found}% of the melanomas"

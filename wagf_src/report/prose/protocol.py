@@ -47,18 +47,19 @@ def answer(counts: pd.DataFrame, leakage: pd.DataFrame, compared: pd.DataFrame) 
             f"exact counts come out to the image; the paper's {close['paper']:,.0f} augmented files are "
             f"{close['count']:,}, rounded"
         )
-    random = f"{_share(leakage, AT_RANDOM, 'image')} of the validation files, drawn at random, show a photograph"
+    random = (
+        f"{_share(leakage, AT_RANDOM, 'image')} of the validation files, drawn at random, show a photograph that "
+        "trains too"
+    )
     named = (
         f"{_share(leakage, BY_NAME, 'image')} of the validation files, taken by name, show a photograph that trains "
         f"too, {_share(leakage, BY_NAME)} a lesion"
     )
     verdict = which30.verdict(compared)
     known = "is not tested yet" if verdict == which30.NOT_RUN else "is open"
-    leaks = f"{random} that trains too; {named}. Which it was, {known}"
+    leaks = f"{random}; {named}. Which it was, {known}"
     if verdict in which30.RULES:
-        leaks = (
-            f"{named if verdict == which30.NAMES else random + ' that trains too'}: the rule that the stored logs fit"
-        )
+        leaks = f"{named if verdict == which30.NAMES else random}: the rule that the stored logs fit"
     return (
         f"{counted}. {share.loc[common, 'test images']:.1f}% of the test images are {common}, against "
         f"{share.loc[common, 'images']:.1f}% of the data set. {_share(leakage, TEST)} of the test images have a "
@@ -175,12 +176,9 @@ def leakage_shown(leakage: pd.DataFrame) -> pd.DataFrame:
     """Percent of held-out files with a sibling in training, one row a way of splitting and kind of sibling."""
     cases = ["protocol", "grouping"]
     shares = leakage.pivot(index=cases, columns="class", values="share")[[*CLASSES, "total"]]
-    shown = (100 * shares.loc[leakage[cases].drop_duplicates().apply(tuple, axis=1)]).map(
-        "{:.1f}".format, na_action="ignore"
-    )
-    return (
-        shown.reset_index().replace({"grouping": {"image": "photograph"}}).rename(columns={"grouping": "siblings by"})
-    )
+    shares = 100 * shares.loc[leakage[cases].drop_duplicates().apply(tuple, axis=1)]
+    shown = shares.map("{:.1f}".format, na_action="ignore").reset_index()
+    return shown.replace({"grouping": {"image": "photograph"}}).rename(columns={"grouping": "siblings by"})
 
 
 def leakage(leakage: pd.DataFrame, siblings: pd.DataFrame) -> str:

@@ -29,12 +29,10 @@ def answer(grim: pd.DataFrame, f1_bound: pd.DataFrame, power: pd.DataFrame) -> s
 def grim_table(grim: pd.DataFrame) -> pd.DataFrame:
     """Printed accuracies, the hits that would give them, and the nearest accuracies that exist."""
     near = [f"{low:.3f}, {high:.3f}" for low, high in zip(grim["nearest_below"], grim["nearest_above"])]
-    whole = {
-        name: ["–" if pd.isna(k) else f"{k:,.0f}" for k in grim[name]] for name in ("n", "k_rounded", "k_truncated")
-    }
-    shown = grim[["place", "row"]].assign(accuracy=grim["accuracy"].map("{:.2f}".format), n=whole["n"])
-    shown = shown.assign(**{"k, rounded": whole["k_rounded"], "k, cut off": whole["k_truncated"], "nearest k/n": near})
-    return shown.assign(verdict=grim["verdict"]).replace("nan, nan", "–")
+    shown = grim[["place", "row"]].assign(accuracy=grim["accuracy"].map("{:.2f}".format))
+    for title, name in (("n", "n"), ("k, rounded", "k_rounded"), ("k, cut off", "k_truncated")):
+        shown[title] = ["–" if pd.isna(k) else f"{k:,.0f}" for k in grim[name]]
+    return shown.assign(**{"nearest k/n": near, "verdict": grim["verdict"]}).replace("nan, nan", "–")
 
 
 def reachable(grim: pd.DataFrame, ways_out: pd.DataFrame) -> str:
@@ -113,11 +111,8 @@ def power_table(power: pd.DataFrame) -> pd.DataFrame:
     """Powers for people; images are the difference in right answers."""
     names = {"unpaired": "unpaired", "independent": "independent", "assumed": "φ = 0.5", "best": "best case"}
     shown = {"comparison": power["comparison"], "from": power["lower"].map("{:.2f}".format)}
-    shown |= {
-        "to": power["higher"].map("{:.2f}".format),
-        "n": power["n"],
-        "images": power["images"].map("{:.1f}".format),
-    }
+    shown |= {"to": power["higher"].map("{:.2f}".format), "n": power["n"]}
+    shown["images"] = power["images"].map("{:.1f}".format)
     shown |= {title: power[f"power_{name}"].map("{:.2f}".format) for name, title in names.items()}
     shown |= {"told apart?": power["told_apart"]}
     shown |= {"images needed": power["needed_assumed"].map("{:,.0f}".format, na_action="ignore")}

@@ -8,7 +8,7 @@ import pandas as pd
 from wagf_src import paths
 from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
-from wagf_src.report.figures.text import markdown_table, p_value
+from wagf_src.report.figures.text import markdown_table, p_value, points
 from wagf_src.report.prose.conditions import called, has_one_seed, heads, leading, real
 from wagf_src.runs import by_arm, provenance_line, shown_runs
 
@@ -45,8 +45,8 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
     agreed = ", ".join(f"{n} {COUNTED[verdict][n != 1]}" for verdict, n in parts["counts"].items())
     text = (
         f"of {counted(ledger)}, {totals}. Of {parts['counts'].sum()} counts of files and images, which are no claims "
+        f"about the model, {agreed}."
     )
-    text += f"about the model, {agreed}."
     if not {REPRODUCED, NOT_REPRODUCED} & set(decided.index):
         text += (
             "\n\nNo condition at hand can decide a claim about modules or backbones: that takes DenseNet-121 trained "
@@ -68,7 +68,7 @@ def _shown(steps):
     steps = real(steps[steps["kind"].isin(["ladder", "backbone"])])
     shown = steps[steps["p_holm"] < directions.LEVEL]
     lines = [
-        f"{line.comparison}, {line.difference:+.1f} [{line.ci_low:+.1f}, {line.ci_high:+.1f}] (`{line.profile}`)"
+        f"{line.comparison}, {points(line.difference, line.ci_low, line.ci_high)} (`{line.profile}`)"
         for line in shown.itertuples()
     ]
     found = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")

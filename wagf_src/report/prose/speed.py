@@ -19,7 +19,8 @@ SCALED = {"copies": "make all copies", "read": "read one epoch", "store": "decod
 
 # Aims that were set before anything was measured.
 AIMS = {"literal": 1.25, "input": 3, "decode": 20}
-PYTORCH_AIMS = (("mobilenetv2", 1.0), ("densenet121", 0.8))  # times as fast, by backbone
+JUDGED_SIDE = 128  # pixels, at which the literal form was to be compared
+PYTORCH_AIMS = {"mobilenetv2": 1.0, "densenet121": 0.8}  # times as fast, by backbone
 
 
 def _where_measured(otherwise):
@@ -215,7 +216,7 @@ def peers(peers: pd.DataFrame) -> str:
     for row in _records(steps[steps["case"].str.endswith(", ours")]):
         arm = row["case"].removesuffix(", ours")
         same = steps[(steps["pixels"] == row["pixels"]) & steps["case"].str.startswith(f"{arm}, ")].set_index("case")
-        wanted = dict(PYTORCH_AIMS).get(parse_arm(arm).backbone)
+        wanted = PYTORCH_AIMS.get(parse_arm(arm).backbone)
         judged = f" (aim: {wanted:g}, {aim(*_triple(row)[1:], wanted)})" if wanted else ""
         others = [
             f"{case.removeprefix(f'{arm}, ')} {_ratio(other)}"
@@ -327,25 +328,20 @@ def literal(arms: pd.DataFrame) -> str:
     ours = {row["pixels"]: row for row in _records(steps[~steps["case"].str.contains(", literal")])}
     same = {side: quotient(_triple(row), _triple(fused[side])) for side, row in ours.items() if side in fused}
     differ = [f"{side} px" for side, (_, low, high) in same.items() if low > 1 or high < 1]
+    shown = f"a difference at {_listed(differ)}" if differ else "no difference: the gain is the normalisation"
     judged = [
-        f" (aim at {s} px: {AIMS['literal']}, {aim(*_triple(ours[s])[1:], AIMS['literal'])})" for s in {128} & set(ours)
+        f" (aim at {s} px: {AIMS['literal']}, {aim(*_triple(ours[s])[1:], AIMS['literal'])})"
+        for s in {JUDGED_SIDE} & set(ours)
     ]
     text = (
         "**Answer:** as this book trains it, a step of the released model is so many times as fast as its literal form "
         f"in Keras 3: {_listed(f'{_ratio(row)} at {side} px' for side, row in ours.items())}{''.join(judged)}. "
         "**With the same batch normalisation in both**: "
         f"{_listed(f'{_spread(*times)} at {side} px' for side, times in same.items())} (quotient of the two ratios to "
-        "the literal form, its brackets the farthest that their rounds allow); the rounds "
-        + (
-            f"show a difference at {_listed(differ)}."
-            if differ
-            else "show no difference: the gain is the normalisation."
-        )
+        f"the literal form, its brackets the farthest that their rounds allow); the rounds show {shown}."
     )
     plain = ladder(arms)
-    for row in _records(
-        plain[plain["case"].isin(steps["case"]) & plain["pixels"].isin(same) & (plain["pixels"] == 128)]
-    ):
+    for row in _records(plain[plain["case"].isin(steps["case"]) & plain["pixels"].isin(set(same) & {JUDGED_SIDE})]):
         side, base = row["pixels"], row["reference"]
         bare = quotient(same[side], _triple(row))
         seconds = plain[(plain["pixels"] == side) & (plain["case"] == base)]["seconds_per_image"].iloc[0]
@@ -411,23 +407,17 @@ def backends(backends: pd.DataFrame, arms: pd.DataFrame) -> str:
     best = "nothing trains faster than TensorFlow in float32 in every round"
     if len(steps):
         row = steps.iloc[-1]
-        best = (
-            f"{_backend(row)} trains {label(row['case'])} {_ratio(row)} times as fast as TensorFlow in float32, the "
-            "most"
+        best = f"{_backend(row)} trains {label(row['case'])} {_ratio(row)} times as fast as TensorFlow in float32, the"
+        best += " most"
+    text = f"**Answer:** on the machine measured, {best}. On another device the order may be another."
+    lines = (frame["provenance"].iloc[0].split("; ") for frame in (backends, arms))
+    if len({part for line in lines for part in line if part.startswith("commit ")}) > 1:
+        text += (
+            " These rates are of another commit than those of the training steps above (the line under the first "
+            "table), when TensorFlow still had Keras's own batch normalisation; with its one kernel, float32 would be "
+            "faster and every ratio to it lower."
         )
-    commits = {part for frame in (backends, arms) for part in _commits(frame)}
-    older = (
-        " These rates are of another commit than those of the training steps above (the line under the first table), "
-        "when TensorFlow still had Keras's own batch normalisation; with its one kernel, float32 would be faster and "
-        "every ratio to it lower."
-    )
-    return f"**Answer:** on the machine measured, {best}. On another device the order may be another." + older * (
-        len(commits) > 1
-    )
-
-
-def _commits(frame):
-    return [part for part in frame["provenance"].iloc[0].split("; ") if part.startswith("commit ")]
+    return text
 
 
 def _backend(row) -> str:
@@ -477,10 +467,8 @@ def cost(flops: pd.DataFrame) -> str:
     for row in _records(full):
         base = flops[(flops["pixels"] == side) & (flops["arm"] == f"{parse_arm(row['arm']).backbone}-base")]
         more = 100 * (row["flops_training"] / base["flops_training"].iloc[0] - 1)
-        text += (
-            f"; all modules of the paper together add {more:.0f}% to plain {base['arm'].map(arm_label).iloc[0]} at "
-            f"{side} px"
-        )
+        plain = arm_label(base["arm"].iloc[0])
+        text += f"; all modules of the paper together add {more:.0f}% to plain {plain} at {side} px"
     return text + ". Nothing is shared between runs but the decoded images."
 
 
@@ -512,12 +500,9 @@ def devices_table(profiles: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for name, rows in profiles.groupby("profile", sort=False):
         first = rows.iloc[0]
-        line = {
-            "profile": name,
-            "runs": first["runs"],
-            "images trained on (million)": number(first["training_images"] / 1e6),
-            "PFLOP": number(first["petaflops"]),
-        }
+        line = {"profile": name, "runs": first["runs"]}
+        line["images trained on (million)"] = number(first["training_images"] / 1e6)
+        line["PFLOP"] = number(first["petaflops"])
         titles = rows["device"].where(rows["basis"] != MEASURED, "measured here")
         lines.append(line | dict(zip(titles, (3600 * rows["hours"]).map(duration))))
     return pd.DataFrame(lines)

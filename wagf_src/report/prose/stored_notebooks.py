@@ -6,6 +6,7 @@ from wagf_src.classes import CLASSES
 from wagf_src.paper import published, stored_notebooks
 from wagf_src.report.figures.text import p_value, percent
 from wagf_src.stats import proportions
+from wagf_src.stats.metrics import interval_columns
 
 CBAM = next(n for n in stored_notebooks.NOTEBOOKS if n.code)
 
@@ -96,7 +97,7 @@ def f1_sentence(results: pd.DataFrame) -> str:
 
 def recalls_shown(recalls: pd.DataFrame) -> pd.DataFrame:
     """Recall by class with its interval, the stored matrix first, then ours of the same network."""
-    cells = [f"{v:.0f} [{low:.0f}, {high:.0f}]" for v, low, high in recalls[_ends("recall")].to_numpy(float)]
+    cells = [f"{v:.0f} [{low:.0f}, {high:.0f}]" for v, low, high in recalls[interval_columns("recall")].to_numpy(float)]
     wide = recalls.assign(cell=cells).pivot(index=["model", "condition"], columns="class", values="cell")
     cases = recalls[["model", "condition"]].drop_duplicates()
     wide = wide.loc[list(cases.itertuples(index=False, name=None)), list(CLASSES)].reset_index()
@@ -169,13 +170,9 @@ def _sampling():
     return 100 * (proportions.wilson(published.VALIDATION_FILES / 2, published.VALIDATION_FILES)[1] - 0.5)
 
 
-def _ends(name):
-    return [name, f"{name}_ci_low", f"{name}_ci_high"]
-
-
 def _interval(line, name):
-    return percent(*(line[c] / 100 for c in _ends(name)))
+    return percent(*(line[c] / 100 for c in interval_columns(name)))
 
 
 def _intervals(frame, name):
-    return [percent(*values) for values in frame[_ends(name)].to_numpy(float) / 100]
+    return [percent(*values) for values in frame[interval_columns(name)].to_numpy(float) / 100]

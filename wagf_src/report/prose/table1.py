@@ -10,6 +10,7 @@ from wagf_src.report.figures.text import percent
 from wagf_src.report.prose import conditions
 from wagf_src.report.tables.accuracy import AVERAGED
 from wagf_src.stats import paired, proportions
+from wagf_src.stats.metrics import interval_columns
 
 ROWS = {row.row: row for row in published.TABLE1}
 DESCRIBED, RELEASED = READINGS
@@ -29,7 +30,7 @@ def of_reading(table1: pd.DataFrame, reading: str) -> pd.DataFrame:
 
 def verdicts(rows: pd.DataFrame, metric: str = "accuracy") -> list[str]:
     """For each row: does our value agree with the printed one? Nothing is said of synthetic images."""
-    values = 100 * rows[[metric, f"{metric}_ci_low", f"{metric}_ci_high"]].to_numpy(float)
+    values = 100 * rows[interval_columns(metric)].to_numpy(float)
     printed = rows[f"{PRINTED[metric]}_paper"].astype(float)
     words = [paired.verdict(paper, published.N_TEST, *ours) for paper, ours in zip(printed, values)]
     synthetic = rows["condition"].str.startswith("SYNTHETIC")
@@ -87,11 +88,8 @@ def by_condition(table1: pd.DataFrame, metric: str = "accuracy", reading: str = 
     most = rows.groupby("profile")["n_seeds"].transform("max")
     seeds = [f" ({n} seed{'s' * (n > 1)})" if n < m else "" for n, m in zip(rows["n_seeds"], most)]
     shown = conditions.wide(rows.assign(text=[text + note for text, note in zip(texts, seeds)]), "row", "text")
-    shown = (
-        shown.set_index("row")
-        .reindex([row for row in ROWS if reading == DESCRIBED or row in set(shown["row"])])
-        .fillna("–")
-    )
+    order = [row for row in ROWS if reading == DESCRIBED or row in set(shown["row"])]
+    shown = shown.set_index("row").reindex(order).fillna("–")
     if metric == "accuracy":
         stored = {result.table1: result for result in published.RELEASED}
         shown.insert(0, "stored notebook", [_stored(stored.get(row), row) for row in shown.index])
@@ -101,7 +99,7 @@ def by_condition(table1: pd.DataFrame, metric: str = "accuracy", reading: str = 
 
 
 def _texts(rows, metric):
-    return [percent(*line) for line in rows[[metric, f"{metric}_ci_low", f"{metric}_ci_high"]].to_numpy(float)]
+    return [percent(*line) for line in rows[interval_columns(metric)].to_numpy(float)]
 
 
 def _stored(result, row):
@@ -117,7 +115,7 @@ def ladder(table1: pd.DataFrame) -> pd.DataFrame:
     """The paper's rows in every condition, as ``figures.accuracy_ladder`` takes them."""
     rows = of_reading(table1, DESCRIBED)
     rows = rows.sort_values("row", key=lambda names: names.map(list(ROWS).index), kind="stable")
-    values = 100 * rows[["accuracy", "accuracy_ci_low", "accuracy_ci_high"]].set_axis(["value", "low", "high"], axis=1)
+    values = 100 * rows[interval_columns("accuracy")].set_axis(["value", "low", "high"], axis=1)
     about = {"label": rows["row"], "series": conditions.heads(rows), "paper": rows["accuracy_paper"]}
     return values.assign(**about, notebook=rows["stored"], profile=rows["profile"], condition=rows["condition"])
 
@@ -139,10 +137,8 @@ def recalls(per_class: pd.DataFrame, table1: pd.DataFrame) -> pd.DataFrame:
 
 def recall_points(per_class: pd.DataFrame, table1: pd.DataFrame) -> pd.DataFrame:
     """Recalls of the described rows, as ``figures.class_recall`` takes them."""
-    rows = of_reading(table1, DESCRIBED)
-    return (
-        rows[["profile", "row", "arm"]].merge(per_class, on=["profile", "arm"]).assign(label=lambda frame: frame["row"])
-    )
+    rows = of_reading(table1, DESCRIBED)[["profile", "row", "arm"]].merge(per_class, on=["profile", "arm"])
+    return rows.assign(label=rows["row"])
 
 
 def averages_possible(possible: pd.DataFrame) -> str:
@@ -150,14 +146,12 @@ def averages_possible(possible: pd.DataFrame) -> str:
     candidates = possible.drop(columns=["row", "provenance"]).eq("possible")
     everywhere = candidates.columns[candidates.all()]
     counts = candidates.sum()
+    all_rows = f"No candidate can have given all {len(possible)} rows."
+    if len(everywhere):
+        all_rows = f"Only {' and '.join(everywhere)} could have given all rows."
     return (
-        (
-            f"Only {' and '.join(everywhere)} could have given all rows."
-            if len(everywhere)
-            else f"No candidate can have given all {len(possible)} rows."
-        )
-        + f" Of {len(possible)} rows, weighted averages are possible in {counts['weighted']}, macro averages in "
-        f"{counts['macro']}, and the released notebooks' own metrics in {counts.iloc[-1]}."
+        f"{all_rows} Of {len(possible)} rows, weighted averages are possible in {counts['weighted']}, macro averages "
+        f"in {counts['macro']}, and the released notebooks' own metrics in {counts.iloc[-1]}."
     )
 
 

@@ -37,9 +37,8 @@ def answer(table2: pd.DataFrame) -> str:
     if ours["condition"].astype(str).str.startswith("SYNTHETIC").any():
         parts.append("this book's own rows are synthetic and rank nowhere")
     if len(probe):
-        line = probe.loc[
-            (probe["n_test"] == published.N_TEST).idxmax()
-        ]  # on the paper's test images where there is one
+        # On the paper's test images where there is one.
+        line = probe.loc[(probe["n_test"] == published.N_TEST).idxmax()]
         parts.append(
             f"a linear probe without any training of the network (`{line['profile']}`, {line['n_test']:,.0f} images) "
             f"reaches {line['accuracy']:.1f}% [{line['ci_low']:.1f}, {line['ci_high']:.1f}] accuracy "

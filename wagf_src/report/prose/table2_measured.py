@@ -7,6 +7,7 @@ from wagf_src.paper import directions, table2_measured
 from wagf_src.paper.conditions import seed_range
 from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points
 from wagf_src.report.tables.table2_measured import SHOWN
+from wagf_src.stats.metrics import interval_columns
 
 LITE, FULL_SIZE = table2_measured.PROFILES
 NOT_RUN = "not run"
@@ -110,5 +111,5 @@ def yardsticks(frame: pd.DataFrame) -> pd.DataFrame:
 def ladder(measured: pd.DataFrame, metric: str, profile: str = LITE) -> pd.DataFrame:
     """A metric of the arms that were run, as ``figures.accuracy_ladder`` takes it; percent."""
     shown = measured[(measured["profile"] == profile) & measured["accuracy"].notna()]
-    values = 100 * shown[[metric, f"{metric}_ci_low", f"{metric}_ci_high"]].astype(float)
+    values = 100 * shown[interval_columns(metric)].astype(float)
     return values.set_axis(["value", "low", "high"], axis=1).assign(label=shown["label"])

@@ -83,17 +83,10 @@ def _interval(line, metric: str) -> str:
 def subgroups(frame: pd.DataFrame) -> pd.DataFrame:
     """The table ``shipped_subgroups`` for people, percent."""
     metrics = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
-    return pd.DataFrame(
-        [
-            {
-                "": line["kind"],
-                "group": line["group"],
-                "images": f"{line['n']:,}",
-                "melanomas": f"{line['n_melanoma']:,}",
-            }
-            | {f"{METRIC_TITLES[m]} (%)": _interval(line, m) for m in metrics}
-            for _, line in frame.iterrows()
-        ]
+    shown = frame[["kind", "group"]].rename(columns={"kind": ""})
+    shown["images"], shown["melanomas"] = (frame[c].map("{:,}".format) for c in ("n", "n_melanoma"))
+    return shown.assign(
+        **{f"{METRIC_TITLES[m]} (%)": [_interval(line, m) for _, line in frame.iterrows()] for m in metrics}
     )
 
 
@@ -171,14 +164,8 @@ def external_answer(scores: pd.DataFrame, profile: str) -> str:
         )
     whole = scores[(scores["metric"] == "accuracy") & (scores["subset"] == "all images")]
     sets = whole["set"].nunique()
-    return (
-        f"{sets} test set{'s were' if sets != 1 else ' was'} opened; "
-        + "; ".join(
-            f"on *{line.set}*, `{line.model}` is right in {_shown(line)}% of {line.n:,} images"
-            for line in whole.itertuples()
-        )
-        + "."
-    )
+    found = [f"on *{r.set}*, `{r.model}` is right in {_shown(r)}% of {r.n:,} images" for r in whole.itertuples()]
+    return f"{sets} test set{'s were' if sets != 1 else ' was'} opened; {'; '.join(found)}."
 
 
 def external_scores(scores: pd.DataFrame) -> pd.DataFrame:
@@ -198,20 +185,19 @@ def external_classes(scores: pd.DataFrame) -> pd.DataFrame:
 
 def external_parts(scores: pd.DataFrame) -> pd.DataFrame:
     """What of the difference in accuracy is the mix of classes, points."""
-    chosen = scores[scores["subset"].isin(PARTS)]
-    return _wide(
-        chosen,
-        "subset",
-        lambda line: points(*(round(100 * v, 1) + 0.0 for v in (line.value, line.ci_low, line.ci_high))),
-    )
+
+    def cell(line):
+        return points(*(round(100 * v, 1) + 0.0 for v in (line.value, line.ci_low, line.ci_high)))
+
+    return _wide(scores[scores["subset"].isin(PARTS)], "subset", cell)
 
 
 def _shown(line) -> str:
     return percent(line.value, line.ci_low, line.ci_high)
 
 
-def _wide(frame, columns, cell=None):
-    keys, cell = [key for key in ("set", "model", "subset") if key != columns], cell or _shown
+def _wide(frame, columns, cell=_shown):
+    keys = [key for key in ("set", "model", "subset") if key != columns]
     lines = {}
     for line in frame.itertuples():
         lines.setdefault(tuple(getattr(line, key) for key in keys), {})[getattr(line, columns)] = cell(line)
@@ -224,23 +210,17 @@ def _wide(frame, columns, cell=None):
 
 def grad_cam(frame: pd.DataFrame) -> pd.DataFrame:
     """The table ``grad_cam`` over all classes for people, percent and points."""
-    lines = frame[frame["class"] == "all"]
-    ends = ("", "_low", "_high")
-    return pd.DataFrame(
-        [
-            {
-                "condition": line["profile"],
-                "map": f"{KINDS.get(line['map'], 'Grad-CAM')}: {arm_label(line['arm'])}",
-                "seeds": line["n_seeds"],
-                "inside (%)": percent(line["share_inside"], line["ci_low"], line["ci_high"]),
-            }
-            | {
-                f"minus {name}": points(*(100 * line[f"diff_{short}{end}"] for end in ends))
-                for name, short in (("area", "area"), ("Gaussian", "gauss"), ("other images", "others"))
-            }
-            for _, line in lines.iterrows()
-        ]
-    )
+    lines = frame[frame["class"] == "all"].reset_index(drop=True)
+    shown = {
+        "condition": lines["profile"],
+        "map": [f"{KINDS.get(kind, 'Grad-CAM')}: {arm_label(arm)}" for kind, arm in zip(lines["map"], lines["arm"])],
+        "seeds": lines["n_seeds"],
+        "inside (%)": [percent(*values) for values in lines[["share_inside", "ci_low", "ci_high"]].to_numpy()],
+    }
+    for name, short in (("area", "area"), ("Gaussian", "gauss"), ("other images", "others")):
+        values = 100 * lines[[f"diff_{short}{end}" for end in ("", "_low", "_high")]].to_numpy()
+        shown[f"minus {name}"] = [points(*line) for line in values]
+    return pd.DataFrame(shown)
 
 
 def _and(words: list[str]) -> str:

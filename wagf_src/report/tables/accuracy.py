@@ -26,11 +26,8 @@ FAR = 5  # points of F1 above the stored macro F1 at which a macro average is no
 
 def with_intervals(runs: list[Run], names) -> dict[str, float]:
     """Mean over seeds of each metric and its 95% interval, fractions: ``<metric>``, ``..._ci_low``, ``..._ci_high``."""
-    return {
-        column: value
-        for name in names
-        for column, value in zip((name, f"{name}_ci_low", f"{name}_ci_high"), bootstrap.interval(runs, name))
-    }
+    values = (value for name in names for value in bootstrap.interval(runs, name))
+    return dict(zip(metrics.interval_columns(*names), values))
 
 
 def arms(evidence: Evidence) -> pd.DataFrame | None:

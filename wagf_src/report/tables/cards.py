@@ -7,9 +7,8 @@ from wagf_src import paths
 from wagf_src.classes import CLASS_NAMES, CLASSES, MEL
 from wagf_src.data import dataset
 from wagf_src.errors import UserError
-from wagf_src.profile import Profile
 from wagf_src.report.evidence import Evidence
-from wagf_src.runs import PROBABILITY_COLUMNS, Run
+from wagf_src.runs import Run, truth_and_probabilities
 from wagf_src.stats import bootstrap, proportions
 from wagf_src.stats.decisions import Decisions, tempered
 from wagf_src.stats.metrics import METRICS
@@ -31,8 +30,7 @@ def _shipped(evidence: Evidence) -> Run | None:
 def _metadata(run: Run) -> pd.DataFrame | None:
     """Metadata of a run's images by image_id; None where the data are not at hand."""
     try:
-        profile = Profile(run.info["profile"], "", arms=(run.arm,), **run.info["settings"])
-        return dataset.load_metadata(profile).set_index("image_id")
+        return dataset.load_metadata(run.profile).set_index("image_id")
     except UserError:
         return None
 
@@ -81,22 +79,17 @@ def shipped_subgroups(evidence: Evidence) -> pd.DataFrame:
     metadata = None if run is None else _metadata(run)
     if metadata is None:
         return _committed("shipped_subgroups", SUBGROUP_COLUMNS)
-    frame = run.predictions()
-    p, y = frame[PROBABILITY_COLUMNS].to_numpy(), frame["dx"].map(CLASSES.index).to_numpy()
+    y, p = truth_and_probabilities(run)
     hits, lines = (p.argmax(axis=1) == y).astype(float), []
-    for (kind, name), rows in groups(metadata.loc[frame["image_id"]]).items():
+    for (kind, name), rows in groups(metadata.loc[run.predictions()["image_id"]]).items():
         found, truth = hits[rows], y[rows]
         melanomas = found[truth == MEL]
         sensitivity = (np.nan,) * 3
         if len(melanomas):
             sensitivity = (melanomas.mean(), *proportions.wilson(melanomas.sum(), len(melanomas)))
-        lines.append(
-            (kind, name, len(found), len(melanomas), found.mean(), *proportions.wilson(found.sum(), len(found)))
-            + _balanced(found, truth)
-            + sensitivity
-        )
-    frame = pd.DataFrame(lines, columns=SUBGROUP_COLUMNS[:-2])
-    return frame.assign(run=_shipped_name(), provenance=_rests())
+        accuracy = found.mean(), *proportions.wilson(found.sum(), len(found))
+        lines.append((kind, name, len(found), len(melanomas), *accuracy, *_balanced(found, truth), *sensitivity))
+    return _of_shipped(pd.DataFrame(lines, columns=SUBGROUP_COLUMNS[:-2]))
 
 
 def _balanced(hits, truth):
@@ -110,16 +103,18 @@ def shipped_calibration(evidence: Evidence) -> pd.DataFrame:
     run = evidence.once(_shipped)
     if run is None:
         return _committed("shipped_calibration", CALIBRATION_COLUMNS)
-    frame, chosen = run.predictions(), Decisions(**read_card()["decisions"])
-    p, y = frame[PROBABILITY_COLUMNS].to_numpy(), frame["dx"].map(CLASSES.index).to_numpy()
+    (y, p), chosen = truth_and_probabilities(run), Decisions(**read_card()["decisions"])
     draws, lines = bootstrap.image_draws(y, bootstrap.RESAMPLES, 0), []
     for name, values in (("as they come", p), ("calibrated", tempered(p, chosen.temperature))):
         for metric in ("ece", "brier", "log_loss"):
             point = METRICS[metric].point(y, values)
             interval = bootstrap.percentiles(METRICS[metric].resampled(y, values, draws), point)
             lines.append((name, metric, chosen.temperature, point, *interval))
-    frame = pd.DataFrame(lines, columns=CALIBRATION_COLUMNS[:-2])
-    return frame.assign(run=_shipped_name(), provenance=_rests())
+    return _of_shipped(pd.DataFrame(lines, columns=CALIBRATION_COLUMNS[:-2]))
+
+
+def _of_shipped(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(run=_shipped_name(), provenance=read_card()["rests_on"])
 
 
 def shipped_facts(evidence: Evidence) -> pd.DataFrame:
@@ -129,7 +124,7 @@ def shipped_facts(evidence: Evidence) -> pd.DataFrame:
     card = read_card()
     decisions, settings = card["decisions"], card["settings"]
     facts = {
-        "run": f"{card['profile']}/{card['run']}",
+        "run": _shipped_name(),
         "network": card["arm"],
         "parameters": f"{card['parameters']['total']:,}",
         "image side (pixels)": settings["image_size"],
@@ -143,11 +138,7 @@ def shipped_facts(evidence: Evidence) -> pd.DataFrame:
         "commit": card["git"]["commit"],
     }
     lines = [(fact, str(value)) for fact, value in facts.items()]
-    return pd.DataFrame(lines, columns=["fact", "value"]).assign(provenance=_rests())
-
-
-def _rests() -> str:
-    return read_card()["rests_on"]
+    return pd.DataFrame(lines, columns=["fact", "value"]).assign(provenance=card["rests_on"])
 
 
 def data_card(evidence: Evidence) -> pd.DataFrame | None:
@@ -158,23 +149,14 @@ def data_card(evidence: Evidence) -> pd.DataFrame | None:
     lines = []
     for name in (*CLASSES, "all"):
         rows = metadata if name == "all" else metadata[metadata["dx"] == name]
-        sizes = rows.groupby("lesion_id").size()
-        lines.append(
-            {
-                "class": name,
-                "name": CLASS_NAMES.get(name, "all classes"),
-                "images": len(rows),
-                "lesions": len(sizes),
-                "photographed_once": int((sizes == 1).sum()),
-                "female": int((rows["sex"] == "female").sum()),
-                "male": int((rows["sex"] == "male").sum()),
-                "sex_unknown": int((~rows["sex"].isin(["female", "male"])).sum()),
-                "age_median": rows["age"].median(),
-                "age_unknown": int(rows["age"].isna().sum()),
-                "histology": int((rows["dx_type"] == "histo").sum()),
-            }
-        )
-    return pd.DataFrame(lines).assign(provenance="SYNTHETIC" if evidence.settings.synthetic else "HAM10000's metadata")
+        sizes, sex, age = rows.groupby("lesion_id").size(), rows["sex"], rows["age"]
+        line = {"class": name, "name": CLASS_NAMES.get(name, "all classes"), "images": len(rows)}
+        line |= {"lesions": len(sizes), "photographed_once": (sizes == 1).sum()}
+        line |= {"female": (sex == "female").sum(), "male": (sex == "male").sum()}
+        line |= {"sex_unknown": (~sex.isin(["female", "male"])).sum(), "age_median": age.median()}
+        line |= {"age_unknown": age.isna().sum(), "histology": (rows["dx_type"] == "histo").sum()}
+        lines.append(line)
+    return pd.DataFrame(lines).assign(provenance=_of_data(evidence))
 
 
 def data_localisations(evidence: Evidence) -> pd.DataFrame | None:
@@ -185,4 +167,8 @@ def data_localisations(evidence: Evidence) -> pd.DataFrame | None:
     counts = pd.crosstab(metadata["localization"], metadata["dx"]).reindex(columns=list(CLASSES), fill_value=0)
     counts = counts.assign(images=counts.sum(axis=1)).sort_values("images", ascending=False).reset_index()
     counts = counts.rename(columns={"localization": "localisation"}).rename_axis(columns=None)
-    return counts.assign(provenance="SYNTHETIC" if evidence.settings.synthetic else "HAM10000's metadata")
+    return counts.assign(provenance=_of_data(evidence))
+
+
+def _of_data(evidence):
+    return "SYNTHETIC" if evidence.settings.synthetic else "HAM10000's metadata"

@@ -8,18 +8,16 @@ from wagf_src.paper import comparisons, conditions, directions, plans, published
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.accuracy import AVERAGED, with_intervals
 from wagf_src.runs import by_arm, n_images, n_seeds, provenance_line
+from wagf_src.stats.metrics import interval_columns
 
 SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "melanoma_sensitivity", "auc_melanoma", "ece")
 TABLE1 = tuple(dict.fromkeys([*AVERAGED.values(), "balanced_accuracy", "f1_macro", "melanoma_sensitivity"]))
+METRICS = tuple(dict.fromkeys([*SHOWN, *TABLE1]))
 
 
 def _frame(lines, columns, evidence):
     rests = "; ".join(f"{name}: {provenance_line(runs)}" for name, runs in conditions.at_hand(evidence).items())
     return pd.DataFrame(lines, columns=columns).assign(provenance=rests or "no runs")
-
-
-def _columns(metrics):
-    return [column for m in metrics for column in (m, f"{m}_ci_low", f"{m}_ci_high")]
 
 
 def all_results(evidence: Evidence) -> pd.DataFrame:
@@ -31,12 +29,12 @@ def all_results(evidence: Evidence) -> pd.DataFrame:
             infos = [run.info for run in runs]
             times = [info.get("predict_milliseconds_per_image") for info in infos]
             line = about | {"arm": arm, "n_seeds": n_seeds(runs), "n_images": n_images(runs)}
-            line |= with_intervals(runs, dict.fromkeys([*SHOWN, *TABLE1]))
+            line |= with_intervals(runs, METRICS)
             line["parameters"] = infos[0]["parameters"]["total"]
             line["minutes"] = sum(info["wall_seconds"] for info in infos) / 60
             line["predict_milliseconds"] = np.nan if None in times else np.mean(times)
             lines.append(line | {"rests_on": provenance_line(runs)})
-    columns = ["profile", "condition", "arm", "n_seeds", "n_images", *_columns(dict.fromkeys([*SHOWN, *TABLE1]))]
+    columns = ["profile", "condition", "arm", "n_seeds", "n_images", *interval_columns(*METRICS)]
     return _frame(lines, [*columns, "parameters", "minutes", "predict_milliseconds", "rests_on"], evidence)
 
 
@@ -64,7 +62,7 @@ def table1(evidence: Evidence) -> pd.DataFrame:
     stored = {result.table1: result for result in published.RELEASED if result.table1}
     rows["stored"] = [stored[row].accuracy if row in stored else np.nan for row in rows["row"]]
     columns = ["row", "reading", "arm", "profile", "condition", "main", *(f"{name}_paper" for name in AVERAGED)]
-    return _frame(rows, [*columns, "stored", *_columns(TABLE1), "n_seeds", "n_images", "rests_on"], evidence)
+    return _frame(rows, [*columns, "stored", *interval_columns(*TABLE1), "n_seeds", "n_images", "rests_on"], evidence)
 
 
 def all_steps(evidence: Evidence) -> pd.DataFrame:

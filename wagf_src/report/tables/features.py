@@ -86,12 +86,12 @@ def features_lead(evidence: Evidence) -> pd.DataFrame:
 
 def components(evidence: Evidence) -> pd.DataFrame | None:
     """Share of the variance of the shown run's features that each of the first three principal components holds."""
-    return _of_shown_run(
-        evidence,
-        lambda features, y: [
-            {"component": k, "variance_share": share} for k, share in enumerate(projections.principal(features)[1], 1)
-        ],
-    )
+
+    def rows(features, y):
+        for k, share in enumerate(projections.principal(features)[1], 1):
+            yield {"component": k, "variance_share": share}
+
+    return _of_shown_run(evidence, rows)
 
 
 def pca_per_batch(evidence: Evidence) -> pd.DataFrame | None:

@@ -38,20 +38,14 @@ def stored_results(evidence: Evidence) -> pd.DataFrame:
     for notebook in stored_notebooks.NOTEBOOKS:
         matrix = stored_notebooks.confusion()[notebook.model]
         y, p = stored_notebooks.predictions(matrix)
-        line = {
-            "model": notebook.model,
-            "code": notebook.code,
-            "row": notebook.row,
-            "printed": printed.get(notebook.row),
-        }
         hits, n = np.trace(matrix), matrix.sum()
-        melanomas = matrix[MEL]
-        line |= {"n": n, "hits": hits} | _share("accuracy", hits, n)
+        line = {"model": notebook.model, "code": notebook.code, "row": notebook.row}
+        line |= {"printed": printed.get(notebook.row), "n": n, "hits": hits} | _share("accuracy", hits, n)
         balanced = metrics.METRICS["balanced_accuracy"]
         value = balanced.point(y, p)
         resamples = balanced.resampled(y, p, bootstrap.image_draws(y, bootstrap.RESAMPLES, 0))
         line |= _percents("balanced_accuracy", value, *bootstrap.percentiles(resamples, value))
-        line |= _share("melanoma_recall", melanomas[MEL], melanomas.sum())
+        line |= _share("melanoma_recall", matrix[MEL, MEL], matrix[MEL].sum())
         line |= {name: 100 * metrics.METRICS[name].point(y, p) for name in ("f1_macro", "f1_weighted")}
         stored = 100 * evaluated.loc[notebook.model, ["precision", "recall", "f1"]].astype(float)
         line |= {f"keras_{name}": value for name, value in stored.items()}
@@ -64,10 +58,9 @@ def stored_results(evidence: Evidence) -> pd.DataFrame:
 def stored_confusion(evidence: Evidence) -> pd.DataFrame:
     """The six confusion matrices: model, true, predicted, images."""
     lines = [
-        (model, true, predicted, images)
+        (model, CLASSES[true], CLASSES[predicted], images)
         for model, matrix in stored_notebooks.confusion().items()
-        for true, row in zip(CLASSES, matrix)
-        for predicted, images in zip(CLASSES, row)
+        for (true, predicted), images in np.ndenumerate(matrix)
     ]
     return _stamped(pd.DataFrame(lines, columns=["model", "true", "predicted", "images"]))
 
@@ -77,24 +70,19 @@ def stored_recalls(evidence: Evidence) -> pd.DataFrame:
 
     Columns: model, condition (``stored``, or of ours), class, n, recall, ci_low, ci_high.
     """
-    matrices, frames = stored_notebooks.confusion(), []
+    matrices, lines = stored_notebooks.confusion(), []
     for notebook in stored_notebooks.NOTEBOOKS:
         matrix = matrices[notebook.model]
-        lines = [
-            {"class": c, "n": n} | _share("recall", hits, n)
-            for c, hits, n in zip(CLASSES, np.diag(matrix), matrix.sum(axis=1))
-        ]
-        frame = pd.DataFrame(lines).assign(condition="stored", provenance=stored_notebooks.PROVENANCE)
-        frames.append(frame.assign(model=notebook.model))
+        about = {"model": notebook.model, "condition": "stored"}
+        for c, hits, n in zip(CLASSES, np.diag(matrix), matrix.sum(axis=1)):
+            rests_on = {"provenance": stored_notebooks.PROVENANCE}
+            lines.append(about | {"class": c, "n": n} | _share("recall", hits, n) | rests_on)
         for name, runs in _ours(evidence, notebook.arm):
-            lines = [
-                {"class": c, "n": n} | _percents("recall", *bootstrap.interval(runs, f"recall_{c}"))
-                for c, n in zip(CLASSES, np.bincount(bootstrap.aligned(runs)[0], minlength=len(CLASSES)))
-            ]
-            frame = pd.DataFrame(lines).assign(condition=name, provenance=provenance_line(runs))
-            frames.append(frame.assign(model=notebook.model))
-    columns = ["model", "condition", "class", "n", "recall", "recall_ci_low", "recall_ci_high", "provenance"]
-    return pd.concat(frames, ignore_index=True)[columns]
+            about |= {"condition": name}
+            for c, n in zip(CLASSES, np.bincount(bootstrap.aligned(runs)[0], minlength=len(CLASSES))):
+                recall = _percents("recall", *bootstrap.interval(runs, f"recall_{c}"))
+                lines.append(about | {"class": c, "n": n} | recall | {"provenance": provenance_line(runs)})
+    return pd.DataFrame(lines)
 
 
 def stored_pairs(evidence: Evidence) -> pd.DataFrame:
@@ -164,7 +152,7 @@ def _network(arm):
 
 
 def _percents(name, value, low, high):
-    return {name: 100 * value, f"{name}_ci_low": 100 * low, f"{name}_ci_high": 100 * high}
+    return dict(zip(metrics.interval_columns(name), (100 * value, 100 * low, 100 * high)))
 
 
 def _share(name, hits, n):

@@ -22,17 +22,10 @@ def table2(evidence: Evidence) -> pd.DataFrame:
     lines = [_printed(row) for row in published.TABLE2]
     lines += [_printed(table2_sources.missing_row()) | {"group": "left out"}]
     lines += _ours(evidence) + _majority(evidence.runs)
-    lines += [
-        {
-            "group": "ISIC-2018 Task 3",
-            "row": name,
-            "model": name,
-            "balanced_accuracy": value,
-            "n_test": published.OFFICIAL_TEST,
-            "data": "ISIC-2018 Task 3, official test set",
-        }
-        for name, value in published.OFFICIAL.items()
-    ]
+    official = {"group": "ISIC-2018 Task 3", "n_test": published.OFFICIAL_TEST}
+    official["data"] = "ISIC-2018 Task 3, official test set"
+    for name, value in published.OFFICIAL.items():
+        lines.append(official | {"row": name, "model": name, "balanced_accuracy": value})
     return pd.DataFrame(lines, columns=[*COLUMNS, "provenance"]).fillna({"provenance": evidence.provenance})
 
 

@@ -9,10 +9,11 @@ from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.accuracy import with_intervals
 from wagf_src.runs import by_arm, provenance_line
 from wagf_src.stats import proportions
+from wagf_src.stats.metrics import interval_columns
 
 SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "melanoma_sensitivity")
-INTERVALS = [column for metric in SHOWN for column in (metric, f"{metric}_ci_low", f"{metric}_ci_high")]
-COLUMNS = ["profile", "row", "printed", "printed_is", "arm", "label", "assumes", "n_seeds", "n_test", *INTERVALS]
+COLUMNS = ["profile", "row", "printed", "printed_is", "arm", "label", "assumes", "n_seeds", "n_test"]
+COLUMNS += interval_columns(*SHOWN)
 
 PROPOSED = published.TABLE2[-1].row
 
@@ -70,8 +71,8 @@ def measured_yardsticks(evidence: Evidence) -> pd.DataFrame:
             value = with_intervals(runs, SHOWN)
             line = {"yardstick": f"{arm_label(name)}, profile {profile}", "images": "ours", "source": "run here"}
             line |= {"n": runs[0].info["data"]["n_test"], "balanced_accuracy": 100 * value["balanced_accuracy"]}
-            ends = ("accuracy", "accuracy_ci_low", "accuracy_ci_high")
-            lines.append(line | dict(zip(("accuracy", "ci_low", "ci_high"), (100 * value[end] for end in ends))))
+            ends = (100 * value[end] for end in interval_columns("accuracy"))
+            lines.append(line | dict(zip(("accuracy", "ci_low", "ci_high"), ends)))
     columns = ["yardstick", "images", "n", "accuracy", "ci_low", "ci_high", "balanced_accuracy", "note", "source"]
     frame = pd.DataFrame(lines, columns=columns).astype({"balanced_accuracy": float, "accuracy": float})
     rests = [r for p in ("frozen", "ours") for r in evidence.conditions.get(p, [])]

@@ -25,24 +25,13 @@ def checkpoints(evidence: Evidence) -> pd.DataFrame | None:
     for run in trained(evidence.runs):
         history, best = run.history().set_index("epoch"), run.info["best_epoch"]
         test, late = 100 * history["test_accuracy"], history.index > history.index.max() / 2
-        kept = test[best]
+        kept, later = test[best], test[late]
         validation = 100 * history.get("val_accuracy", pd.Series(np.nan, history.index))
         usable = len(history) > 2 and validation.std() > 0 and test.std() > 0
-        lines.append(
-            {
-                "arm": run.arm,
-                "seed": run.seed,
-                "epochs": len(history),
-                "best_epoch": best,
-                "kept": kept,
-                "last": test.iloc[-1],
-                "best": test.max(),
-                "low": test[late].min(),
-                "high": test[late].max(),
-                "late_sd": test[late].std() if late.sum() > 1 else np.nan,
-                "sampling_se": np.sqrt(kept * (100 - kept) / run.info["data"]["n_test"]),
-                "rank_correlation": validation.corr(test, method="spearman") if usable else np.nan,
-                "optimism": validation[best] - kept,
-            }
-        )
+        line = {"arm": run.arm, "seed": run.seed, "epochs": len(history), "best_epoch": best, "kept": kept}
+        line |= {"last": test.iloc[-1], "best": test.max(), "low": later.min(), "high": later.max()}
+        line["late_sd"] = later.std() if len(later) > 1 else np.nan
+        line["sampling_se"] = np.sqrt(kept * (100 - kept) / run.info["data"]["n_test"])
+        line["rank_correlation"] = validation.corr(test, method="spearman") if usable else np.nan
+        lines.append(line | {"optimism": validation[best] - kept})
     return pd.DataFrame(lines).assign(provenance=evidence.provenance) if lines else None
