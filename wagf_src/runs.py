@@ -15,7 +15,7 @@ from wagf_src.arms import BACKBONES, order_key, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
-from wagf_src.profile import FOLDS
+from wagf_src.profile import FOLDS, Profile
 
 SCHEMA_VERSION = 2
 
@@ -94,6 +94,11 @@ class Run:
     def fold(self) -> int | None:
         """Which part of the images was tested; None where the profile has one test set."""
         return self.info["fold"]
+
+    @cached_property
+    def made_with(self) -> Profile:
+        """The profile as it was for this run alone; a setting that came later than the run has its default."""
+        return Profile(self.info["profile"], "", arms=(self.arm,), **self.info["settings"])
 
     @property
     def synthetic(self) -> bool:

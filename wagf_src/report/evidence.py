@@ -40,7 +40,7 @@ class Evidence:
         except UserError:
             if not self.runs:
                 raise
-            return Profile(self.profile, "", arms=(self.runs[0].arm,), **self.runs[0].info["settings"])
+            return self.runs[0].made_with
 
     @cached_property
     def metadata(self) -> pd.DataFrame | None:

@@ -18,7 +18,6 @@ from wagf_src.code_digest import code_digest
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
 from wagf_src.paths import cache_dir
-from wagf_src.profile import Profile
 from wagf_src.runs import Run
 
 COMPONENTS = 32  # of the principal components of the pooled features
@@ -122,13 +121,12 @@ def _read(file: Path) -> Companions | None:
 
 def training_images(run: Run) -> tuple[dataset.Dataset, np.ndarray]:
     """A run's data, and the row numbers of the images that it trained on or validated with, ascending."""
-    profile = Profile(run.info["profile"], "", arms=(run.arm,), **run.info["settings"])
-    data = dataset.load(profile)
+    data = dataset.load(run.made_with)
     if data.image_digest != run.info["data"]["image_digest"]:
         raise UserError(
             f"{run.name}: trained on other images than {data.name} in {data.folder.name}; give them by DATA="
         )
-    files = protocol.split(data.metadata, profile, run.fold)
+    files = protocol.split(data.metadata, run.made_with, run.fold)
     return data, np.unique(np.r_[files.train["row"], files.validation["row"]])
 
 

@@ -7,7 +7,6 @@ from wagf_src import paths
 from wagf_src.classes import CLASS_NAMES, CLASSES, MEL
 from wagf_src.data import dataset
 from wagf_src.errors import UserError
-from wagf_src.profile import Profile
 from wagf_src.report.evidence import Evidence
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
 from wagf_src.stats import bootstrap, proportions
@@ -31,8 +30,7 @@ def _shipped(evidence: Evidence) -> Run | None:
 def _metadata(run: Run) -> pd.DataFrame | None:
     """Metadata of a run's images by image_id; None where the data are not at hand."""
     try:
-        profile = Profile(run.info["profile"], "", arms=(run.arm,), **run.info["settings"])
-        return dataset.load_metadata(profile).set_index("image_id")
+        return dataset.load_metadata(run.made_with).set_index("image_id")
     except UserError:
         return None
 
