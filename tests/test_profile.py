@@ -175,9 +175,10 @@ def test_a_profile_of_ones_own_may_start_from_another(tmp_path):
     assert mine.weights == "none" and mine.image_size == 256 and mine.name == "mine"
 
 
-def test_unknown_profile_names_the_known_ones():
-    with pytest.raises(UserError, match="demo.*frozen.*lite"):
-        load_profile("dmeo")
+@pytest.mark.parametrize("name", ["dmeo", "tried/balance"])
+def test_unknown_profile_names_the_known_ones(name):
+    with pytest.raises(UserError, match=f"no profile '{name}'; known: .*demo.*frozen.*lite.*path of a .yaml file"):
+        load_profile(name)
 
 
 def test_arms_own_weights_and_rate_go_before_the_profiles():

@@ -197,7 +197,7 @@ def load_profile(name: str) -> Profile:
         trial = name.endswith(TRIAL_SUFFIX)
         label = name.removesuffix(TRIAL_SUFFIX)
         path = paths.PROFILES_DIR / f"{label}.yaml"
-    if not path.is_file():
+    if not path.is_file() or "/" in label:
         known = ", ".join(p.stem for p in paths.visible(paths.PROFILES_DIR.glob("*.yaml")))
         raise UserError(
             f"no profile {name!r}; known: {known} (each also with {TRIAL_SUFFIX}), or the path of a .yaml file"

@@ -15,7 +15,7 @@ from wagf_src.arms import BACKBONES, order_key, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
-from wagf_src.profile import FOLDS, Profile, load_profile
+from wagf_src.profile import FOLDS, Profile
 
 SCHEMA_VERSION = 2
 
@@ -95,14 +95,14 @@ class Run:
         """Which part of the images was tested; None where the profile has one test set."""
         return self.info["fold"]
 
+    @cached_property
+    def made_with(self) -> Profile:
+        """The profile as it was for this run alone; a setting that came later than the run has its default."""
+        return Profile(self.info["profile"], "", arms=(self.arm,), **self.info["settings"])
+
     @property
     def synthetic(self) -> bool:
         return self.info["data"]["name"].startswith("SYNTHETIC")
-
-    @property
-    def profile(self) -> Profile:
-        """What it was trained by, as far as it depends on it: the settings of its profile, for this arm alone."""
-        return Profile(self.info["profile"], "", arms=(self.arm,), **self.info["settings"])
 
     def file(self, name: str) -> Path | None:
         """A file of the folder, compared with its digest in run.json; None if the run did not keep one of this name.
@@ -287,20 +287,6 @@ def _conditions(runs):
     return [
         run for run in complete(runs) if not run.synthetic and run.info["settings"].get("max_images_per_class") is None
     ]
-
-
-def settings(profile: str, runs: list[Run]) -> Profile:
-    """A profile's settings; those of a file of the reader's own, gone since, stand in its runs.
-
-    Raises:
-        UserError: there is no such profile, and no run of it.
-    """
-    try:
-        return load_profile(profile)
-    except UserError:
-        if not runs:
-            raise
-        return runs[0].profile
 
 
 def provenance_line(runs: list[Run]) -> str:

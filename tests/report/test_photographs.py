@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from fabricate import fabricate
 
-from wagf_src.data import dataset, ham10000, synthetic
+from wagf_src.data import ham10000, synthetic
 from wagf_src.report import photographs
-from wagf_src.runs import settings
 
 
 @pytest.fixture
@@ -41,4 +40,4 @@ def test_what_is_missing_is_said(run, tmp_path, monkeypatch):
 def test_a_profile_that_is_gone_stands_in_its_runs(run, tmp_path, monkeypatch):
     monkeypatch.setenv("WAGF_CACHE_DIR", str(tmp_path))
     run.info["settings"] |= {"synthetic_lesions": 70}
-    assert dataset.folder(settings("a reader's own, deleted", [run])) == tmp_path / "synthetic-70"
+    assert photographs.folder("a reader's own, deleted", run) == tmp_path / "synthetic-70"

@@ -14,7 +14,6 @@ from wagf_src.bench.parts import ARMS, REFERENCE
 from wagf_src.data import dataset, protocol
 from wagf_src.errors import UserError
 from wagf_src.profile import Profile, load_profile
-from wagf_src.runs import load_runs
 
 SIDES = (64, 96, 128, 160, 192, 224, 256)
 TRAINING = 3  # operations of a training step over those of a forward pass: the backward pass is two more
@@ -185,11 +184,6 @@ def profile_rows(profile: Profile, work: pd.DataFrame, published, here, machine:
     if here:
         seconds = (total / [_rate_here(here, arm, profile.image_size) for arm in arms]).sum(skipna=False)
         rows.append(row(machine, "derived from this benchmark's training steps", seconds))
-    runs = [run for run in load_runs(profile.name, required=False) if run.name in profile.runs()]
-    if len(runs) == len(profile.runs()):
-        environments = [run.info["environment"] for run in runs]
-        device = " / ".join(dict.fromkeys(f"{e['cpu']}, {e['device']}" for e in environments))
-        rows.append(row(device, "measured: wall time of the runs", sum(run.info["wall_seconds"] for run in runs)))
     return rows
 
 

@@ -248,7 +248,8 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> dict[Path, zipfil
             missing = [image_id for image_id in image_ids if f"{image_id}.jpg" not in files]
             if missing:
                 raise _BadArchive(
-                    f"Kaggle's archive lacks {len(missing):,} images, the first is {missing[0]}; it was deleted, {_AGAIN}"
+                    f"Kaggle's archive lacks {len(missing):,} images, the first is {missing[0]}; it was deleted, "
+                    f"{_AGAIN}"
                 )
             present = ham10000.jpegs(folder) if folder.is_dir() else {}
             ours = _written(archive)  # by an earlier call, perhaps from a damaged archive
@@ -262,8 +263,8 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> dict[Path, zipfil
             if own:
                 raise UserError(
                     f"{len(own):,} images in {folder} differ from Kaggle's, the first is "
-                    f"{reading.short_path(own[0], folder)}; they may be your own work and are left alone: give an empty "
-                    f"folder by DATA=<folder>, or delete them if they are damaged; {_kept(archive)}"
+                    f"{reading.short_path(own[0], folder)}; they may be your own work and are left alone: give an "
+                    f"empty folder by DATA=<folder>, or delete them if they are damaged; {_kept(archive)}"
                 )
             for done, image_id in enumerate(image_ids, 1):
                 info = files[f"{image_id}.jpg"]

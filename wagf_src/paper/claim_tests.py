@@ -333,8 +333,9 @@ def wavelet() -> Test:
             note = f"differs from a 2 x 2 convolution of stride 2 by {worst:.2g}"
             return Outcome(NOT_TESTABLE, worst, note=note, rests_on=MATHEMATICS)
         note = (
-            "adds nothing that a 2 x 2 strided convolution of the same features cannot; weights converted either way, "
-            f"{len(sizes)} map sizes; what remains is another start for training (see the conv and pool arms)"
+            "with a linear mixing of the bands, as in the code, it adds nothing that a 2 x 2 strided convolution of "
+            f"the same features cannot; weights converted either way, {len(sizes)} map sizes; "
+            "what remains is another start for training (see the conv and pool arms)"
         )
         return Outcome(CONTRADICTED, 0.0, note=note, rests_on=MATHEMATICS)
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from wagf_src.data import dataset, ham10000
 from wagf_src.errors import UserError
-from wagf_src.profile import Profile, candidates
-from wagf_src.runs import Run, provenance_line, real_profiles, settings, shown_runs
+from wagf_src.profile import Profile, candidates, load_profile
+from wagf_src.runs import Run, provenance_line, real_profiles, shown_runs
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,13 @@ class Evidence:
 
     @cached_property
     def settings(self) -> Profile:
-        """The profile's settings (``runs.settings``)."""
-        return settings(self.profile, self.runs)
+        """The profile's settings; those of a file of the reader's own stand in its runs."""
+        try:
+            return load_profile(self.profile)
+        except UserError:
+            if not self.runs:
+                raise
+            return self.runs[0].made_with
 
     @cached_property
     def metadata(self) -> pd.DataFrame | None:

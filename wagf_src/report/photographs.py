@@ -1,20 +1,30 @@
 """Lesion masks and photographs of test images, from the data folder; no photograph of a patient is ever kept."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from wagf_src.data import dataset, ham10000, store
 from wagf_src.errors import UserError
-from wagf_src.runs import Run, settings
+from wagf_src.profile import load_profile
+from wagf_src.runs import Run
 from wagf_src.stats import attention
+
+
+def folder(profile: str, run: Run) -> Path:
+    """Where the images of a profile's run are."""
+    try:
+        return dataset.folder(load_profile(profile))
+    except UserError:  # a profile file of the reader's own, gone since: its settings stand in its runs
+        return dataset.folder(run.made_with)
 
 
 def lesion_masks(profile: str, run: Run, image_ids: Iterable[str]) -> tuple[np.ndarray | None, str]:
     """Masks (n, 160, 160) bool of a run's test images; or None, and why there are none."""
     try:
-        place = dataset.folder(settings(profile, [run]))
+        place = folder(profile, run)
         if not place.is_dir():
             return None, "the data are not here"
         masks = store.load_masks(place, image_ids, attention.MASK_SIZE)
@@ -25,7 +35,7 @@ def lesion_masks(profile: str, run: Run, image_ids: Iterable[str]) -> tuple[np.n
 
 def photographs(profile: str, run: Run, image_ids: Iterable[str]) -> np.ndarray | None:
     """Photographs (n, 200, 200, 3) uint8 of test images, None without the data; publish synthetic ones only."""
-    place = dataset.folder(settings(profile, [run]))
+    place = folder(profile, run)
     if not place.is_dir():
         return None
     found = ham10000.find_images(place, image_ids)

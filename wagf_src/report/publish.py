@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from wagf_src import atomic, paths
-from wagf_src.arms import parse_arm
+from wagf_src.arms import BACKBONES, PAPER_BACKBONE, parse_arm
 from wagf_src.errors import UserError
-from wagf_src.paper.conditions import ORDER
+from wagf_src.paper.conditions import ORDER, STATED
 from wagf_src.profile import load_profile
 from wagf_src.report import staleness
 from wagf_src.report.figures.text import markdown_table
 from wagf_src.report.prose import table1 as prose
 from wagf_src.report.prose.conditions import caveats, listing
+from wagf_src.report.prose.scorecard import tally
 from wagf_src.report.staleness import USED
 from wagf_src.report.tables import TABLES
 from wagf_src.runs import WEIGHTS, load_runs, real_profiles
@@ -116,9 +117,13 @@ def _fill_readme(profile: str) -> None:
         "column a profile, on the backbone that the list below names, or on the row's own where it names none. ≈: ours "
         "and the printed value differ by less than both margins together; ↓, ↑: ours is lower or higher by more."
     )
+    claims = pd.read_csv(paths.REFERENCE_DIR / profile / "tables" / "claims.csv")
+    stated = f"{BACKBONES[PAPER_BACKBONE].title}, {STATED['image_size']} px, {STATED['epochs']} epochs, end to end"
+    own = "" if "paper" in set(table1["profile"]) else f"None of these conditions is the paper's own ({stated}). "
+    verdict = f"{own}The verdict, in the book's scorecard: {tally(claims)}."
     contents = {
         "picture": f"![Test accuracy of the paper's rows in every condition, beside the printed values]({figure})",
-        "results": "\n\n".join([about, rows, f"The profiles, {ORDER}:", listing(table1), caveats(table1)]).rstrip(),
+        "results": "\n\n".join([about, rows, verdict, f"The profiles, {ORDER}:", listing(table1), caveats(table1)]),
     }
     readme = paths.README.read_text(encoding="utf-8")
     for name, text in contents.items():

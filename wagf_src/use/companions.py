@@ -121,12 +121,12 @@ def _read(file: Path) -> Companions | None:
 
 def training_images(run: Run) -> tuple[dataset.Dataset, np.ndarray]:
     """A run's data, and the row numbers of the images that it trained on or validated with, ascending."""
-    data = dataset.load(run.profile)
+    data = dataset.load(run.made_with)
     if data.image_digest != run.info["data"]["image_digest"]:
         raise UserError(
             f"{run.name}: trained on other images than {data.name} in {data.folder.name}; give them by DATA="
         )
-    files = protocol.split(data.metadata, run.profile, run.fold)
+    files = protocol.split(data.metadata, run.made_with, run.fold)
     return data, np.unique(np.r_[files.train["row"], files.validation["row"]])
 
 

@@ -39,12 +39,20 @@ def listing(frame: pd.DataFrame) -> str:
     return "\n".join(f"- `{profile}`: {condition}" for profile, condition in zip(named["profile"], named["condition"]))
 
 
+def made_of(frame: pd.DataFrame) -> str:
+    """On which images the rows of a pooled table rest and on what they were computed, from their provenance."""
+    parts = frame["provenance"].str.replace(r"^[\w.-]+: ", "", regex=True).str.split("; ")
+    images, devices = (", ".join(dict.fromkeys(parts.str[end])) for end in (0, -1))
+    return f"Images: {images}. Computed on: {devices}."
+
+
 def caveats(frame: pd.DataFrame) -> str:
-    """What a reader must know of conditions with one seed, and of those with folds."""
+    """What a reader must know of the images, of conditions with one seed, and of those with folds."""
     one = frame[has_one_seed(frame)].drop_duplicates("profile")
     one = one["profile"].where(one["condition"].str.contains("one seed"), one["profile"] + " in part")
     folds = frame.loc[frame["condition"].str.contains(" folds;"), "profile"].unique()
-    text = f"With one seed ({', '.join(one)}), the noise of training is in no interval and no p. " if len(one) else ""
+    text = f"{made_of(frame)} "
+    text += f"With one seed ({', '.join(one)}), the noise of training is in no interval and no p. " if len(one) else ""
     if len(folds):
         text += (
             f"In folds ({', '.join(folds)}), every image is tested once a seed, by a model that was not trained on it; "

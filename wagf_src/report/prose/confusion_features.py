@@ -73,7 +73,7 @@ def apart(arm: str, separability: pd.DataFrame) -> str:
     word = "well apart" if silhouette > 0.5 else "apart, with overlap" if silhouette > 0.2 else "largely overlapping"
     return (
         f"By the balanced silhouette of {silhouette:.2f}, the classes are {word} in the features of {arm_label(arm)}, "
-        "of the run whose features are shown."
+        "of the run whose features are shown (named below)."
     )
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from wagf_src.arms import parse_arm
 from wagf_src.report.figures.attention import KINDS
+from wagf_src.report.prose import conditions
 
 
 def note(examples: pd.DataFrame, reason: str) -> str:
@@ -30,7 +32,7 @@ def answer(main: pd.DataFrame, table: pd.DataFrame) -> str:
     decided = "yes" if line["diff_gauss_low"] > 0 else "no" if line["diff_gauss_high"] < 0 else "that cannot be told"
     if _word(line, "others") != "more":
         decided += (
-            "; and that it reacts to the image at hand, rather than to where lesions usually are, cannot be shown"
+            "; and that the lesion at hand draws it, rather than the place where lesions usually are, cannot be shown"
         )
     synthetic = main["provenance"].iloc[0].startswith("SYNTHETIC")
     return (
@@ -42,8 +44,22 @@ def answer(main: pd.DataFrame, table: pd.DataFrame) -> str:
         f"({_between(line, 'diff_others', '+')}). It is ahead of the blob in {len(better)} of {len(classes)} classes"
         f"{' (' + ', '.join(better) + ')' if better else ''}. Stretched as in the figure, it puts "
         f"{_between(loud, 'share_inside')}% inside, {_word(loud, 'gauss')} than the blob "
-        f"({_between(loud, 'diff_gauss', '+')} points)."
+        f"({_between(loud, 'diff_gauss', '+')} points).{_elsewhere(main, table)}"
     )
+
+
+def _elsewhere(main, table):
+    """What this answer is of, and where else the same map puts more or less on lesions than an even one."""
+    profile, reading = main["profile"].iloc[0], parse_arm(main["arm"].iloc[0]).reading
+    lines = table[(table["map"] == "safa") & (table["class"] == "all")]
+    lines = conditions.real(lines[[parse_arm(arm).reading == reading for arm in lines["arm"]]])
+    of = f" All this is of `{profile}`"
+    others = lines[lines["profile"] != profile]
+    if others.empty:
+        return f"{of}."
+    words = others.groupby([_word(line, "area") for _, line in others.iterrows()], sort=False)["profile"].agg(list)
+    listed = "; ".join(f"{word} in {', '.join(f'`{name}`' for name in names)}" for word, names in words.items())
+    return f"{of}; in other conditions the same module's map puts on the lesion, against an even map: {listed}."
 
 
 def _word(line, control):

@@ -5,14 +5,15 @@ import pandas as pd
 from wagf_src.arms import MODULES, arm_label, parse_arm
 from wagf_src.paper import claim_tests, directions, published, which30
 from wagf_src.report.figures.text import markdown_table, percent, points, scientific
+from wagf_src.report.prose import scorecard
 from wagf_src.report.prose.conditions import real
 from wagf_src.report.prose.released_code import values
-from wagf_src.report.prose.scorecard import counted, mark, of_one_seed
+from wagf_src.report.prose.scorecard import bear_in_mind, mark
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
 from wagf_src.stats.metrics import interval_columns
 
 MEANING = {
-    claim_tests.REPRODUCED: "our results support the claim, within a tolerance fixed in advance",
+    claim_tests.REPRODUCED: "our results support the claim, within its tolerance",
     claim_tests.NOT_REPRODUCED: "our results, under conditions that are able to decide, speak against it",
     claim_tests.CONTRADICTED: "mathematics decides it, in the reading that the scorecard names, whatever the data",
     claim_tests.NOT_TESTABLE: "the results at hand cannot decide; the scorecard says why",
@@ -24,10 +25,8 @@ NAMES += ("haar_conversions", "all_steps", "all_results", "which30")
 def answer(*tables: pd.DataFrame) -> str:
     """A finding a line, each with its chapter; ``tables``: those of ``NAMES``, in that order."""
     claims, intervals, f1, leakage, facts, weights, haar, steps, results, compared = tables
-    verdicts = claims.loc[claims["part"] == "claims", "verdict"]
     lines = [
-        f"[Scorecard](scorecard.ipynb): of {counted(claims)}, "
-        + ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in claim_tests.VERDICTS),
+        f"[Scorecard](scorecard.ipynb): {scorecard.tally(claims)}",
         f"[The printed numbers](published_numbers.ipynb): {_printed(intervals, f1)}",
         f"[The protocol](protocol.ipynb): {_leaks(leakage, compared)}",
         f"[The released code](released_code.ipynb): {_released(values(facts))}",
@@ -91,7 +90,7 @@ def _steps(steps):
         for profile, rows in shown.groupby("profile", sort=False)
     ]
     text = f"{len(shown)} of {len(ladder)} steps change accuracy" + (f": {'; '.join(texts)}" if texts else "")
-    return text + of_one_seed(shown)
+    return text + bear_in_mind(shown, ladder)
 
 
 def _best(results):

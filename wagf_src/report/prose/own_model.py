@@ -23,21 +23,29 @@ def rule_means(rules: pd.DataFrame) -> pd.DataFrame:
     return rules.groupby("rule", sort=False)[TRADED].mean()
 
 
-def answer(means: pd.DataFrame) -> str:
-    """Which aims one rule reaches together, and the best value of each aim.
+def answer(rules: pd.DataFrame) -> str:
+    """Which aims one rule reaches together, and the best value of each aim, with the seeds that reach it.
 
     Args:
-        means: ``rule_means``.
+        rules: the table ``own_model_rules``.
     """
-    if not len(means):
+    if not len(rules):
         return "none yet."
+    means, seeds = rule_means(rules), rules["seed"].nunique()
     reached = means[list(AIMS)] >= pd.Series(AIMS)
     most = reached.sum(axis=1).idxmax()
     names = [METRIC_TITLES[m] for m in AIMS if reached.loc[most, m]]
     how_many = "all are" if len(names) == len(AIMS) else f"{len(names)} at most are"
-    best = [f"{METRIC_TITLES[m]} {percent(means[m].max())}% ({means[m].idxmax()}; aim {AIMS[m]:.0%})" for m in AIMS]
+    best = []
+    for metric, aim in AIMS.items():
+        rule = means[metric].idxmax()
+        alone = (rules.loc[rules["rule"] == rule, metric] >= aim).sum()
+        best.append(
+            f"{METRIC_TITLES[metric]} {percent(means[metric].max(), decimals=2)}% ({rule}; aim {aim:.0%}, which "
+            f"{alone or 'none'} of {seeds} seeds {'reaches' if alone < 2 else 'reach'} alone)"
+        )
     return (
-        f"by the estimates, of the {len(AIMS)} aims {how_many} reached by one rule ({most}: "
+        f"by the estimates, means over seeds, of the {len(AIMS)} aims {how_many} reached by one rule ({most}: "
         f"{', '.join(names) or 'none'}). The best points are {'; '.join(best)}."
     )
 

@@ -120,7 +120,7 @@ def seed(seeds: pd.DataFrame) -> str:
         f"{NAMED} is in the test set of {len(holding)} of the seeds 0 to {SEEDS - 1} (expected: a fifth), first of "
         f"{', '.join(map(str, holding[:5]))}. This study uses seed {used}, {place}. Seed {COMMUNITY_SEED}, usual in "
         f"the community's kernels, {'does' if COMMUNITY_SEED in holding else 'does not'}. The {own['n_test']:,} ids of "
-        f"seed {used} have the SHA-256 {own['id_digest']}…; those of seed 12 stand in `results/reference/protocol/`."
+        f"seed {used} have the SHA-256 {own['id_digest']}…; `results/reference/protocol/` lists those of seed 12."
     )
 
 

@@ -21,8 +21,9 @@ def answer(grim: pd.DataFrame, f1_bound: pd.DataFrame, power: pd.DataFrame) -> s
         f"of the {len(paper)} accuracies of the paper with a known test size, "
         f"{(paper['verdict'] == 'not reachable').sum()} are no number of right answers out of {N:,}; "
         f"{f1_bound['violated'].sum()} of {len(f1_bound)} printed F1 values exceed what their precision and recall "
-        f"allow; the headline accuracy stands for [{low:.1f}, {high:.1f}]; and {weak} of {len(steps)} "
-        f"differences in Table 1 have a power below {POWER:.0%}, if errors correlate as assumed. None of this says why."
+        f"allow; the headline accuracy stands for [{low:.1f}, {high:.1f}]; and {weak} of the {len(steps)} "
+        f"differences in Table 1 looked at have a power below {POWER:.0%}, if errors correlate as assumed. None of "
+        "this says why."
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src import paths
+from wagf_src.arms import parse_arm
 from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
 from wagf_src.report.figures.text import markdown_table, p_value, points
@@ -23,11 +24,19 @@ KIND = {  # classes of book.css
 COUNTED = {AGREES: ("agrees", "agree"), DIFFERS: ("differs", "differ"), NOT_TESTABLE: ("is open", "are open")}
 
 
-def of_one_seed(shown: pd.DataFrame) -> str:
-    """What to bear in mind of steps that are shown, if one seed shows some of them; begins with a full stop."""
-    if not has_one_seed(shown).any():
+def bear_in_mind(shown: pd.DataFrame, steps: pd.DataFrame) -> str:
+    """What limits those of some steps that are shown, without the last full stop: what they share, and one seed."""
+    if shown.empty:
         return ""
-    return ". What one seed shows is shown of those networks, not of training such networks"
+    text, a, b = "", shown["arm_a"].map(parse_arm), shown["arm_b"].map(parse_arm)
+    if all(x.module.has_fusion and not y.module.has_fusion for x, y in zip(a, b)):
+        text += f". {'All of these add' if len(shown) > 1 else 'It adds'} the fusion with its branch, wavelet and all"
+    end_to_end = steps["condition"].str.contains("end to end")
+    if len(apart := steps[end_to_end]) and not set(shown.index) & set(apart.index):
+        text += f". Of the {len(apart)} steps trained end to end, none is shown"
+    if has_one_seed(shown).any():
+        text += ". What one seed shows is shown of those networks, not of training such networks"
+    return text
 
 
 def counted(ledger: pd.DataFrame) -> str:
@@ -37,16 +46,20 @@ def counted(ledger: pd.DataFrame) -> str:
     return f"{len(ids)} claims ({len(ids) - both} different ones, {both} of them asked of both readings of the model)"
 
 
+def tally(ledger: pd.DataFrame) -> str:
+    """How many claims there are and how many got each verdict: ``of 19 claims (...), 0 reproduced, ...``."""
+    verdicts = ledger.loc[ledger["part"] == "claims", "verdict"]
+    totals = ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in claim_tests.VERDICTS)
+    return f"of {counted(ledger)}, {totals}"
+
+
 def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
     """The two tallies, which claims were decided, and which directions are shown anywhere (``all_steps``)."""
     parts = {part: lines["verdict"].value_counts() for part, lines in ledger.groupby("part")}
     decided = parts["claims"]
-    totals = ", ".join(f"{decided.get(verdict, 0)} {verdict}" for verdict in claim_tests.VERDICTS)
     agreed = ", ".join(f"{n} {COUNTED[verdict][n != 1]}" for verdict, n in parts["counts"].items())
-    text = (
-        f"of {counted(ledger)}, {totals}. Of {parts['counts'].sum()} counts of files and images, which are no claims "
-        f"about the model, {agreed}."
-    )
+    text = f"{tally(ledger)}. Of {parts['counts'].sum()} counts of files and images, which are no claims "
+    text += f"about the model, {agreed}."
     if not {REPRODUCED, NOT_REPRODUCED} & set(decided.index):
         text += (
             "\n\nNo condition at hand can decide a claim about modules or backbones: that takes DenseNet-121 trained "
@@ -72,7 +85,8 @@ def _shown(steps):
         for line in shown.itertuples()
     ]
     found = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")
-    text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}{of_one_seed(shown)}."
+    text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}"
+    text += f"{bear_in_mind(shown, steps)}."
     first = leading(steps)
     if first["profile"].nunique() == steps["profile"].nunique():
         return text

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.arms import BACKBONES, arm_label, parse_arm
-from wagf_src.report.tables.speed import FILES
+from wagf_src.report.tables.speed import FILES, MEASURED
 
 NOT_MEASURED = "*Not measured yet:* `make bench` writes what this section shows."
-CPU, MEASURED = "derived from this benchmark's training steps", "measured: wall time of the runs"
+CPU = "derived from this benchmark's training steps"
 WHAT = {"train": "training", "predict": "inference"}
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 SCALED = {"copies": "make all copies", "read": "read one epoch", "store": "decode all images"}

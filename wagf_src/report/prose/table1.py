@@ -50,8 +50,8 @@ def answer(table1: pd.DataFrame) -> str:
     real = conditions.real(rows)
     exact = real[[_own_backbone(row, arm) for row, arm in zip(real["row"], real["arm"])]]
     agree = [
-        f"{row} in `{profile}`"
-        for row, profile, word in zip(exact["row"], exact["profile"], verdicts(exact))
+        f"{line.row} in `{line.profile}`{_start(table1, line)}"
+        for line, word in zip(exact.itertuples(), verdicts(exact))
         if word == "agrees within noise"
     ]
     others = "" if "paper" in set(exact["profile"]) else ", none of them the paper's own"
@@ -68,6 +68,14 @@ def answer(table1: pd.DataFrame) -> str:
         f"alone, ours there of about ±{ours:.1f}: resamples are drawn within each class, as the split was, which "
         "leaves out the luck of how many nevi a test set holds, and more images make them narrower."
     )
+
+
+def _start(table1, line):
+    """From which initial weights a row was trained, if from random ones, and what it reads there from others."""
+    others = table1[(table1["row"] == line.row) & (table1["profile"] == line.profile) & ~table1["main"].astype(bool)]
+    others = others[others["reading"].fillna("") == ""]
+    start = ", from random weights" if "from random weights" in line.condition else ""
+    return f"{start} (from others: {_texts(others, 'accuracy')[0]})" if len(others) else start
 
 
 def _own_backbone(row, arm):

@@ -19,15 +19,15 @@ def answer(table2: pd.DataFrame) -> str:
     left = _group(table2, "left out").iloc[0]
     different = (printed["accuracy"].notna() & printed["same_metric"].isin(["no", "in name"])).sum()  # in name: a task
     parts = [
-        f"the test size is stated for {printed['n_test'].notna().sum()} of {len(printed)} rows, so no difference "
-        "between rows can be tested",
+        f"the test size is stated for {printed['n_test'].notna().sum()} of {len(printed)} rows, and none is known to "
+        "share the test images of another, so no difference between rows can be tested",
         f"the proposed model's accuracy has a 95% interval of [{proposed['ci_low']:.1f}, {proposed['ci_high']:.1f}] "
         f"from its {proposed['n_test']:,.0f} images alone",
-        f"of {len(others)} printed accuracies of others {(others['accuracy'] >= proposed['ci_low']).sum()} reach "
-        "into it",
+        f"of {len(others)} printed accuracies of others, taken as exact, "
+        f"{(others['accuracy'] >= proposed['ci_low']).sum()} reach into it (the highest is "
+        f"{others['accuracy'].max():.2f})",
         f"{different} of them are another metric in the cited work or were measured on another task, and "
-        f"{(printed['same_images'] == 'no').sum()} rows certainly rest on other test images, and none is known to "
-        "share them",
+        f"{(printed['same_images'] == 'no').sum()} rows certainly rest on other test images",
         f"a work on soft attention that the table lacks reaches {left['accuracy']:.2f}% on as many images of the same "
         f"kind ({left['split'].rpartition('; ')[2]})",
         f"on the paper's test images always answering nevus scores {audits.majority_percent():.2f}%",

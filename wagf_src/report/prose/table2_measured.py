@@ -35,6 +35,13 @@ def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
     )
 
 
+def rests_on(measured: pd.DataFrame) -> str:
+    """What the runs of ``LITE`` rest on; how many seeds each model has stands in its table."""
+    runs = measured[(measured["profile"] == LITE) & measured["accuracy"].notna()]
+    how = runs["provenance"].str.replace(r"; \d+ seeds?", "", regex=True).unique()
+    return f"**This page rests on:** {' / '.join(how) or f'no run of `{LITE}` yet'}."
+
+
 def left_out(rows: list[str], works: int) -> str:
     """Which works of Table 2 no arm can follow."""
     return f"{len(rows)} of the {works} rows of Table 2 ({', '.join(rows)}) cannot be reproduced from public text"
@@ -79,7 +86,7 @@ def assumptions(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def differences(frame: pd.DataFrame, profile: str) -> pd.DataFrame:
-    """Each arm minus the base and minus (iii), in points with corrected p."""
+    """Each arm minus the base and minus (iii), in points with corrected p, of the seeds that both have."""
     frame = frame[frame["profile"] == profile]
     if not len(frame):
         return pd.DataFrame()
@@ -87,7 +94,8 @@ def differences(frame: pd.DataFrame, profile: str) -> pd.DataFrame:
     for line in frame.to_dict("records"):
         column = f"{METRIC_TITLES[line['metric']]} minus {line['against']}"
         text = points(*(line[name] for name in directions.DIFFERENCE))
-        cells = lines.setdefault(line["arm"], {"seeds": str(line["n_seeds"])})
+        cells = lines.setdefault(line["arm"], {})
+        cells[f"seeds, minus {line['against']}"] = str(line["n_seeds"])
         cells[column] = f"{text}, {p_value(line['p_holm'], 'p = ')}"
     shown = pd.DataFrame.from_dict(lines, orient="index").fillna("–")
     return shown.set_axis([arm_label(arm) for arm in lines], axis=0).rename_axis("ours").reset_index()

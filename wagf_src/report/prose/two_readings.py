@@ -4,7 +4,7 @@ import pandas as pd
 
 from wagf_src.arms import READINGS
 
-NAMES = {"model": "the model as a whole", "soft_attention": "soft attention", "safa": "SaFA"}
+NAMES = {"model": "the joining of the parts", "soft_attention": "soft attention", "safa": "SaFA"}
 
 
 def answer(boxes: pd.DataFrame, parts: pd.DataFrame) -> str:
@@ -13,8 +13,8 @@ def answer(boxes: pd.DataFrame, parts: pd.DataFrame) -> str:
     apart = [name for graph, name in NAMES.items() if not boxes.loc[boxes["graph"] == graph, "shared"].all()]
     places = ", ".join(apart) or "nowhere"
     return (
-        f"the two readings part in {places}. As described the model has {total['described']:,} parameters, as released "
-        f"{total['released']:,}; a box below is dashed where only one reading has it."
+        f"the two readings differ in {places}. As described the model has {total['described']:,} parameters, as "
+        f"released {total['released']:,}; a box below is dashed where only one reading has it."
     )
 
 

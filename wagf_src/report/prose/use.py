@@ -248,5 +248,8 @@ def grad_cam_answer(frame: pd.DataFrame) -> str:
     if len(safa):
         full = safa.iloc[0]
         share = percent(full["share_inside"])
-        text += f" SaFA's map of {arm_label(full['arm'])}, trained alike, puts {share}% there."
+        text += f" SaFA's map of {arm_label(full['arm'])}, trained alike, puts {share}% there"
+        alike = lines[(lines["map"] == "grad_cam") & (lines["arm"] == full["arm"])]
+        alike = alike[alike["profile"] == full["profile"]]
+        text += f", and the Grad-CAM of that model {percent(alike.iloc[0]['share_inside'])}%." if len(alike) else "."
     return text

@@ -30,7 +30,7 @@ def _shipped(evidence: Evidence) -> Run | None:
 def _metadata(run: Run) -> pd.DataFrame | None:
     """Metadata of a run's images by image_id; None where the data are not at hand."""
     try:
-        return dataset.load_metadata(run.profile).set_index("image_id")
+        return dataset.load_metadata(run.made_with).set_index("image_id")
     except UserError:
         return None
 

@@ -262,7 +262,7 @@ def released_code(evidence: Evidence) -> pd.DataFrame:
         ),
         ("soft attention", "attention over the features", "scores from three of the C channels"): (
             f"{fact['kernel_learns']:,} of {fact['kernel_weights']:,} kernel weights can learn; "
-            f"one TensorFlow's kernels {agree} which channels"
+            f"the kernels of one TensorFlow {agree} on which channels"
         ),
         ("LSTMs in SaFA", "two, over rows and columns", "built, connected to nothing"): (
             f"{size['LSTMs of SaFA, released']:,} LSTM weights in the module "

@@ -6,14 +6,34 @@ import numpy as np
 import pandas as pd
 
 from wagf_src import paths
+from wagf_src.profile import load_profile
 from wagf_src.report.evidence import Evidence
 from wagf_src.runs import provenance_line
+
+MEASURED = "measured: wall time of the runs"
 
 
 def measured(file: str, _: Evidence) -> pd.DataFrame:
     """A file of results/bench as ``make bench`` writes it; no rows where it is not there."""
     path = paths.BENCH_DIR / f"{file}.csv"
     return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["provenance"])
+
+
+def profiles(evidence: Evidence) -> pd.DataFrame:
+    """``profiles.csv``, and the hours that the runs themselves took, of every profile that has all planned ones."""
+    counted, parts = measured("profiles", evidence), []
+    for name in dict.fromkeys(counted.get("profile", ())):
+        rows = counted[counted["profile"] == name]
+        parts.append(rows)
+        runs = {run.name: run for run in evidence.conditions.get(name, [])}
+        planned = load_profile(name).runs() if (paths.PROFILES_DIR / f"{name}.yaml").is_file() else [None]
+        if set(planned) <= set(runs):
+            runs = [runs[run] for run in planned]
+            line = rows.iloc[0].to_dict() | {"basis": MEASURED, "provenance": provenance_line(runs), "source": np.nan}
+            machines = dict.fromkeys("{cpu}, {device}".format_map(run.info["environment"]) for run in runs)
+            hours = sum(run.info["wall_seconds"] for run in runs) / 3600
+            parts.append(pd.DataFrame([line | {"device": " / ".join(machines), "hours": hours}]))
+    return pd.concat(parts, ignore_index=True) if parts else counted
 
 
 def waits(evidence: Evidence) -> pd.DataFrame:
@@ -36,4 +56,5 @@ def waits(evidence: Evidence) -> pd.DataFrame:
 
 
 FILES = ("data", "arms", "epoch", "backends", "tried", "peers", "flops", "profiles", "derived")
-TABLES = {f"speed_{file}": partial(measured, file) for file in FILES} | {"speed_waits": waits}
+TABLES = {f"speed_{file}": partial(measured, file) for file in FILES}
+TABLES |= {"speed_profiles": profiles, "speed_waits": waits}
