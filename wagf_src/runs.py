@@ -15,7 +15,7 @@ from wagf_src.arms import BACKBONES, order_key, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
-from wagf_src.profile import FOLDS, Profile
+from wagf_src.profile import DEFAULTS, FOLDS, Profile
 
 SCHEMA_VERSION = 2
 
@@ -96,8 +96,13 @@ class Run:
         return self.info["fold"]
 
     @cached_property
+    def settings(self) -> dict:
+        """The settings of the run; one that came later than the run has its default."""
+        return DEFAULTS | self.info["settings"]
+
+    @cached_property
     def made_with(self) -> Profile:
-        """The profile as it was for this run alone; a setting that came later than the run has its default."""
+        """The profile as it was for this run alone."""
         return Profile(self.info["profile"], "", arms=(self.arm,), **self.info["settings"])
 
     @property
