@@ -396,6 +396,58 @@ def test_private_paths_go_from_text_and_never_from_a_picture(tmp_path, monkeypat
     assert left["text/plain"] == ".../weights.h5, not /data or a/d"
 
 
+def left_of(text, folder):
+    """What is left of a line that a chapter shows."""
+    cell = nbformat.v4.new_code_cell("x", execution_count=1, outputs=[nbformat.v4.new_output("stream", text=text)])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "x.ipynb")
+    return "".join(json.loads(cleaned(folder / "x.ipynb"))["cells"][0]["outputs"][0]["text"])
+
+
+@pytest.mark.parametrize("word", ["HAM10000", "images", "data", "~", "..", "."])
+@pytest.mark.parametrize("variable", ["HAM10000_DIR", "WAGF_WEIGHTS_DIR", "WAGF_CACHE_DIR"])
+def test_a_folder_named_like_a_word_hides_no_word(tmp_path, monkeypatch, variable, word):
+    """DATA=HAM10000: the folder is private, the word is what the chapters are about."""
+    home, here = tmp_path / "home", tmp_path / "here" / "deep"
+    home.mkdir()
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv(variable, word)
+    words = 'HAM10000 of images; {"data": [{"x": 1}]}, data. ~ 3 points .. and . end'
+    assert left_of(words, tmp_path) == words
+    meant = {"~": home, "..": here.parent, ".": here}.get(word, here / word)
+    assert left_of(f"in {meant}/a.csv", tmp_path) == "in .../a.csv"
+
+
+@pytest.mark.parametrize("variable", ["HAM10000_DIR", "WAGF_WEIGHTS_DIR", "WAGF_CACHE_DIR"])
+def test_a_private_folder_is_hidden_in_every_form(tmp_path, monkeypatch, variable):
+    """As typed, absolute, and without links."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "disk" / "skin").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    for given, forms in {
+        "link/skin/": ("link/skin", f"{tmp_path}/link/skin", f"{tmp_path}/disk/skin"),
+        "~/skin": ("~/skin", f"{tmp_path}/home/skin"),
+        "~nobody-of-this-name/skin": ("~nobody-of-this-name/skin", f"{tmp_path}/~nobody-of-this-name/skin"),
+    }.items():
+        monkeypatch.setenv(variable, given)
+        for form in forms:
+            assert left_of(f"in {form}/a.csv and {form}", tmp_path) == "in .../a.csv and ...", form
+
+
+def test_a_folder_named_like_a_tag_breaks_no_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAM10000_DIR", "/data")
+    assert left_of("<data>/data/x.csv</data>", tmp_path) == "<data>.../x.csv</data>"
+
+
+def test_where_nobody_has_a_home_notebooks_are_cleaned_all_the_same(tmp_path, monkeypatch):
+    """A container whose user is a mere number."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    assert left_of("~ 3 points", tmp_path) == "~ 3 points"
+
+
 @pytest.mark.parametrize("start", [None, warm_kernels.use], ids=["fresh", "forked"])
 def test_the_readers_environment_reaches_no_notebook(tmp_path, monkeypatch, start):
     """Another kernel named python3, IPython's start-up files, a matplotlibrc, a keras.json."""
