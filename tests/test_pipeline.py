@@ -1,5 +1,6 @@
 """What the Makefile relies on: staleness by content, nothing half done put in place, one-line errors."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 
 from wagf_src import atomic, paths
-from wagf_src.__main__ import main
+from wagf_src.__main__ import in_one_line, main
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import work_dir
@@ -356,6 +357,52 @@ def test_what_is_in_the_way_is_one_line(folders, capsys):
     shutil.rmtree(folders / "demo")
     (folders / "demo").symlink_to(folders / "gone")
     assert main(["prepare", "demo"]) == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "work, said",
+    [
+        (lambda folder: (folder / LONG).write_text(""), f"{LONG}: File name too long; "),
+        (lambda folder: (folder / "gone" / "a").write_text(""), "gone/a: No such file or directory; "),
+        (lambda folder: main(["predict", LONG]), f"{LONG}: File name too long; "),
+        (lambda folder: main(["predict", "a", "--out", LONG]), f"{LONG}: File name too long; "),
+        (lambda folder: main(["ship", LONG]), "File name too long; "),
+        (lambda folder: main(["audit", LONG]), "File name too long"),
+        (lambda folder: main(["prepare", f"{LONG}.yaml"]), "File name too long; "),
+        (lambda folder: main(["check", LONG]), "File name too long; "),
+        (lambda folder: main(["check", "~nobody-of-this-name/x"]), "no folder ~nobody-of-this-name/x"),
+        (lambda folder: main(["check", "a\nb"]), r"no folder a\nb; "),
+    ],
+)
+def test_a_file_that_cannot_be_is_named_in_one_line(folders, capsys, monkeypatch, tmp_path, work, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("wagf_src.start_message.import_keras", lambda: None)
+    assert in_one_line(lambda: work(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.startswith("error: ") and len(error.splitlines()) == 1, error
+
+
+def test_two_disks_are_one_line(capsys):
+    """A link or move across file systems: the error names two files, and neither is in the way."""
+
+    def move():
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), "/a/new", None, "/b/old")
+
+    assert in_one_line(move) == 2
+    assert capsys.readouterr().err.startswith(f"error: /a/new: {os.strerror(errno.EXDEV)}; ")
+
+
+def test_an_error_that_names_no_file_keeps_its_traceback():
+    """It is a fault of the code, or of the network where that is not expected."""
+
+    def fails():
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    with pytest.raises(OSError, match="Invalid argument"):
+        in_one_line(fails)
 
 
 def test_a_split_that_the_images_do_not_allow_stops_before_any_run(folders, tmp_path, capsys):

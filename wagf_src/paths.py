@@ -39,7 +39,7 @@ BENCH_DIR = RESULTS_DIR / "bench"
 SHIPPED = ROOT / "wagf_src" / "shipped"  # the one model that is committed
 
 
-def typed(path: str) -> Path:
+def typed(path: str | Path) -> Path:
     """A path as somebody typed it, with ``~`` for a home folder: make and quotes keep it from the shell.
 
     ``~name`` of nobody stays as it is, and is then not found under what was typed.

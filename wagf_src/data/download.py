@@ -18,7 +18,7 @@ from wagf_src import atomic, paths
 from wagf_src.data import ham10000, kaggle_fetch, kaggle_token, reading, store
 from wagf_src.data.reading import PROGRESS_STEP
 from wagf_src.errors import UserError
-from wagf_src.paths import data_dir
+from wagf_src.paths import data_dir, typed
 
 KAGGLE_DATASET = "kmader/skin-cancer-mnist-ham10000"
 
@@ -312,7 +312,7 @@ def _write_whole(path: Path, data: bytes) -> None:
 
 def main(command: str, folder: str | None = None) -> int:
     """``download`` or ``check`` for the command line; returns the exit code."""
-    path = Path(folder).expanduser() if folder else data_dir()
+    path = typed(folder) if folder else data_dir()
     try:
         if command == "download":
             download(path)

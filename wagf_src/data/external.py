@@ -18,6 +18,7 @@ from PIL import Image
 from wagf_src.classes import CLASS_NAMES, CLASSES
 from wagf_src.data import photograph, reading
 from wagf_src.errors import UserError
+from wagf_src.paths import typed
 
 # Other names of the seven classes, in lower case, that tables and folders use.
 _ALIASES = {name: code for code, name in CLASS_NAMES.items()} | {
@@ -62,7 +63,7 @@ def load(folder: Path) -> ExternalSet:
     Raises:
         UserError: no labels, contradictory ones, or no image of the seven classes.
     """
-    folder = Path(folder).expanduser()
+    folder = typed(folder)
     if not folder.is_dir():
         raise UserError(f"no folder {folder}; give one with images and their labels by EXTERNAL=<folder>")
     images = _images(folder)

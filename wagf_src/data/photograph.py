@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from wagf_src.data import reading
 from wagf_src.data.store import squeezed
 from wagf_src.errors import UserError
+from wagf_src.paths import typed
 
 SMALLEST = 32  # pixels a side; no backbone takes less
 _ORIENTATION = 0x0112  # EXIF's tag
@@ -94,7 +95,7 @@ def files(given: Iterable[str | Path]) -> tuple[list[Path], int]:
         UserError: a path that is neither, or no image at all.
     """
     endings, found, others = set(Image.registered_extensions()), {}, 0
-    given = [Path(one).expanduser() for one in given]
+    given = [typed(one) for one in given]
     for one in given:
         if one.is_dir():
             inside = [Path(path) for path in reading.files(one)]

@@ -44,7 +44,7 @@ def find_run(name: str) -> Run:
     Raises:
         UserError: there is none, with those whose weights are here.
     """
-    folder, (profile, _, run) = Path(name).expanduser(), name.partition("/")
+    folder, (profile, _, run) = paths.typed(name), name.partition("/")
     found = [Run(folder)] if (folder / "run.json").is_file() else find_runs(profile, run) if run else []
     if found:
         return found[0]
