@@ -1,7 +1,6 @@
 """A model that can be asked: one of the reader's runs with its weights, or the one that is shipped."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 
