@@ -586,6 +586,18 @@ def test_a_run_is_found_by_its_name_or_folder_and_your_own_first(results_dir, tm
         kept.find_run("x")
 
 
+def test_a_mistyped_run_is_what_is_said_whatever_is_damaged_elsewhere(results_dir):
+    """Weights that were cut, and a run.json, of runs that nobody asked for."""
+    cut, broken = made_up(results_dir), made_up(results_dir, seed=1)
+    made_up(results_dir, seed=2, weights=False)
+    (cut.path / "probe.npz").write_bytes(b"cut")
+    (broken.path / "run.json").write_text("{")
+    with pytest.raises(UserError, match=f"^no run 'tiny/tpyo'; .*here: tiny/{cut.path.name}, tiny/{broken.path.name}$"):
+        kept.find_run("tiny/tpyo")
+    with pytest.raises(UserError, match="was changed by hand or cut"):
+        kept.runs_with_weights()
+
+
 def test_a_run_is_asked_as_it_was_trained(results_dir, monkeypatch):
     run = made_up(results_dir, image_size=48, resize="nearest")
 

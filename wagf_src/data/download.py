@@ -244,7 +244,7 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> dict[Path, zipfil
                     f"HAM10000_metadata.csv in Kaggle's archive has md5 {md5}, not {metadata_md5}: the dataset has "
                     f"changed; it was deleted, {_AGAIN}, or give another copy of the data by DATA=<folder>"
                 )
-            image_ids = pd.read_csv(io.BytesIO(metadata), dtype=str)["image_id"].tolist()
+            image_ids = pd.read_csv(io.BytesIO(metadata), dtype=str, keep_default_na=False)["image_id"].tolist()
             missing = [image_id for image_id in image_ids if f"{image_id}.jpg" not in files]
             if missing:
                 raise _BadArchive(
