@@ -5,13 +5,18 @@ import pandas as pd
 from wagf_src import paths
 from wagf_src.report.evidence import Evidence
 
+TEXT = ("set", "model", "models", "subset", "metric", "problem", "layout", "opened", "labels_digest", "commit")
+
 
 def _read(evidence: Evidence, pattern: str, columns: list[str]) -> pd.DataFrame:
     """All files of a name, the reader's own if there are any, else the committed ones."""
+    # Folders may be called NA or 007, and digests may look like numbers.
+    as_named = {"dtype": dict.fromkeys(TEXT, str), "keep_default_na": False}
+    as_named["na_values"] = {column: [""] for column in columns if column not in TEXT}
     for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR):
         files = sorted((root / evidence.profile / "external").glob(pattern))
         if files:
-            frame = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+            frame = pd.concat([pd.read_csv(file, **as_named) for file in files], ignore_index=True)
             return frame.assign(provenance=f"test sets of elsewhere, models of profile {evidence.profile}")
     return pd.DataFrame(columns=[*columns, "provenance"])
 
