@@ -229,6 +229,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
     table = tables.conditions.table1(evidence.collect("frozen", tables.TABLES))
     fabricate.write_table(table.drop(columns="provenance"), "table1", "frozen", "HAM10000; 160 px")
+    claims = pd.DataFrame({"id": ["a", "b"], "part": ["claims", "counts"], "verdict": ["not reproduced", "reproduced"]})
+    fabricate.write_table(claims, "claims", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
     for name in ("table1", "heatmaps"):
@@ -237,6 +239,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     earlier = tmp_path / "reference" / "earlier" / "tables"  # of a book that the new one replaces
     earlier.mkdir(parents=True)
     publish.publish("frozen")
+    text = (tmp_path / "README.md").read_text()
+    assert "of 1 claims (1 different ones" in text and "0 reproduced, 1 not reproduced" in text, "counts are no claims"
     assert pages.tables_of(tmp_path / "book") == tmp_path / "reference" / "frozen" / "tables" and not earlier.exists()
     (figure,) = (tmp_path / "reference" / "frozen" / "figures").iterdir()
     assert figure.read_bytes() == b"table1", "the README's; every figure is in its chapter"
