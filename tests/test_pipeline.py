@@ -336,7 +336,7 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
         (["prepare", "frozen"], {"HAM10000_DIR": "/nonexistent"}, ["error:", "make data", "DATA="]),
         (["summary", "frozen-trial"], {}, ["no finished run", "make reproduce"]),
         (["book", "frozen-trial"], {}, ["no chapter", "make report PROFILE=frozen-trial"]),
-        (["prepare", "demo"], {"KERAS_BACKEND": "theano"}, ["KERAS_BACKEND", "theano"]),
+        (["prepare", "demo"], {"KERAS_BACKEND": "torch"}, ["KERAS_BACKEND", "must be tensorflow or jax"]),
         (["prepare", "demo"], {"WAGF_CACHE_DIR": __file__}, ["cannot be written", "WAGF_CACHE_DIR"]),
         (["prepare", "nonesuch"], {"PYTHONOPTIMIZE": "2"}, ["no profile 'nonesuch'"]),
     ],
