@@ -28,7 +28,8 @@ TEST, VALIDATION = "predictions.csv.gz", "validation_predictions.csv.gz"
 
 
 # Kept by those who trained the run and never committed: large, and no table is computed from them.
-WEIGHTS = ("model.weights.h5", "model.json", "probe.npz")
+MODELS = ("model.weights.h5", "probe.npz")  # of a network, of a probe
+WEIGHTS = (*MODELS, "model.json")
 
 
 # What a committed folder may lack, although its run.json has its digest.
@@ -173,7 +174,7 @@ class Run:
     @property
     def weights_file(self) -> Path | None:
         """The weights that made the predictions (for a probe, its coefficients); None where they were not kept."""
-        return self.file("model.weights.h5") or self.file("probe.npz")
+        return next(filter(None, map(self.file, MODELS)), None)
 
     def model(self):
         """The run as a Keras model from pixels (B, S, S, 3), 0 to 255, to probabilities (B, 7).
@@ -289,9 +290,7 @@ def real_profiles() -> dict[str, list[Run]]:
 
 def _conditions(runs):
     """Of these, what can stand as a condition of the book."""
-    return [
-        run for run in complete(runs) if not run.synthetic and run.info["settings"].get("max_images_per_class") is None
-    ]
+    return [run for run in complete(runs) if not run.synthetic and run.settings["max_images_per_class"] is None]
 
 
 def provenance_line(runs: list[Run]) -> str:

@@ -17,6 +17,7 @@ from wagf_src.progress import Progress
 from wagf_src.report import book, staleness
 from wagf_src.runs import load_runs
 from wagf_src.start_message import import_keras
+from wagf_src.train.accelerator import check_device
 from wagf_src.train.finish import finish_run
 
 WAIT_SECONDS = 20.0  # for a run that another process may just be finishing
@@ -86,10 +87,7 @@ def prepare(profile: Profile) -> None:
     for fold in sorted({split_run(run)[1] for run in stale}, key=str):
         protocol.split(data.metadata, profile, fold)
     # With LAUNCH, runs go to other machines, and each looks for itself.
-    if stale and os.environ.get("WAGF_DEVICE", "cpu") != "cpu" and not os.environ.get("WAGF_LAUNCH"):
-        import_keras()
-        from wagf_src.train.accelerator import check_device
-
+    if stale and not os.environ.get("WAGF_LAUNCH"):
         check_device()
     work = work_dir(profile.name)
     # What a killed process left behind a run that it had put in place.

@@ -22,26 +22,26 @@ STATED = {
     "learning_rate": 0.01,
 }
 
-# Settings that this study has and the paper does not mention: a level reached with their help is not the paper's. Runs
-# that do not record them were made before they existed, without them.
+# Settings that this study has and the paper does not mention: a level reached with their help is not the paper's.
 NOT_IN_THE_PAPER = {"schedule": "constant", "label_smoothing": 0, "test_views": 1}
 
 
 def departures(run: Run) -> list[str]:
     """In what a run departs from the conditions that the paper states ("is for should be"); empty if in nothing."""
-    settings, backbone, lines = run.info["settings"], parse_arm(run.arm).backbone, []
+    backbone, lines = parse_arm(run.arm).backbone, []
     if run.info["data"]["name"] != "HAM10000":
         lines.append(f"data {run.info['data']['name']}")
     if backbone != PAPER_BACKBONE:
         lines.append(f"backbone {backbone} for {PAPER_BACKBONE}")
-    if settings.get("test") == "lesion-folds":
+    if run.settings["test"] == "lesion-folds":
         lines.append("tested on all images for lesions photographed once")
     for key, wanted in STATED.items():
-        if settings.get(key) != wanted:
-            lines.append(f"{key} {settings.get(key, 'not recorded')} for {wanted}")
+        recorded = run.info["settings"].get(key, "not recorded")
+        if recorded != wanted:
+            lines.append(f"{key} {recorded} for {wanted}")
     for key, without in NOT_IN_THE_PAPER.items():
-        if settings.get(key, without) != without:
-            lines.append(f"{key} {settings[key]} for {without}")
+        if run.settings[key] != without:
+            lines.append(f"{key} {run.settings[key]} for {without}")
     return lines
 
 

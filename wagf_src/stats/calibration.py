@@ -78,8 +78,7 @@ def melanoma_factor(y: np.ndarray, p: np.ndarray, sensitivity: float) -> float:
     if not len(of_melanomas):
         raise ValueError("no melanoma to choose a factor by")
     others = np.delete(of_melanomas, MEL, axis=1).max(axis=1)
-    needed = np.sort(
-        others / np.maximum(of_melanomas[:, MEL], LEAST)
-    )  # the factor at which each melanoma ties with its rival
+    # The factor at which each melanoma ties with its rival.
+    needed = np.sort(others / np.maximum(of_melanomas[:, MEL], LEAST))
     place = int(np.ceil(sensitivity * len(needed) - 1e-9)) - 1
     return max(1.0, float(needed[place]) * (1 + 1e-9))

@@ -8,7 +8,7 @@ from wagf_src import paths
 from wagf_src.arms import BACKBONES, arm_label, parse_arm
 from wagf_src.errors import UserError
 from wagf_src.models.kept import read_model
-from wagf_src.runs import Run, find_runs, provenance_line
+from wagf_src.runs import MODELS, Run, find_runs, provenance_line
 from wagf_src.stats.decisions import Decisions, choose
 from wagf_src.use import companions
 from wagf_src.use.companions import Companions
@@ -64,7 +64,7 @@ def _finished(profile):
 
 
 def _holds_weights(folder):
-    return any((folder / name).is_file() for name in ("model.weights.h5", "probe.npz"))
+    return any((folder / name).is_file() for name in MODELS)
 
 
 def of_run(run: Run, neighbours: bool = True) -> Kept:

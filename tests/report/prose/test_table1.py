@@ -90,8 +90,14 @@ def test_a_reader_s_own_condition_is_not_called_the_strongest(monkeypatch):
     assert prose.answer(table1()).startswith(f"in this book's own condition, x-folds: {LINES[0][1]}, the rows read")
     assert "these conditions, this book's own first, then the strongest" in conditions.rests_on(table1())
     assert "Images: HAM10000 (200 x 150 copies). Computed on: CPU, 2 cores. With one" in conditions.rests_on(table1())
-    mixed = table1(provenance=["a: HAM10000; 1 px; GPU, A", "HAM10000; CPU, 2 cores", *["b-c: X; CPU, 2 cores"] * 3])
+    own = ["x-folds: HAM10000; 1 px; GPU, A", "HAM10000; CPU, 2 cores", *["y: X; CPU, 2 cores"] * 3]
+    mixed = table1(provenance=own)
     assert conditions.made_of(mixed) == "Images: HAM10000 / X. Computed on: GPU, A / CPU, 2 cores."
+    # One text for all conditions at hand: of the first neither the images alone, nor of the last the device.
+    pooled = "demo: SYNTHETIC; 64 px; CPU, 2 cores; y: HAM10000; 9 px; GPU, A, fast; gone: Z; 1 px; TPU"
+    frame = table1(provenance=pooled).replace({"profile": {"x-folds": "demo"}})
+    assert conditions.made_of(frame) == "Images: SYNTHETIC / HAM10000. Computed on: CPU, 2 cores / GPU, A, fast."
+    assert conditions.made_of(frame[3:]) == "Images: HAM10000. Computed on: GPU, A, fast."
     others = table1()[3:]
     assert "the strongest condition, y" in prose.answer(others) and "own first" not in conditions.rests_on(others)
 

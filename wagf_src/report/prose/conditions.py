@@ -1,5 +1,7 @@
 """What chapters that show every condition at hand have in common."""
 
+import re
+
 import pandas as pd
 
 from wagf_src.paper.conditions import ORDER, is_own
@@ -40,9 +42,14 @@ def listing(frame: pd.DataFrame) -> str:
 
 
 def made_of(frame: pd.DataFrame) -> str:
-    """On which images the rows of a pooled table rest and on what they were computed, from their provenance."""
-    parts = frame["provenance"].str.replace(r"^[\w.-]+: ", "", regex=True).str.split("; ")
-    images, devices = (" / ".join(dict.fromkeys(parts.str[end])) for end in (0, -1))
+    """On which images the rows of a pooled table rest and on what they were computed, from their provenance.
+
+    That is one condition's, or those of all conditions at hand, each behind the name of its profile.
+    """
+    lines = [line for text in frame["provenance"].unique() for line in re.split(r"; (?=[\w.-]+: )", text)]
+    named = [re.fullmatch(r"(?:([\w.-]+): )?(.*)", line).groups() for line in lines]
+    parts = [line.split("; ") for profile, line in named if profile is None or profile in set(frame["profile"])]
+    images, devices = (" / ".join(dict.fromkeys(part[end] for part in parts)) for end in (0, -1))
     return f"Images: {images}. Computed on: {devices}."
 
 

@@ -31,9 +31,9 @@ def bear_in_mind(shown: pd.DataFrame, steps: pd.DataFrame) -> str:
     text, a, b = "", shown["arm_a"].map(parse_arm), shown["arm_b"].map(parse_arm)
     if all(x.module.has_fusion and not y.module.has_fusion for x, y in zip(a, b)):
         text += f". {'All of these add' if len(shown) > 1 else 'It adds'} the fusion with its branch, wavelet and all"
-    end_to_end = steps["condition"].str.contains("end to end")
-    if len(apart := steps[end_to_end]) and not set(shown.index) & set(apart.index):
-        text += f". Of the {len(apart)} steps trained end to end, none is shown"
+    end_to_end = steps["condition"].str.contains("end to end").sum()
+    if end_to_end and not shown["condition"].str.contains("end to end").any():
+        text += f". Of the {end_to_end} steps trained end to end, none is shown"
     if has_one_seed(shown).any():
         text += ". What one seed shows is shown of those networks, not of training such networks"
     return text

@@ -76,14 +76,15 @@ def stored_recalls(evidence: Evidence) -> pd.DataFrame:
     for notebook in stored_notebooks.NOTEBOOKS:
         matrix = matrices[notebook.model]
         about = {"model": notebook.model, "condition": "stored"}
+        rests_on = {"provenance": stored_notebooks.PROVENANCE}
         for c, hits, n in zip(CLASSES, np.diag(matrix), matrix.sum(axis=1)):
-            rests_on = {"provenance": stored_notebooks.PROVENANCE}
             lines.append(about | {"class": c, "n": n} | _share("recall", hits, n) | rests_on)
         for name, runs in _ours(evidence, notebook.arm):
             about |= {"condition": name}
+            rests_on = {"provenance": provenance_line(runs)}
             for c, n in zip(CLASSES, np.bincount(bootstrap.aligned(runs)[0], minlength=len(CLASSES))):
                 recall = _percents("recall", *bootstrap.interval(runs, f"recall_{c}"))
-                lines.append(about | {"class": c, "n": n} | recall | {"provenance": provenance_line(runs)})
+                lines.append(about | {"class": c, "n": n} | recall | rests_on)
     return pd.DataFrame(lines)
 
 
