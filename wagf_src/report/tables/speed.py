@@ -28,8 +28,9 @@ def profiles(evidence: Evidence) -> pd.DataFrame:
         if not (paths.PROFILES_DIR / f"{name}.yaml").is_file():
             continue
         planned = load_profile(name).runs()
-        runs = [run for run in evidence.conditions.get(name, []) if run.name in planned]
-        if len(runs) == len(planned):
+        runs = {run.name: run for run in evidence.conditions.get(name, [])}
+        if set(planned) <= set(runs):
+            runs = [runs[run] for run in planned]
             line = rows.iloc[0].to_dict() | {"basis": MEASURED, "provenance": provenance_line(runs), "source": np.nan}
             machines = dict.fromkeys("{cpu}, {device}".format_map(run.info["environment"]) for run in runs)
             hours = sum(run.info["wall_seconds"] for run in runs) / 3600
