@@ -26,6 +26,7 @@ from wagf_src.train.checkpoint import TrainingState
 from wagf_src.train.finish import finish_run
 
 RUN = "mobilenetv2-base-seed0"
+NOTES = "notes.txt"  # beside a run
 PROFILE = """
 description: For the tests.
 data: synthetic
@@ -103,6 +104,8 @@ def bases(tmp_path_factory):
             (work / "state.npz").write_bytes(b"state")
         if name in ("finish_again", "keep"):
             fabricate.fabricate(folder / "results" / "tiny" / "runs", arms=["mobilenetv2-base"], skill=1.0)
+        if name == "finish_again":
+            (folder / "results" / "tiny" / "runs" / RUN / NOTES).write_text("the reader's own")
         if name == "keep":
             fabricate.fabricate(folder / "results" / "reference" / "tiny" / "runs", arms=["mobilenetv2-base"])
         if name == "save_state":
@@ -148,7 +151,7 @@ def check_places(folder: Path) -> None:
     """No run, and no state, is half-written where the next process looks for it."""
     for place in [*folder.glob("results/*/runs/*"), *folder.glob("results/reference/*/runs/*")]:
         if place.name[0] != ".":
-            Run(place).check()
+            Run(place).check(alone=False)
     if (folder / "state.npz").is_file():
         with np.load(folder / "state.npz", allow_pickle=False) as state:
             assert len(json.loads(str(state["about"]))["history"]) in (1, 2)
@@ -199,7 +202,14 @@ def test_prepare_tidies_up_behind_a_run_that_was_put_in_its_place(tried, monkeyp
     for work in (kept, gone):
         work.mkdir(parents=True)
         (work / "state.npz").touch()
-    (folder / "results" / "tiny" / "runs" / f".{RUN}.old").mkdir(parents=True)
+    runs = folder / "results" / "tiny" / "runs"
+    fabricate.fabricate(runs, arms=["mobilenetv2-base"])
+    shutil.copytree(runs / RUN, runs / f".{RUN}.old")
     monkeypatch.setattr("wagf_src.steps.stale_runs", lambda profile, data: [kept.name])
     assert tried("prepare", folder)[0].code == 0
-    assert kept.is_dir() and not gone.exists() and not list((folder / "results" / "tiny" / "runs").iterdir())
+    assert kept.is_dir() and not gone.exists() and [path.name for path in runs.iterdir()] == [RUN]
+    # Killed between the two moves: what was in the place, and the reader's notes in it, are all that there is.
+    (runs / RUN / NOTES).write_text("mine")
+    (runs / RUN).rename(runs / f".{RUN}.old")
+    assert tried("prepare", folder)[0].code == 0
+    assert [path.name for path in runs.iterdir()] == [RUN] and (runs / RUN / NOTES).read_text() == "mine"

@@ -1,5 +1,7 @@
 """Files that appear whole or not at all, and digests of them."""
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -9,9 +11,12 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Container
 from pathlib import Path
 
 import pandas as pd
+
+from wagf_src.errors import UserError
 
 # What reading an archive of arrays raises that is not whole, or no such archive.
 DAMAGED = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
@@ -55,15 +60,77 @@ def write_csv(path: Path, frame: pd.DataFrame, float_format="%.6g") -> None:
     write_bytes(path, content)
 
 
-def move_into_place(source: Path, target: Path) -> None:
-    """Replace folder ``target`` by the finished folder ``source`` (same file system)."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(source, target)
-    shutil.rmtree(old, ignore_errors=True)
+def move_into_place(source: Path, target: Path, ours: Container[str] | None = None) -> list[str]:
+    """Replace folder ``target`` by the finished folder ``source`` (same file system).
+
+    Args:
+        source: the finished folder, which is gone afterwards.
+        target: its place; what was there before goes, or is there again where the move fails.
+        ours: names in ``target`` that may go; whatever else lies there is somebody's own, and stays. None: all may.
+
+    Returns:
+        Names that somebody's own files have now because the finished folder has files of theirs.
+
+    Raises:
+        UserError: the folder cannot be moved; it is still at ``source``.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        put_back(target)
+        renamed = [] if ours is None or not target.is_dir() else _take_over(target, source, ours)
+        shutil.rmtree(_old(target), ignore_errors=True)
+        if target.exists():
+            os.replace(target, _old(target))
+        try:
+            os.replace(source, target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # else the next one puts it back
+                put_back(target)
+            raise
+    except shutil.Error:  # of a copied folder: whoever asked says which file
+        raise
+    except OSError as error:
+        way = "keep both on one disk" if error.errno == errno.EXDEV else "make room or access"
+        raise UserError(
+            f"{target}: {source} is finished and cannot be moved there ({error.strerror or error}); {way}"
+        ) from None
+    shutil.rmtree(_old(target), ignore_errors=True)
+    return renamed
+
+
+def put_back(target: Path) -> None:
+    """Undo a replacement that ended between its two moves, so that nobody takes what was there before for a leftover.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    if _old(target).is_dir() and not target.exists():
+        os.replace(_old(target), target)
+
+
+def _old(target):
+    return target.with_name(f".{target.name}.old")
+
+
+def _take_over(target, source, ours):
+    """Copies, so that a process killed here leaves the folder in its place as it was."""
+    renamed = []
+    for entry in sorted(target.iterdir()):
+        if entry.name in ours:
+            continue
+        goal = free_name(source / entry.name)
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, goal, symlinks=True)
+        else:
+            shutil.copy2(entry, goal, follow_symlinks=False)
+        renamed += [goal.name] if goal.name != entry.name else []
+    return renamed
+
+
+def free_name(path: Path) -> Path:
+    """The path, or the first of ``<stem>.kept<ending>``, ``<stem>.kept2<ending>``, ... that is nobody's."""
+    names = (path.with_name(f"{path.stem}.kept{number or ''}{path.suffix}") for number in [0, *range(2, 1000)])
+    return path if not os.path.lexists(path) else next(name for name in names if not os.path.lexists(name))
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:

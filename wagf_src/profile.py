@@ -1,6 +1,7 @@
 """Profiles: everything a run may vary, typed and validated."""
 
 import dataclasses
+import json
 import math
 import re
 import types
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from wagf_src import paths, plain_yaml
+from wagf_src import atomic, paths, plain_yaml
 from wagf_src.arms import METHODS, parse_arm, split_run
 from wagf_src.errors import UserError
 
@@ -202,9 +203,9 @@ def load_profile(name: str) -> Profile:
         raise UserError(
             f"no profile {name!r}; known: {known} (each also with {TRIAL_SUFFIX}), or the path of a .yaml file"
         )
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label in ("reference", "bench"):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label.lower() in ("reference", "bench"):
         raise UserError(f"profile {path.name}: a profile's name has letters, digits, dots, dashes; rename the file")
-    if label.endswith(TRIAL_SUFFIX):
+    if label.lower().endswith(TRIAL_SUFFIX):  # on a Mac and on Windows, Demo-Trial is demo-trial's folder
         raise UserError(
             f"profile {path.name}: a name that ends in {TRIAL_SUFFIX} is that of another's trial; rename the file"
         )
@@ -230,6 +231,31 @@ def load_profile(name: str) -> Profile:
             batch_size=min(profile.batch_size, 16),
         )
     return profile
+
+
+def remember(profile: Profile) -> None:
+    """Note what a file of the reader's own says: chapters and tables know a profile by its name alone."""
+    text = json.dumps(dataclasses.asdict(profile), sort_keys=True)
+    file = _note(profile.name)
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        atomic.write_text(file, text)
+
+
+def known_profile(name: str) -> Profile | None:
+    """A profile by name: of ``notebooks/profiles``, else as a file of the reader's own last said; None if neither."""
+    try:
+        return load_profile(name)
+    except UserError:
+        pass
+    try:
+        values = json.loads(_note(name).read_text(encoding="utf-8"))
+        return Profile(**values | {key: tuple(values[key]) for key in ("arms", "seeds")})
+    except (OSError, ValueError, TypeError, KeyError, UserError):  # none, damaged, or of another version
+        return None
+
+
+def _note(name):
+    return paths.work_dir(name) / "profile.json"
 
 
 def candidates() -> list[Profile]:

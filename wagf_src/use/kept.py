@@ -9,7 +9,7 @@ from wagf_src import paths
 from wagf_src.arms import BACKBONES, arm_label, parse_arm
 from wagf_src.errors import UserError
 from wagf_src.models.kept import read_model
-from wagf_src.runs import Run, find_runs, provenance_line
+from wagf_src.runs import Run, find_runs, own_runs, provenance_line
 from wagf_src.stats.decisions import Decisions, choose
 from wagf_src.use import companions
 from wagf_src.use.companions import Companions
@@ -52,10 +52,13 @@ def find_run(name: str) -> Run:
     raise UserError(f"no run {name!r}; name one as <profile>/<run>; with weights here: {', '.join(known) or 'none'}")
 
 
-def runs_with_weights(profile: str = "*") -> list[Run]:
-    """The reader's own finished runs that kept their weights, sorted by profile and name."""
-    found = sorted(paths.RESULTS_DIR.glob(f"{profile}/runs/*/run.json"))
-    runs = [Run(file.parent) for file in found if file.parent.name[0] != "."]
+def runs_with_weights(profile: str | None = None) -> list[Run]:
+    """The reader's own finished runs that kept their weights, sorted by profile and name; of a profile as it is now."""
+    if profile is None:
+        found = sorted(paths.RESULTS_DIR.glob("*/runs/*/run.json"))
+        runs = [Run(file.parent) for file in found if file.parent.name[0] != "."]
+    else:
+        runs = own_runs(profile)
     return [run for run in runs if run.weights_file is not None]
 
 
