@@ -40,6 +40,8 @@ export WAGF_WEIGHTS_DIR := $(value WEIGHTS)
 endif
 export IMAGE OUT MAPS EXTERNAL
 export KERAS_BACKEND := $(BACKEND)
+export WAGF_DEVICE := $(DEVICE)
+export WAGF_LAUNCH := $(LAUNCH)
 export TF_CPP_MIN_LOG_LEVEL = 2
 export PYTHONUNBUFFERED = 1
 

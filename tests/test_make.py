@@ -22,7 +22,8 @@ spec = importlib.util.spec_from_file_location("install", paths.ROOT / "requireme
 install = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(install)
 
-SHOW = 'show: ; @printf "%s\\n" "$$HAM10000_DIR" "$$WAGF_WEIGHTS_DIR" "$(JOBS)" "$(NAME)"\n'
+ASKED = ('"$$HAM10000_DIR"', '"$$WAGF_WEIGHTS_DIR"', '"$(JOBS)"', '"$(NAME)"', '"$$WAGF_DEVICE"', '"$$WAGF_LAUNCH"')
+SHOW = f'show: ; @printf "%s\\n" {" ".join(ASKED)}\n'
 
 
 KEPT_OUT = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "HAM10000_DIR", "WAGF_WEIGHTS_DIR")
@@ -57,8 +58,10 @@ def test_paths_arrive_as_they_were_typed(odd):
 
 def test_a_sites_own_variables_have_no_influence():
     site = {"DATA": "/site", "WEIGHTS": "/site", "JOBS": "64", "PROFILE": "paper", "DEVICE": "cuda"}
-    assert show(**site) == ["", "", "2", "demo"]
-    assert show("DATA=/mine", "JOBS=3", **site)[::2] == ["/mine", "3"]
+    assert show(**site) == ["", "", "2", "demo", "cpu", ""]
+    told = show("DEVICE=gpu-jax", "LAUNCH=srun --gres=gpu:1", **site)
+    assert told[4:] == ["gpu-jax", "srun --gres=gpu:1"], "what looks for the GPU knows of both"
+    assert show("DATA=/mine", "JOBS=3", **site)[:4:2] == ["/mine", "3"]
 
 
 @pytest.mark.parametrize("letters", ["e", "ke", "es"])

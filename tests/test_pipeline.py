@@ -176,7 +176,7 @@ def test_data_that_come_or_change_render_the_chapters_again_and_data_that_go_do_
 
 
 @pytest.mark.parametrize(
-    "record", ["", "{", "[]", "null", '{"inputs": 1}', "0" * 64, '{"inputs": 1, "data": 1, "files": 1}']
+    "record", ["", "{", "[]", "null", '{"inputs": 1}', "0" * 64, '{"inputs": 1, "data": 1, "files": 2}']
 )
 def test_a_record_that_is_cut_or_of_earlier_code_is_none(folders, record):
     fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
@@ -225,24 +225,24 @@ def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     assert (folders / "demo" / "tables" / "old.csv").is_file(), "nothing goes before it is known that something comes"
     fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
     chapters.render_chapters("demo")
-    rendered = folders / "demo" / "chapters"
-    assert all("DEMO 42" in (rendered / f"{name}.ipynb").read_text() for name in "za")
+    place = folders / "demo" / "chapters"
+    assert all("DEMO 42" in (place / f"{name}.ipynb").read_text() for name in "za")
     for name in ("tables", "figures"):
         assert not (folders / "demo" / name).exists(), "nothing of an earlier time is left to be read"
     assert sorted(line.split(",")[0] for line in capfd.readouterr().out.splitlines()) == ["chapter a", "chapter z"]
-    changed = (rendered / "z.ipynb").stat().st_mtime_ns
+    changed = (place / "z.ipynb").stat().st_mtime_ns
     chapters.render_chapters("demo")
-    assert (rendered / "z.ipynb").stat().st_mtime_ns == changed, "nothing to do the second time"
+    assert (place / "z.ipynb").stat().st_mtime_ns == changed, "nothing to do the second time"
 
     # What is the reader's own is never deleted, and not taken for ours.
     theirs = {"tables/mine.csv": "1", "figures/mine.svg": "2", "figures/mine.png": "3", "chapters/mine.ipynb": "4"}
     for name, text in theirs.items():
         atomic.write_text(folders / "demo" / name, text)
     assert staleness.stale_chapters("demo") == []
-    (rendered / "z.ipynb").write_text("edited")
+    (place / "z.ipynb").write_text("edited")
     assert staleness.stale_chapters("demo")
     chapters.render_chapters("demo")
-    assert "DEMO 42" in (rendered / "z.ipynb").read_text() and staleness.stale_chapters("demo") == []
+    assert "DEMO 42" in (place / "z.ipynb").read_text() and staleness.stale_chapters("demo") == []
     for name, text in (theirs | {"chapters/z.kept.ipynb": "edited"}).items():
         assert (folders / "demo" / name).read_text() == text
     assert "chapters/z.kept.ipynb, which was changed" in capfd.readouterr().out
@@ -253,7 +253,7 @@ def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     with pytest.raises(UserError, match=r"^z failed: ValueError: no such thing \(log: .*z\.log\)$"):
         chapters.render_chapters("demo")
     assert "no such thing" in (work_dir("demo") / "executed" / "z.log").read_text()
-    assert "DEMO 42" in (rendered / "z.ipynb").read_text() and staleness.stale_chapters("demo")
+    assert "DEMO 42" in (place / "z.ipynb").read_text() and staleness.stale_chapters("demo")
     fabricate.write_notebook(notebooks / "z.ipynb", "import os; os._exit(3)")
     with pytest.raises(UserError, match="z failed: DeadKernelError"):
         chapters.render_chapters("demo")
@@ -286,6 +286,8 @@ def publishable(folders, tmp_path, monkeypatch):
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
     table = tables.conditions.table1(evidence.collect("frozen", tables.TABLES))
     fabricate.write_table(table.drop(columns="provenance"), "table1", "frozen", "HAM10000; 160 px")
+    claims = pd.DataFrame({"part": ["claims", "counts"], "verdict": ["not reproduced", "reproduced"]})
+    fabricate.write_table(claims, "claims", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
     for name in ("table1", "heatmaps"):

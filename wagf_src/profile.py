@@ -96,11 +96,16 @@ class Profile:
 
     def settings(self) -> dict:
         """What a single run depends on: every field but the names and the lists of arms and seeds."""
-        fields = dataclasses.asdict(self)
-        for key in ("name", "description", "arms", "seeds", "time_budget_seconds"):
-            fields.pop(key)
-        return fields
+        return {key: value for key, value in dataclasses.asdict(self).items() if key not in _NO_SETTINGS}
 
+
+_NO_SETTINGS = ("name", "description", "arms", "seeds", "time_budget_seconds")
+# What a run has whose settings were written before there was one.
+DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(Profile)
+    if field.default is not dataclasses.MISSING and field.name not in _NO_SETTINGS
+}
 
 # What a number must satisfy: a test and how to say it.
 _POSITIVE = (lambda v: v > 0, "greater than 0")

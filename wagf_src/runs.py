@@ -1,6 +1,5 @@
 """A run on disk: schema, reading, what it rests on. Needs no Keras."""
 
-import dataclasses
 import json
 import pkgutil
 from collections import Counter
@@ -16,7 +15,7 @@ from wagf_src.arms import BACKBONES, order_key, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
-from wagf_src.profile import FOLDS, Profile, known_profile, resolve
+from wagf_src.profile import DEFAULTS, FOLDS, Profile, known_profile, resolve
 
 SCHEMA_VERSION = 2
 
@@ -97,8 +96,13 @@ class Run:
         return self.info["fold"]
 
     @cached_property
+    def settings(self) -> dict:
+        """The settings of the run; one that came later than the run has its default."""
+        return DEFAULTS | self.info["settings"]
+
+    @cached_property
     def made_with(self) -> Profile:
-        """The profile as it was for this run alone; a setting that came later than the run has its default."""
+        """The profile as it was for this run alone."""
         return Profile(self.info["profile"], "", arms=(self.arm,), **self.info["settings"])
 
     @property
@@ -267,18 +271,8 @@ def _divided(profile, root) -> tuple[list[Run], list[Run]]:
     if wanted is None:
         return runs, []
     names = set(wanted.runs())
-    of = [run.path.name in names and _made_as(wanted, run) for run in runs]
+    of = [run.path.name in names and run.settings == resolve(wanted, run.path.name).settings() for run in runs]
     return [run for run, yes in zip(runs, of) if yes], [run for run, yes in zip(runs, of) if not yes]
-
-
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Profile)}
-
-
-def _made_as(profile, run):
-    """A setting that came later than the run had its default."""
-    settings = run.info["settings"]
-    wanted = resolve(profile, run.path.name).settings()
-    return all(settings.get(key, _DEFAULTS[key]) == value for key, value in wanted.items())
 
 
 def _runs_in(folder):

@@ -92,6 +92,12 @@ def prepare(profile: Profile) -> None:
     # A split that the images do not allow would fail in every run, once each.
     for fold in sorted({split_run(run)[1] for run in stale}, key=str):
         protocol.split(data.metadata, profile, fold)
+    # With LAUNCH, runs go to other machines, and each looks for itself.
+    if stale and os.environ.get("WAGF_DEVICE", "cpu") != "cpu" and not os.environ.get("WAGF_LAUNCH"):
+        import_keras()
+        from wagf_src.train.accelerator import check_device
+
+        check_device()
     work = work_dir(profile.name)
     # What a killed process left behind a run that it had put in place.
     for leftover in [*(work / run for run in set(profile.runs()) - set(stale)), *places.glob(".*.old")]:

@@ -147,7 +147,8 @@ def test_without_results_only_mathematics_is_decided():
         assert re.match(r"\[(\w+)\]\(\1\.ipynb\)(: |$)", line.evidence) and "\n" not in line.evidence
     assert decided["rests_on"].str.contains("no data, no training").all()
     assert decided.loc["wavelet", "evidence"].startswith(
-        "[equation1](equation1.ipynb): adds nothing that a 2 x 2 strided convolution of the same features cannot;"
+        "[equation1](equation1.ipynb): with a linear mixing of the bands, as in the code, it adds nothing that a 2 x 2 "
+        "strided convolution of the same features cannot; "
     )
     assert "with gradients normalised to sum one, our reading" in decided.loc["dynamic-fusion", "evidence"]
     rest = found[found["verdict"] == NOT_TESTABLE]

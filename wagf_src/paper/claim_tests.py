@@ -270,7 +270,7 @@ def heatmaps(reading: str) -> Test:
 
     def of(evidence):
         table, measured = evidence.table("attention_maps"), []
-        if table.empty:
+        if table is None or table.empty:
             return Outcome(NOT_TESTABLE, note="no attention maps with lesion masks: run the heatmaps chapter")
         table = table[(table["map"] == "safa") & table["class"].isin(CLASSES)]
         for profile, runs in _proposed_runs(evidence, reading):

@@ -53,7 +53,7 @@ def data_obstacle(runs: list[Run]) -> str | None:
     whole_test = runs[0].fold is not None or data["n_test"] == published.N_TEST
     if data["images"] != published.N_IMAGES or not whole_test:
         return f"a rehearsal on {data['images']} photographs, {data['n_test']} of them for testing"
-    if any(run.made_with.settings() != runs[0].made_with.settings() for run in runs):
+    if any(run.settings != runs[0].settings for run in runs):
         return "the runs were made under different settings"
     return None
 

@@ -7,7 +7,7 @@ from wagf_src.paper import directions
 from wagf_src.runs import Run, by_arm
 from wagf_src.stats import paired
 
-PROFILES = ("table2", "table2-gpu")
+PROFILES = ("table2", "table2-small", "table2-gpu")
 METRICS = ("accuracy", "balanced_accuracy")
 BASE, FULL = "base", "(iii)"
 COLUMNS = ["arm", "against", "metric", *directions.DIFFERENCE, "p", "p_holm", "n_seeds"]

@@ -22,6 +22,7 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, resolve
 from wagf_src.runs import PROBABILITY_COLUMNS, SCHEMA_VERSION, TEST, VALIDATION, file_digests, read_predictions
 from wagf_src.stats import metrics
+from wagf_src.train.accelerator import check_device
 from wagf_src.train.trainer import FitResult, Trainer
 
 # Of the modules as this process has them: a long sweep goes on with these, whatever happens to the files meanwhile.
@@ -45,9 +46,11 @@ def train(profile: Profile, run: str, trainer: Trainer | None = None) -> Path:
         executed notebook.
 
     Raises:
-        UserError: see :meth:`Trainer.fit`; or another process trains this run, or the code has changed on disk since
-            this process began, so that the run would be taken for one of the code that stands there now.
+        UserError: see :meth:`Trainer.fit` and ``check_device``; or another process trains this run, or the code has
+            changed on disk since this process began, so that the run would be taken for one of the code that stands
+            there now.
     """
+    check_device()
     # The process that started this one may be gone, killed, and the next one be here already.
     with lock.held(profile.name, f"{run}.training", ORPHAN_SECONDS):
         return _train(profile, run, trainer)

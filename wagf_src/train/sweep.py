@@ -58,9 +58,11 @@ def train_all(profile: Profile, runs: list[str] | None = None, seconds: float | 
     data = dataset.load(profile)
     todo = order([run for run in stale_runs(profile, data) if runs is None or run in runs])
     print(f"profile {profile.name}: {len(todo)} of {len(profile.runs())} runs to do", flush=True)
-    from wagf_src.train import staging  # only now: nothing to do needs no backend
+    from wagf_src.train import accelerator, staging  # only now: nothing to do needs no backend
     from wagf_src.train.prepared_features import prepare_features
 
+    if todo:
+        accelerator.check_device()  # once, and not once a run
     prepare_features(profile, data, todo)
     trainer, left = staging.Trainer(profile, data), list(todo)
     for run in todo:

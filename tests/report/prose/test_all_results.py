@@ -37,6 +37,8 @@ def test_answer_names_the_best():
         "interval, which holds the noise of training only where there are two seeds or more."
     )
     assert prose.answer(RESULTS[:0], EXPECTED[:0]) == "none yet."
+    proven = EXPECTED.assign(expected=["Equation 1's weights stay within 0.00001 of one half", "e", "Equation 1 is e"])
+    assert "two seeds or more; 1 of these follow from the proof on [Equation 1]" in prose.answer(RESULTS, proven)
 
 
 def test_what_the_page_rests_on(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ def table(area=0.02, gauss=-0.1, others=0.001, half=0.01, provenance="HAM10000")
         for name, n in (("mel", 40), ("nv", 1000), ("all", 1040)):
             line = {
                 "profile": "lite",
-                "arm": "a",
+                "arm": "mobilenetv2-wagf-described",
                 "map": kind,
                 "class": name,
                 "n": n,
@@ -28,7 +28,10 @@ def table(area=0.02, gauss=-0.1, others=0.001, half=0.01, provenance="HAM10000")
                 line |= {f"diff_{control}{end}": lead + k * width for k, end in enumerate(("", "_high"))}
                 line[f"diff_{control}_low"] = lead - width
             lines.append(line)
-    return pd.DataFrame(lines).assign(provenance=provenance)
+    return pd.DataFrame(lines).assign(condition="MobileNetV2, 64 px", provenance=provenance)
+
+
+NO_REACTION = "the lesion at hand draws it, rather than the place where lesions usually are, cannot be shown"
 
 
 def answer(frame):
@@ -46,12 +49,30 @@ def test_answer_no():
 def test_answer_yes_cannot_be_told_and_no_reaction():
     assert answer(table(gauss=0.1)).startswith("**yes.**") and "2 of 2 classes (mel, nv)" in answer(table(gauss=0.1))
     assert answer(table(gauss=0.001)).startswith("**that cannot be told.**")
-    assert "reacts to the image at hand" in answer(table(others=-0.01))
+    assert NO_REACTION in answer(table(others=-0.01))
     # Equal maps differ by rounding alone, and an interval that is printed as zero is not "more".
     equal = answer(table(others=1e-7))
     assert "not measurably more than the maps of other images (+0.00 [+0.00, +0.00])" in equal
-    assert "reacts to the image at hand" in equal
+    assert NO_REACTION in equal
     assert "not measurably more than a map without preference" in answer(table(area=0.001))
+
+
+def test_where_else_the_map_prefers_what():
+    """Of others only SaFA's own map in the same reading counts, all classes together, and no synthetic one."""
+    assert answer(table()).endswith(" All this is of `lite`.")
+    others = [
+        table(area=-0.02).assign(profile="b"),
+        table(area=0.02).assign(profile="c"),
+        table(area=-0.03).assign(profile="d"),
+        table(area=0.001).assign(profile="e"),
+        table(area=0.02).assign(profile="f", arm="mobilenetv2-wagf-released"),
+        table(area=0.02).assign(profile="g", condition="SYNTHETIC, 64 px"),
+    ]
+    frame = pd.concat([table(), *others], ignore_index=True)
+    assert prose.answer(table()[:3], frame).endswith(
+        "All this is of `lite`; in other conditions the same module's map puts on the lesion, against an even map: "
+        "less in `b`, `d`; more in `c`; not measurably more in `e`."
+    )
 
 
 def test_synthetic_and_nothing():
@@ -101,5 +122,5 @@ def test_the_stretched_map_speaks_for_itself():
     assert text.startswith("**no.** SaFA puts 30.0 [28.0, 32.0]%")
     assert text.endswith(
         "Stretched as in the figure, it puts 60.0 [55.0, 65.0]% inside, more than the blob (+20.0 [+15.0, +25.0] "
-        "points)."
+        "points). All this is of `lite`."
     )

@@ -20,14 +20,17 @@ RULES = pd.DataFrame(
 def test_answer_counts_aims_that_one_rule_reaches():
     means = prose.rule_means(RULES)
     assert means.loc["plain", "accuracy"] == 0.94 and list(means.index) == ["plain", "fair"]
-    assert prose.answer(means) == (
-        "by the estimates, of the 3 aims 2 at most are reached by one rule (fair: balanced accuracy, melanoma "
-        "sensitivity). The best "
-        "points are accuracy 94.0% (plain; aim 92%); balanced accuracy 80.0% (fair; aim 75%); melanoma sensitivity "
-        "65.0% (fair; aim 60%)."
+    assert prose.answer(RULES) == (
+        "by the estimates, means over seeds, of the 3 aims 2 at most are reached by one rule (fair: balanced accuracy, "
+        "melanoma sensitivity). The best points are accuracy 94.00% (plain; aim 92%, which 2 of 2 seeds reach alone); "
+        "balanced accuracy 80.00% (fair; aim 75%, which 2 of 2 seeds reach alone); melanoma sensitivity 65.00% (fair; "
+        "aim 60%, which 2 of 2 seeds reach alone)."
     )
-    assert "all are reached by one rule (fair: accuracy" in prose.answer(means.assign(accuracy=0.93))
-    assert "(plain: none)" in prose.answer(means * 0.5) and prose.answer(means[:0]) == "none yet."
+    assert "aim 92%, which 1 of 2 seeds reaches alone" in prose.answer(RULES.assign(accuracy=[0.91, 0.95, 0.9, 0.9]))
+    assert "aim 92%, which none of 2 seeds reaches alone" in prose.answer(RULES.assign(accuracy=0.9199))
+    assert "all are reached by one rule (fair: accuracy" in prose.answer(RULES.assign(accuracy=0.93))
+    low = RULES.assign(accuracy=0.4, balanced_accuracy=0.4, melanoma_sensitivity=0.3)
+    assert "(plain: none)" in prose.answer(low) and prose.answer(RULES[:0]) == "none yet."
 
 
 def test_what_was_expected_is_held_against_what_came():

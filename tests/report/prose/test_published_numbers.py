@@ -17,8 +17,9 @@ def test_answers(table):
     assert prose.answer(table("grim"), table("f1_bound"), table("power")) == (
         "of the 6 accuracies of the paper with a known test size, 3 are no number of right answers out of 1,103; 5 of "
         "8 printed F1 values exceed what their precision and recall allow; the headline accuracy stands for [88.9, "
-        "92.3]; and 4 of 6 differences in Table 1 have a power below 80%, if errors correlate as assumed. None of "
-        "this says why."
+        "92.3]; and 4 of the 6 differences in Table 1 looked at have a power below 80%, if errors correlate as "
+        "assumed. "
+        "None of this says why."
     )
     text = prose.reachable(table("grim"), table("ways_out"))
     assert (

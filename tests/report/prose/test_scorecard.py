@@ -44,13 +44,14 @@ KNOWN = {claim.id: claim for claim in claims.LEDGER}
 LEDGER = pd.DataFrame(LINES, columns=[*COLUMNS, "evidence", "elsewhere"]).replace({"elsewhere": {"": NAN}})
 for name in ("part", "claim", "section", "unit"):
     LEDGER[name] = [getattr(KNOWN[claim], name) for claim in LEDGER["id"]]
+BASE, FUSED, FULL = (f"mobilenetv2-{name}" for name in ("base", "sa-gf-described", "wagf-described"))
 STEPS = pd.DataFrame(
     [
-        ("a", "ladder", "SaFA", 1.0, 0.2, 1.8, 0.03),
-        ("b", "ladder", "SaFA", 1.0, 0.2, 1.8, 0.30),
-        ("b", "reading", "described against released", 1.0, 0.2, 1.8, 0.01),
+        ("a", "ladder", "SaFA", FULL, FUSED, 1.0, 0.2, 1.8, 0.03),
+        ("b", "ladder", "SaFA", FULL, FUSED, 1.0, 0.2, 1.8, 0.30),
+        ("b", "reading", "described against released", FULL, FULL, 1.0, 0.2, 1.8, 0.01),
     ],
-    columns=["profile", "kind", "comparison", "difference", "ci_low", "ci_high", "p_holm"],
+    columns=["profile", "kind", "comparison", "arm_a", "arm_b", "difference", "ci_low", "ci_high", "p_holm"],
 ).assign(condition="end to end")
 
 
@@ -132,6 +133,19 @@ def test_what_one_seed_shows_is_said_to_be_of_those_networks():
     assert prose.answer(LEDGER, STEPS.assign(condition=[one, several, several])).count(warning) == 1
     # Condition b shows nothing, so its one seed needs no warning.
     assert warning not in prose.answer(LEDGER, STEPS.assign(condition=[several, one, one]))
+
+
+def test_what_the_steps_that_are_shown_share_is_said():
+    share, none = "add the fusion with its branch, wavelet and all", "steps trained end to end, none is shown"
+    assert share not in prose.answer(LEDGER, STEPS) and none not in prose.answer(LEDGER, STEPS), "SaFA, end to end"
+    fused = STEPS.assign(arm_b=BASE, condition=["frozen", "end to end", "end to end"])
+    text = prose.answer(LEDGER, fused)
+    assert f"(`a`). It adds{share.removeprefix('add')}. Of the 1 {none}." in text
+    both = prose.answer(LEDGER, fused.assign(p_holm=0.01, condition="frozen"))
+    assert f"All of these {share}." in both and none not in both
+    mixed = prose.answer(LEDGER, fused.assign(p_holm=0.01, arm_b=[BASE, FUSED, BASE]))
+    assert share not in mixed and none not in mixed, "one of those shown is a step of SaFA, and is trained end to end"
+    assert none not in prose.answer(LEDGER, fused.assign(p_holm=0.5)), "nothing is shown"
 
 
 def test_a_single_run_on_generated_images_is_warned_of(results_dir):

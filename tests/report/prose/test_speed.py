@@ -8,10 +8,11 @@ import pytest
 
 from wagf_src import paths
 from wagf_src.report.prose import speed
-from wagf_src.report.tables.speed import FILES
+from wagf_src.report.tables.speed import FILES, MEASURED
 
 BENCH = {name: pd.read_csv(paths.ROOT / "results" / "bench" / f"{name}.csv") for name in FILES if name != "peers"}
 EMPTY = pd.DataFrame(columns=["provenance"])
+HOURS = {"frozen": 2.66289, "lite": 2.51025}
 
 
 def row(case, ratio=None, what="train", pixels=128, **more):
@@ -139,7 +140,10 @@ def test_page_names_machines_loads_and_what_is_missing():
 
 
 def test_first_screen_has_hours_of_every_profile():
-    profiles = BENCH["profiles"]
+    counted = BENCH["profiles"]
+    took = {"basis": MEASURED, "device": "AMD EPYC, CPU, 2 cores"}
+    rows = [counted[counted["profile"] == name].iloc[[0]].assign(hours=h, **took) for name, h in HOURS.items()]
+    profiles = pd.concat([counted, *rows], ignore_index=True)
     text = speed.answer(profiles, BENCH["arms"])
     assert "PyTorch" in speed.not_yet(EMPTY) and not speed.not_yet(BENCH["arms"])
     assert (
@@ -148,6 +152,10 @@ def test_first_screen_has_hours_of_every_profile():
         and "2.08 h on one A100" in text
     )
     assert "15.1 s to 50.8 s" in text, "the literal form is no arm"
+    steps = [("a, PyTorch", 2.0), ("a, ours", 4.6), ("b, ours", 10.2), ("b, ours on PyTorch", 30.0), ("c, ours", 7.0)]
+    newest = pd.DataFrame([row(case, first_seconds=seconds) for case, seconds in steps])
+    newest = pd.concat([newest, pd.DataFrame([row("b, ours", what="predict", first_seconds=1.0)])])
+    assert "4.6 s to 10.2 s" in speed.answer(profiles, newest)
     table = speed.hours(profiles).set_index("profile")
     variants = {"frozen-folds", "lite-folds", "ours-folds", "released-random", "table2-gpu"}
     assert set(table.index) == set(profiles["profile"]) - variants and len(table) <= 10

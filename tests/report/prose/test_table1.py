@@ -46,7 +46,8 @@ def table1(**changes):
         frame[f"{metric}_ci_low"], frame[f"{metric}_ci_high"] = frame[metric] - 0.01, frame[metric] + 0.01
     frame["accuracy_paper"] = [published.row(row).accuracy for row in frame["row"]]
     frame["f1_paper"] = [published.row(row).f1 for row in frame["row"]]
-    return frame.assign(main=True, stored=[82.86, np.nan, np.nan, 88.3, np.nan], **changes)
+    about = {"provenance": "HAM10000 (200 x 150 copies); 64 px; CPU, 2 cores"} | changes
+    return frame.assign(main=True, stored=[82.86, np.nan, np.nan, 88.3, np.nan], **about)
 
 
 def test_six_rows_and_a_column_for_each_condition():
@@ -88,6 +89,9 @@ def test_a_reader_s_own_condition_is_not_called_the_strongest(monkeypatch):
     monkeypatch.setattr(conditions, "is_own", lambda profile: profile == "x-folds")
     assert prose.answer(table1()).startswith(f"in this book's own condition, x-folds: {LINES[0][1]}, the rows read")
     assert "these conditions, this book's own first, then the strongest" in conditions.rests_on(table1())
+    assert "Images: HAM10000 (200 x 150 copies). Computed on: CPU, 2 cores. With one" in conditions.rests_on(table1())
+    mixed = table1(provenance=["a: HAM10000; 1 px; GPU, A", "HAM10000; CPU, 2 cores", *["b-c: X; CPU, 2 cores"] * 3])
+    assert conditions.made_of(mixed) == "Images: HAM10000 / X. Computed on: GPU, A / CPU, 2 cores."
     others = table1()[3:]
     assert "the strongest condition, y" in prose.answer(others) and "own first" not in conditions.rests_on(others)
 
@@ -102,6 +106,11 @@ def test_answer_leads_with_the_strongest_condition():
         "more, none of them the paper's own; of these 3 values 2 lie within noise of the printed accuracy "
         "(MobileNet-v2 in `x-folds`, (i) in `y`)" in text
     )
+    frame = table1()
+    frame.loc[frame["profile"] == "y", "condition"] += ", from random weights"
+    other = frame[3:4].assign(main=False, accuracy=0.9, accuracy_ci_low=0.89, accuracy_ci_high=0.91, reading="")
+    text = prose.answer(pd.concat([frame, other, other.assign(reading="released")]))
+    assert "(i) in `y`, from random weights (from others: 90.0 [89.0, 91.0]))" in text
     assert "margin of about ±2.1 points from its 1,103 images alone, ours there of about ±1.0" in text
     assert prose.answer(table1()[:0]) == "no runs yet."
 

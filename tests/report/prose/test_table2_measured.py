@@ -9,6 +9,7 @@ from wagf_src.report.evidence import Evidence
 from wagf_src.report.prose import table2_measured as prose
 
 SKILL = {"mobilenetv2-base": 2.0, "mobilenetv2-base-mwnl": 4.5, "mobilenetv2-wagf-described": 2.0}
+SEEDS = ["seeds, minus base", "seeds, minus (iii)"]
 NAMES = ("table2_measured", "table2_differences", "table2_yardsticks")
 
 
@@ -31,7 +32,7 @@ def test_answer(made_up, nothing):
         "put on one network, one budget and one test set (3 of 9 models, 2 seeds), in accuracy 1 of them (MWNL) is "
         "shown to lie above the plain backbone and none below it, in balanced accuracy 1 of them (MWNL) is shown to "
         "lie above the plain backbone and none below it; 1 of the 7 rows of Table 2 (Iqbal et al.) cannot be "
-        "reproduced from public text; without a run so far: Roy et al., Shen et al., Sai Charan et al., Mridha et "
+        "reproduced from public text; without a run so far: Roy et al., Shen et al., Mridha et al., Sai Charan et "
         "al."
     )
     one_seed = made_up[1].assign(n_seeds=1)
@@ -40,6 +41,12 @@ def test_answer(made_up, nothing):
     )
     text = prose.answer(*nothing[:2])
     assert text.startswith("not known yet, since 0 of 9 models have been run") and "Iqbal et al." in text
+
+
+def test_what_each_part_rests_on_has_no_seeds_of_its_own(made_up, nothing):
+    text = prose.rests_on(made_up[0], prose.LITE, "This page")
+    assert text.startswith("**This page rests on:** ") and "64 px; MobileNetV2; " in text and "seed" not in text
+    assert prose.rests_on(nothing[0], prose.SMALL, "This") == "**This rests on:** no run of `table2-small` yet."
 
 
 def test_rows(made_up, nothing):
@@ -70,7 +77,8 @@ def test_assumptions_stand_beside_all_that_follows_others(nothing):
 def test_differences(made_up, nothing):
     shown = prose.differences(made_up[1], prose.LITE).set_index("ours")
     wanted = [f"{m} minus {against}" for against in ("base", "(iii)") for m in ("accuracy", "balanced accuracy")]
-    assert sorted(shown.columns) == sorted(["seeds", *wanted]) and set(shown["seeds"]) == {"2"}
+    assert sorted(shown.columns) == sorted([*SEEDS, *wanted])
+    assert set(shown[SEEDS].to_numpy().ravel()) == {"2", "–"} and shown.loc["MobileNetV2", SEEDS[0]] == "–"
     assert shown.loc["MobileNetV2", "accuracy minus base"] == "–"
     assert shown.loc["MobileNetV2 (MWNL)", "accuracy minus base"].startswith("+")
     assert "p " in shown.loc["MobileNetV2 (MWNL)", "accuracy minus base"]
@@ -81,12 +89,16 @@ def test_what_is_shown_takes_the_corrected_p_against_the_base_in_its_own_profile
     arm = {"profile": prose.LITE, "arm": "mobilenetv2-base-mwnl", "against": "base", "difference": 1.5, "ci_low": 0.5}
     line = arm | {"ci_high": 2.5, "p": 0.01, "p_holm": 0.2, "n_seeds": 2, "metric": "accuracy"}
     lines = [line, line | {"metric": "balanced_accuracy", "n_seeds": 1}]
-    lines += [line | {"against": "(iii)", "p_holm": 0.001}, line | {"profile": prose.FULL_SIZE, "difference": 9.0}]
+    lines += [
+        line | {"against": "(iii)", "p_holm": 0.001, "n_seeds": 1},
+        line | {"profile": prose.FULL_SIZE, "difference": 9.0},
+    ]
     frame = pd.DataFrame(lines)
     text = prose.answer(made_up[0], frame)
     assert "1 to 2 seeds), in accuracy none is shown to lie above the plain backbone and none below it" in text
     shown = prose.differences(frame, prose.LITE)
     assert shown["ours"].tolist() == ["MobileNetV2 (MWNL)"]
+    assert shown[SEEDS[1]].item() == "1", "each difference has its own seeds"
     assert shown["accuracy minus base"].item() == "+1.5 [+0.5, +2.5], p = 0.200"
     assert shown["accuracy minus (iii)"].item() == "+1.5 [+0.5, +2.5], p = 0.001"
 

@@ -21,8 +21,8 @@ PARTS = pd.DataFrame(
 
 def test_answer_names_the_parts_that_differ():
     text = prose.answer(BOXES, PARTS)
-    assert "part in SaFA." in text and "5,000 parameters, as released 7,000" in text
-    assert "part in nowhere" not in text
+    assert "differ in SaFA." in text and "5,000 parameters, as released 7,000" in text
+    assert "differ in nowhere" not in text
 
 
 def test_tables():

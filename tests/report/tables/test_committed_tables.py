@@ -57,6 +57,10 @@ def before_the_rule(name, now, then):
     what the paper prints. Later, the stored notebooks were read in full: one result is DenseNet-121 + CBAM, not
     DenseNet-121; and what Table 2's sources say was read again, with a row that the paper's table lacks.
     """
+    # Reworded on 27 November 2026; the wavelet's claim is of the wavelet now, since a convolution finds borders too.
+    now = now.replace(r"the kernels of one TensorFlow (\w+) on which", r"one TensorFlow's kernels \1 which", regex=True)
+    wavelet = "It is the wavelet transform that adds boundary information to the encoded feature"
+    now = now.replace(wavelet, "The wavelet branch adds boundary information to the encoded feature")
     if name == "grim":
         return now.replace("DenseNet-121 + CBAM", "DenseNet-121"), then
     if name == "possible_averages":  # at one half, recall above precision cannot be either

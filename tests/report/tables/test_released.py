@@ -127,7 +127,7 @@ def test_findings_say_what_was_measured(gathered):
     assert table["gradient layer"] == "F_fuse = 0.5000 F_sa + 0.3333 F_w, always"
     assert (
         table["soft attention"]
-        == "90 of 9,000 kernel weights can learn; one TensorFlow's kernels disagree which channels"
+        == "90 of 9,000 kernel weights can learn; the kernels of one TensorFlow disagree on which channels"
     )
     assert table["LSTMs in SaFA"] == "0 LSTM weights in the module (5 if connected)"
     fact = gathered.table("released_facts").set_index("fact")["value"]

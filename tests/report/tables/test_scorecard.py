@@ -38,6 +38,19 @@ def test_the_nearest_first_with_what_keeps_it(gathered):
     assert table.loc["frozen", "runs"] == 4 and "2 seeds" in table.loc["frozen", "nearest_arm"]
 
 
+def test_a_setting_that_a_run_does_not_record_has_its_default(results_dir):
+    """A later version records more: that alone makes no other conditions; another value does."""
+    write_ladder(results_dir, {"densenet121-base": 120}, seeds=(0, 1), profile="small", image_size=96)
+    one, other = load_runs("small")
+    one.info["settings"].pop("test", None)
+    other.info["settings"]["test"] = "paper"
+    assert conditions.data_obstacle([one, other]) is None and conditions.data_obstacle([other, one]) is None
+    other.info["settings"]["resize"] = "nearest"
+    other = type(other)(other.path)
+    other.info["settings"]["resize"] = "nearest"
+    assert conditions.data_obstacle([one, other]) == "the runs were made under different settings"
+
+
 def test_two_seeds_are_two_that_both_arms_have(results_dir):
     write_ladder(results_dir, {"densenet121-base": 120}, seeds=(0, 1), profile="small", image_size=96)
     write_ladder(results_dir, {"densenet121-sa-described": 100}, seeds=(1, 2), profile="small", image_size=96)

@@ -38,12 +38,13 @@ def answer(everything: pd.DataFrame, expected: pd.DataFrame) -> str:
             f"{value}%"
         )
     whole = (expected["held"] & expected["certain"]).sum()
+    follow = "follow from the proof on [Equation 1](equation1.ipynb)"
     proven = expected["expected"].str.startswith(PROVEN).sum()
     return (
         f"{'; '.join(best)}. Between the best and the worst model of the table lie "
         f"{100 * np.ptp(everything['accuracy']):.1f} points. Of {len(expected)} expectations, {expected['held'].sum()} "
         f"came as expected, {whole} of them with the whole interval, which holds the noise of training only where "
-        f"there are two seeds or more; {proven} of these follow from the proof on [Equation 1](equation1.ipynb)."
+        f"there are two seeds or more{f'; {proven} of these {follow}' if proven else ''}."
     )
 
 

@@ -42,7 +42,7 @@ def listing(frame: pd.DataFrame) -> str:
 def made_of(frame: pd.DataFrame) -> str:
     """On which images the rows of a pooled table rest and on what they were computed, from their provenance."""
     parts = frame["provenance"].str.replace(r"^[\w.-]+: ", "", regex=True).str.split("; ")
-    images, devices = (", ".join(dict.fromkeys(parts.str[end])) for end in (0, -1))
+    images, devices = (" / ".join(dict.fromkeys(parts.str[end])) for end in (0, -1))
     return f"Images: {images}. Computed on: {devices}."
 
 

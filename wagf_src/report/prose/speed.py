@@ -137,8 +137,12 @@ def _gpu(profiles) -> str:
 
 
 @_sentences
-def answer(profiles: pd.DataFrame, arms: pd.DataFrame) -> str:
-    """What was measured, the dearest profile on a CPU and on one GPU, and what derived times leave out."""
+def answer(profiles: pd.DataFrame, steps: pd.DataFrame) -> str:
+    """What was measured, the dearest profile on a CPU and on one GPU, and what derived times leave out.
+
+    Args:
+        steps: the newest table with first steps of ours: ``speed_peers``, or ``speed_arms`` where there is none.
+    """
     gpu, measured = _gpu(profiles), profiles[profiles["basis"] == MEASURED]
     took = _listed(f"{duration(3600 * row['hours'])} for `{row['profile']}`" for row in _records(measured))
     on_gpu = profiles[profiles["device"] == gpu].set_index("profile")["hours"]
@@ -146,13 +150,14 @@ def answer(profiles: pd.DataFrame, arms: pd.DataFrame) -> str:
     on_cpu = profiles[(profiles["profile"] == dearest) & (profiles["basis"] == CPU)]
     times = [f"{duration(3600 * row['hours'])} on {row['device']}" for row in _records(on_cpu)]
     times.append(f"{duration(3600 * on_gpu[dearest])} on one {gpu}")
-    first = arms.loc[~_is_literal(arms) & (arms["what"] == "train"), "first_seconds"]
+    ours = steps["case"].str.endswith(", ours")
+    first = steps.loc[(ours if ours.any() else ~_is_literal(steps)) & (steps["what"] == "train"), "first_seconds"]
     return (
         f"all runs of a profile together took, measured on a CPU: {took}. Derived from counted operations, those of "
         f"the dearest, `{dearest}`, come to {' or '.join(times)}. Arms, seeds and epochs multiply it, and so does the "
         "number of pixels. The first step, which compiles, comes on top: "
-        f"{duration(first.min())} to {duration(first.max())} from arm to arm, as measured, and some seconds until the "
-        "network stands."
+        f"{duration(first.min())} to {duration(first.max())} from network to network, as measured, and some seconds "
+        "until the network stands."
     )
 
 

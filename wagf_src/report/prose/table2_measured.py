@@ -9,7 +9,7 @@ from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percen
 from wagf_src.report.tables.table2_measured import SHOWN
 from wagf_src.stats.metrics import interval_columns
 
-LITE, FULL_SIZE = table2_measured.PROFILES
+LITE, SMALL, FULL_SIZE = table2_measured.PROFILES
 NOT_RUN = "not run"
 ONE_SEED = " (with one seed, the noise of training is in no interval and no p)"
 
@@ -35,11 +35,11 @@ def answer(measured: pd.DataFrame, differences: pd.DataFrame) -> str:
     )
 
 
-def rests_on(measured: pd.DataFrame) -> str:
-    """What the runs of ``LITE`` rest on; how many seeds each model has stands in its table."""
-    runs = measured[(measured["profile"] == LITE) & measured["accuracy"].notna()]
+def rests_on(measured: pd.DataFrame, profile: str, what: str) -> str:
+    """What the runs of a profile rest on; how many seeds each model has stands in its table."""
+    runs = measured[(measured["profile"] == profile) & measured["accuracy"].notna()]
     how = runs["provenance"].str.replace(r"; \d+ seeds?", "", regex=True).unique()
-    return f"**This page rests on:** {' / '.join(how) or f'no run of `{LITE}` yet'}."
+    return f"**{what} rests on:** {' / '.join(how) or f'no run of `{profile}` yet'}."
 
 
 def left_out(rows: list[str], works: int) -> str:

@@ -211,6 +211,8 @@ def _wide(frame, columns, cell=_shown):
 def grad_cam(frame: pd.DataFrame) -> pd.DataFrame:
     """The table ``grad_cam`` over all classes for people, percent and points."""
     lines = frame[frame["class"] == "all"].reset_index(drop=True)
+    if lines.empty:
+        return lines
     shown = {
         "condition": lines["profile"],
         "map": [f"{KINDS.get(kind, 'Grad-CAM')}: {arm_label(arm)}" for kind, arm in zip(lines["map"], lines["arm"])],

@@ -41,13 +41,14 @@ def all_results(evidence: Evidence) -> pd.DataFrame:
 def table1(evidence: Evidence) -> pd.DataFrame:
     """All that was trained for each row of Table 1, in every condition; ours are fractions, what is printed is percent.
 
-    Left out are the two runs of the validation experiment (``paper.which30``), of which no level was to be compared.
+    Left out are the two runs of the validation experiment (``paper.which30``), of which no level was to be compared,
+    and the profiles that hold other works' own networks against each other.
     ``row`` is the paper's; ``reading`` is described or released, empty for a plain backbone; ``main`` marks the arm
     that stands for its row and reading in its condition, on the paper's own backbone where there is one.
     """
     lines = []
     for name, runs in conditions.at_hand(evidence).items():
-        if name in which30.RULES:
+        if name in (*which30.RULES, *table2_measured.PROFILES[1:]):
             continue
         taken = set()
         rows = [row for row in comparisons.table1_rows(list(by_arm(runs))) if row[1] and row[2]]
