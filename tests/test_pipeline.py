@@ -126,7 +126,7 @@ def test_a_book_is_built_again_and_holds_no_page_of_an_earlier_one(folders, monk
     book.build_book("demo")
     assert (html / "index.html").is_file() and not earlier.exists()
     assert asked[0] == asked[1] == sorted(source.name for source in staleness.chapter_sources())
-    for page in ("index.html", "intro.html", "chapters/table1.html"):
+    for page in ("index.html", "chapters/table1.html"):
         (html / page).unlink()
         assert staleness.book_is_stale("demo")
         book.build_book("demo")
@@ -223,7 +223,7 @@ def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     with pytest.raises(UserError, match="no finished run in results/demo/runs"):
         chapters.render_chapters("demo")
     assert (folders / "demo" / "tables" / "old.csv").is_file(), "nothing goes before it is known that something comes"
-    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"], skill=1.0)
     chapters.render_chapters("demo")
     place = folders / "demo" / "chapters"
     assert all("DEMO 42" in (place / f"{name}.ipynb").read_text() for name in "za")
@@ -286,7 +286,7 @@ def publishable(folders, tmp_path, monkeypatch):
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
     table = tables.conditions.table1(evidence.collect("frozen", tables.TABLES))
     fabricate.write_table(table.drop(columns="provenance"), "table1", "frozen", "HAM10000; 160 px")
-    claims = pd.DataFrame({"part": ["claims", "counts"], "verdict": ["not reproduced", "reproduced"]})
+    claims = pd.DataFrame({"id": ["a", "b"], "part": ["claims", "counts"], "verdict": ["not reproduced", "reproduced"]})
     fabricate.write_table(claims, "claims", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
