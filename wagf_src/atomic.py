@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import pandas as pd
@@ -60,13 +60,14 @@ def write_csv(path: Path, frame: pd.DataFrame, float_format="%.6g") -> None:
     write_bytes(path, content)
 
 
-def move_into_place(source: Path, target: Path, ours: Container[str] | None = None) -> list[str]:
+def move_into_place(source: Path, target: Path, ours: Callable[[Path], Container[str]] | None = None) -> list[str]:
     """Replace folder ``target`` by the finished folder ``source`` (same file system).
 
     Args:
         source: the finished folder, which is gone afterwards.
         target: its place; what was there before goes, or is there again where the move fails.
-        ours: names in ``target`` that may go; whatever else lies there is somebody's own, and stays. None: all may.
+        ours: of a folder that was in the place, the names that may go; whatever else lies there is somebody's own and
+            is in the new folder afterwards. None: all may go.
 
     Returns:
         Names that somebody's own files have now because the finished folder has files of theirs.
@@ -74,57 +75,56 @@ def move_into_place(source: Path, target: Path, ours: Container[str] | None = No
     Raises:
         UserError: the folder cannot be moved; it is still at ``source``.
     """
+    old = _beside(target, "old")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        put_back(target)
-        renamed = [] if ours is None or not target.is_dir() else _take_over(target, source, ours)
-        shutil.rmtree(_old(target), ignore_errors=True)
+        tidy(target, ours)
         if target.exists():
-            os.replace(target, _old(target))
+            os.replace(target, old)
         try:
             os.replace(source, target)
         except BaseException:
             with contextlib.suppress(OSError):  # else the next one puts it back
-                put_back(target)
+                os.replace(old, target)
             raise
-    except shutil.Error:  # of a copied folder: whoever asked says which file
-        raise
     except OSError as error:
         way = "keep both on one disk" if error.errno == errno.EXDEV else "make room or access"
         raise UserError(
             f"{target}: {source} is finished and cannot be moved there ({error.strerror or error}); {way}"
         ) from None
-    shutil.rmtree(_old(target), ignore_errors=True)
-    return renamed
+    try:
+        return tidy(target, ours)
+    except OSError:  # the finished folder is in its place; the next one tidies up
+        return []
 
 
-def put_back(target: Path) -> None:
-    """Undo a replacement that ended between its two moves, so that nobody takes what was there before for a leftover.
+def tidy(target: Path, ours: Callable[[Path], Container[str]] | None = None) -> list[str]:
+    """Remove what a replacement leaves beside the folder, wherever it ended: somebody's own files go into the folder,
+    and between the two moves what was in the place is put back. Arguments and return value are ``move_into_place``'s.
 
     Raises:
-        OSError: it cannot be moved.
+        OSError: something cannot be moved, and is still there.
     """
-    if _old(target).is_dir() and not target.exists():
-        os.replace(_old(target), target)
-
-
-def _old(target):
-    return target.with_name(f".{target.name}.old")
-
-
-def _take_over(target, source, ours):
-    """Copies, so that a process killed here leaves the folder in its place as it was."""
-    renamed = []
-    for entry in sorted(target.iterdir()):
-        if entry.name in ours:
-            continue
-        goal = free_name(source / entry.name)
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.copytree(entry, goal, symlinks=True)
-        else:
-            shutil.copy2(entry, goal, follow_symlinks=False)
-        renamed += [goal.name] if goal.name != entry.name else []
+    old, gone, renamed = _beside(target, "old"), _beside(target, "gone"), []
+    shutil.rmtree(gone, ignore_errors=True)
+    if not old.is_dir():
+        return renamed
+    if not target.exists():
+        os.replace(old, target)
+        return renamed
+    names = ours(old) if ours else None
+    for entry in sorted(old.iterdir()):
+        if names is not None and entry.name not in names:
+            goal = free_name(target / entry.name)
+            os.replace(entry, goal)
+            renamed += [goal.name] if goal.name != entry.name else []
+    os.replace(old, gone)  # from now on nothing in it is anybody's
+    shutil.rmtree(gone, ignore_errors=True)
     return renamed
+
+
+def _beside(target, ending):
+    return target.with_name(f".{target.name}.{ending}")
 
 
 def free_name(path: Path) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from wagf_src import atomic, paths, plain_yaml
+from wagf_src import paths, plain_yaml
 from wagf_src.arms import METHODS, parse_arm, split_run
 from wagf_src.errors import UserError
 
@@ -243,7 +243,8 @@ def remember(profile: Profile) -> None:
     text = json.dumps(dataclasses.asdict(profile), sort_keys=True)
     file = _note(profile.name)
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
-        atomic.write_text(file, text)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")  # cut, it is as good as none
 
 
 def known_profile(name: str) -> Profile | None:

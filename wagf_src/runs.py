@@ -223,11 +223,21 @@ def put_in_place(staged: Path, target: Path) -> None:
     Raises:
         UserError: see ``atomic.move_into_place``.
     """
+    atomic.move_into_place(staged, target, _by_the_run)
+
+
+def tidy(folder: Path) -> None:
+    """Undo or finish what a killed process was doing in a folder of runs; see ``atomic.tidy``."""
+    for ending in ("old", "gone"):
+        for left in folder.glob(f".*.{ending}"):
+            atomic.tidy(folder / left.name[1 : -len(f".{ending}")], _by_the_run)
+
+
+def _by_the_run(folder):
     try:
-        earlier = Run(target).info["files"]
-    except UserError:  # none, or nobody knows what it wrote
-        earlier = Run(staged).info["files"]
-    atomic.move_into_place(staged, target, ours={"run.json", *earlier})
+        return {"run.json", *Run(folder).info["files"]}
+    except UserError:  # nobody knows what it wrote
+        return {"run.json"}
 
 
 def load_runs(profile: str, required: bool = True) -> list[Run]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from wagf_src import atomic, lock, paths
+from wagf_src import lock, paths
 from wagf_src.arms import split_run
 from wagf_src.data import dataset, protocol
 from wagf_src.digests import stale_runs
@@ -15,7 +15,7 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, load_profile, remember
 from wagf_src.progress import Progress
 from wagf_src.report import book, staleness
-from wagf_src.runs import left_out, listed, own_runs
+from wagf_src.runs import left_out, listed, own_runs, tidy
 from wagf_src.start_message import import_keras
 from wagf_src.train.finish import finish_run
 
@@ -81,8 +81,7 @@ def prepare(profile: Profile) -> None:
     """Check the profile, get the data ready and say what there is to do; nothing is left half done."""
     data = dataset.load(profile)
     places = paths.RESULTS_DIR / profile.name / "runs"
-    for old in places.glob(".*.old"):
-        atomic.put_back(places / old.name[1 : -len(".old")])
+    tidy(places)
     stale = stale_runs(profile, data)
     for finished in own_runs(profile.name):
         if finished.path.name not in stale:
@@ -100,7 +99,7 @@ def prepare(profile: Profile) -> None:
         check_device()
     work = work_dir(profile.name)
     # What a killed process left behind a run that it had put in place.
-    for leftover in [*(work / run for run in set(profile.runs()) - set(stale)), *places.glob(".*.old")]:
+    for leftover in (work / run for run in set(profile.runs()) - set(stale)):
         shutil.rmtree(leftover, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     (work / "stale_runs").write_text(" ".join(stale))

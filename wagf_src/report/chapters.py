@@ -60,7 +60,7 @@ def render_chapters(profile: str) -> None:
         atomic.write_text(aside / f"{name}.ipynb", text)
     theirs = [name for name, when in _times(profile).items() if before.get(name) == when]
     atomic.write_text(aside / "inputs_digest", staleness.rendered_digest(profile, aside, theirs))
-    for name in atomic.move_into_place(aside, target, _as_written(profile, made, names)):
+    for name in atomic.move_into_place(aside, target, lambda folder: _as_written(folder, made, names)):
         _say_kept(target / name)
 
 
@@ -89,9 +89,8 @@ def _times(profile) -> dict[str, int]:
     return {name: file.stat().st_mtime_ns for name, file in found if not name.startswith("chapters/")}
 
 
-def _as_written(profile, made, names) -> set[str]:
-    """Names of the chapters in place that are as they were rendered; without a record of that, those of chapters."""
-    place = paths.RESULTS_DIR / profile / "chapters"
+def _as_written(place, made, names) -> set[str]:
+    """Names in a folder of chapters that are as they were rendered; all of chapters where no record says how."""
     was = {Path(name).name: digest for name, digest in made.items() if name.startswith("chapters/")}
     if not was:
         return {"inputs_digest", *(f"{name}.ipynb" for name in names)}

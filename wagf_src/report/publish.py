@@ -18,7 +18,7 @@ from wagf_src.report.prose.conditions import caveats, listing
 from wagf_src.report.prose.scorecard import tally
 from wagf_src.report.staleness import USED
 from wagf_src.report.tables import TABLES
-from wagf_src.runs import WEIGHTS, load_runs, own_runs, put_in_place, real_profiles
+from wagf_src.runs import WEIGHTS, load_runs, own_runs, put_in_place, real_profiles, tidy
 
 
 def publish(profile: str) -> None:
@@ -77,8 +77,7 @@ def publish(profile: str) -> None:
             if earlier != targets["tables"]:
                 _remove(earlier, "*.csv")
         for part, target in targets.items():
-            ours = {file.name for file in target.glob(staleness.WRITTEN[part])}
-            atomic.move_into_place(asides[part], target, ours)
+            atomic.move_into_place(asides[part], target, lambda folder, part=part: _ours(folder, part))
     finally:
         for aside in asides.values():
             shutil.rmtree(aside, ignore_errors=True)
@@ -87,6 +86,10 @@ def publish(profile: str) -> None:
         f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, "
         f"and commit"
     )
+
+
+def _ours(folder: Path, part: str) -> set[str]:
+    return {file.name for file in folder.glob(staleness.WRITTEN[part])}
 
 
 def _remove(folder: Path, files: str) -> None:
@@ -122,6 +125,7 @@ def keep_runs(profile: str, features: bool = False) -> None:
         return
     for run in runs:
         run.check()
+    tidy(paths.REFERENCE_DIR / profile / "runs")
     for run in runs:
         arm = parse_arm(run.arm)
         drawn = features and run.arm not in seen and arm.modules in ("base", "wagf") and arm.reading != "released"
