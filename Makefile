@@ -162,7 +162,7 @@ publish: env-run  ## copy a profile's chapters into book/chapters, its runs and 
 	@$(WAGF) publish "$(PROFILE)"
 
 clean:  ## remove built books, caches and your results of PROFILE (never what is committed)
-	@case '$(NAME)' in ''|.*|reference|bench|*[!A-Za-z0-9._-]*) \
+	@case "$$(printf %s '$(NAME)' | tr A-Z a-z)" in ''|.*|reference|bench|*[!a-z0-9._-]*) \
 	  echo "error: PROFILE is \"$(NAME)\", which names no results of yours; say whose to remove, for instance PROFILE=demo" >&2; exit 2;; esac
 	rm -rf _build "results/$(NAME)" data/cache
 

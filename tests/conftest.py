@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wagf_src import atomic, paths
+from wagf_src import atomic, paths, runs
 from wagf_src.machine import git_state, processor
 from wagf_src.stats import bootstrap, paired
 
@@ -76,7 +76,13 @@ def own_results(tmp_path_factory):
 
 
 @pytest.fixture
-def results_dir(tmp_path, monkeypatch):
+def made_up_runs(monkeypatch):
+    """Runs under a profile's name count whatever their settings: made-up ones are not what the profile asks for."""
+    monkeypatch.setattr(runs, "known_profile", lambda name: None)
+
+
+@pytest.fixture
+def results_dir(tmp_path, monkeypatch, made_up_runs):
     """A test's own ``results/`` without a reference, and fewer resamples, for comparisons that are not near their
     limits."""
     monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path)

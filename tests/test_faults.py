@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from faults import FULL, KILLED, READ_ONLY, child
 
-from wagf_src import atomic, paths
+from wagf_src import atomic, paths, runs
 from wagf_src.__main__ import main
 from wagf_src.code_digest import code_digest
 from wagf_src.data import synthetic
@@ -26,6 +26,7 @@ from wagf_src.train.checkpoint import TrainingState
 from wagf_src.train.finish import finish_run
 
 RUN = "mobilenetv2-base-seed0"
+NOTES = "notes.txt"  # beside a run
 PROFILE = """
 description: For the tests.
 data: synthetic
@@ -103,6 +104,8 @@ def bases(tmp_path_factory):
             (work / "state.npz").write_bytes(b"state")
         if name in ("finish_again", "keep"):
             fabricate.fabricate(folder / "results" / "tiny" / "runs", arms=["mobilenetv2-base"], skill=1.0)
+        if name == "finish_again":
+            (folder / "results" / "tiny" / "runs" / RUN / NOTES).write_text("the reader's own")
         if name == "keep":
             fabricate.fabricate(folder / "results" / "reference" / "tiny" / "runs", arms=["mobilenetv2-base"])
         if name == "save_state":
@@ -148,7 +151,7 @@ def check_places(folder: Path) -> None:
     """No run, and no state, is half-written where the next process looks for it."""
     for place in [*folder.glob("results/*/runs/*"), *folder.glob("results/reference/*/runs/*")]:
         if place.name[0] != ".":
-            Run(place).check()
+            Run(place).check(alone=False)
     if (folder / "state.npz").is_file():
         with np.load(folder / "state.npz", allow_pickle=False) as state:
             assert len(json.loads(str(state["about"]))["history"]) in (1, 2)
@@ -172,7 +175,10 @@ def test_a_fault_at_every_file_operation(tried, record_property, name, fault):
         check_places(folder)
         again, _ = tried(name, folder)
         if name.startswith("finish") and not (folder / "results/tiny/.work" / RUN / "staging").exists():
-            continue  # it was done but for the tidying, and prepare sees so
+            runs.tidy(folder / "results" / "tiny" / "runs")  # it was done but for the tidying, and prepare sees so
+            here, there = ({n: d for n, d in t.items() if "/runs/" in n} for t in (tree(folder), expected))
+            assert here == there, where
+            continue
         assert again.code == 0, f"{where}\nagain: {again.said}"
         left = set(tree(folder)) - set(expected)
         # What cannot be removed while nothing may be written stays, and is small.
@@ -199,7 +205,14 @@ def test_prepare_tidies_up_behind_a_run_that_was_put_in_its_place(tried, monkeyp
     for work in (kept, gone):
         work.mkdir(parents=True)
         (work / "state.npz").touch()
-    (folder / "results" / "tiny" / "runs" / f".{RUN}.old").mkdir(parents=True)
+    place = folder / "results" / "tiny" / "runs"
+    fabricate.fabricate(place, arms=["mobilenetv2-base"])
+    shutil.copytree(place / RUN, place / f".{RUN}.old")
     monkeypatch.setattr("wagf_src.steps.stale_runs", lambda profile, data: [kept.name])
     assert tried("prepare", folder)[0].code == 0
-    assert kept.is_dir() and not gone.exists() and not list((folder / "results" / "tiny" / "runs").iterdir())
+    assert kept.is_dir() and not gone.exists() and [path.name for path in place.iterdir()] == [RUN]
+    # Killed between the two moves: what was in the place, and the reader's notes in it, are all that there is.
+    (place / RUN / NOTES).write_text("mine")
+    (place / RUN).rename(place / f".{RUN}.old")
+    assert tried("prepare", folder)[0].code == 0
+    assert [path.name for path in place.iterdir()] == [RUN] and (place / RUN / NOTES).read_text() == "mine"

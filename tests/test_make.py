@@ -99,7 +99,17 @@ def test_words_that_do_not_fit_stop_in_one_line(word, says):
 
 @pytest.mark.parametrize(
     "word",
-    ["PROFILE=", "PROFILE=demo book", "PROFILE=reference", "PROFILE=bench", "PROFILE=.", "PROFILE=..", "PROFILE=*"],
+    [
+        "PROFILE=",
+        "PROFILE=demo book",
+        "PROFILE=reference",
+        "PROFILE=Reference",  # the same folder on a Mac
+        "PROFILE=bench",
+        "PROFILE=mine/BENCH.yaml",
+        "PROFILE=.",
+        "PROFILE=..",
+        "PROFILE=*",
+    ],
 )
 def test_clean_never_deletes_by_an_unchecked_name(tmp_path, word):
     """In a copy of the tree's outline: every folder that a wrong name could reach is still there."""

@@ -26,7 +26,7 @@ from wagf_src.train.finish import finish_run
 
 
 @pytest.fixture
-def folders(tmp_path, monkeypatch):
+def folders(tmp_path, monkeypatch, made_up_runs):
     monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path / "results")
     monkeypatch.setattr(paths, "BENCH_DIR", tmp_path / "results" / "bench")
     return tmp_path / "results"
@@ -115,8 +115,8 @@ def test_a_book_is_built_again_and_holds_no_page_of_an_earlier_one(folders, monk
 
     def jupyter_book(command, **_):
         asked.append(sorted(path.name for path in Path(command[2]).glob("chapters/*")))
-        html.mkdir(parents=True)
-        (html / "index.html").touch()
+        for page in ("index", *staleness._pages()):
+            atomic.write_text(html / f"{page}.html", "")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(book.subprocess, "run", jupyter_book)
@@ -127,17 +127,23 @@ def test_a_book_is_built_again_and_holds_no_page_of_an_earlier_one(folders, monk
     book.build_book("demo")
     assert (html / "index.html").is_file() and not earlier.exists()
     assert asked[0] == asked[1] == sorted(source.name for source in staleness.chapter_sources())
+    for page in ("index.html", "chapters/table1.html"):
+        (html / page).unlink()
+        assert staleness.book_is_stale("demo")
+        book.build_book("demo")
+        assert not staleness.book_is_stale("demo")
     (folders / "demo" / "chapters" / "table1.ipynb").unlink()
     with pytest.raises(UserError, match="no chapter table1 of profile demo"):
         book.build_book("demo")
 
 
-@pytest.mark.parametrize("file", ["tables/grim.csv", "chapters/table1.ipynb"])
+@pytest.mark.parametrize("file", ["tables/grim.csv", "chapters/table1.ipynb", "figures/table1.png"])
 @pytest.mark.parametrize("harm", ["changed", "cut", "gone"])
 def test_a_table_or_a_chapter_that_is_not_as_written_is_made_again(folders, file, harm):
     fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
     (folders / "demo" / "tables").mkdir()
     (folders / "demo" / "tables" / "grim.csv").write_text("accuracy\n0.81\n")
+    atomic.write_text(folders / "demo" / "figures" / "table1.png", "picture")
     rendered(folders / "demo")
     assert staleness.stale_chapters("demo") == []
     harmed = folders / "demo" / file
@@ -146,6 +152,38 @@ def test_a_table_or_a_chapter_that_is_not_as_written_is_made_again(folders, file
     else:
         harmed.write_text("accuracy\n0.91\n" if harm == "changed" else "")
     assert "table1" in staleness.stale_chapters("demo")
+
+
+def test_data_that_come_or_change_render_the_chapters_again_and_data_that_go_do_not(folders, tmp_path, monkeypatch):
+    """Without the images some tables have no rows; they are not made again without what they were made from."""
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    data = tmp_path / "data"
+    monkeypatch.setenv("HAM10000_DIR", str(data))
+    rendered(folders / "demo")
+    assert staleness.stale_chapters("demo") == []
+    for name in ("HAM10000_metadata.csv", "images/a.jpg", "images/b.jpg", "masks/a_segmentation.png"):
+        atomic.write_text(data / name, "of the data")
+        assert staleness.stale_chapters("demo"), name
+        rendered(folders / "demo")
+        assert staleness.stale_chapters("demo") == []
+    (data / "HAM10000_metadata.csv").write_text("corrected")
+    assert staleness.stale_chapters("demo")
+    rendered(folders / "demo")
+    monkeypatch.setenv("HAM10000_DIR", str(tmp_path / "nowhere"))
+    assert staleness.stale_chapters("demo") == []
+    rendered(folders / "demo")
+    monkeypatch.setenv("HAM10000_DIR", str(data))
+    assert staleness.stale_chapters("demo")
+
+
+@pytest.mark.parametrize(
+    "record", ["", "{", "[]", "null", '{"inputs": 1}', "0" * 64, '{"inputs": 1, "data": 1, "files": 2}']
+)
+def test_a_record_that_is_cut_or_of_earlier_code_is_none(folders, record):
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    rendered(folders / "demo")
+    (folders / "demo" / "chapters" / "inputs_digest").write_text(record)
+    assert staleness.stale_chapters("demo")
 
 
 @pytest.mark.parametrize("harm", ["cut", "gone", "edited"])
@@ -178,27 +216,45 @@ def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(chapters.tables, "TABLES", {})
     for name in "za":
         fabricate.write_notebook(notebooks / f"{name}.ipynb", "print(profile.upper(), 40 + 2)")
-    (folders / "demo" / "tables").mkdir(parents=True)
-    (folders / "demo" / "tables" / "old.csv").touch()
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    for name in ("tables/old.csv", "figures/old.png"):
+        atomic.write_text(folders / "demo" / name, "of an earlier rendering")
+    rendered(folders / "demo")
+    shutil.rmtree(folders / "demo" / "runs")
     with pytest.raises(UserError, match="no finished run in results/demo/runs"):
         chapters.render_chapters("demo")
     assert (folders / "demo" / "tables" / "old.csv").is_file(), "nothing goes before it is known that something comes"
-    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"])
+    fabricate.fabricate(folders / "demo" / "runs", arms=["mobilenetv2-base"], skill=1.0)
     chapters.render_chapters("demo")
-    rendered = folders / "demo" / "chapters"
-    assert all("DEMO 42" in (rendered / f"{name}.ipynb").read_text() for name in "za")
-    assert not (folders / "demo" / "tables").exists(), "no table of an earlier time is left to be read"
+    place = folders / "demo" / "chapters"
+    assert all("DEMO 42" in (place / f"{name}.ipynb").read_text() for name in "za")
+    for name in ("tables", "figures"):
+        assert not (folders / "demo" / name).exists(), "nothing of an earlier time is left to be read"
     assert sorted(line.split(",")[0] for line in capfd.readouterr().out.splitlines()) == ["chapter a", "chapter z"]
-    changed = (rendered / "z.ipynb").stat().st_mtime_ns
+    changed = (place / "z.ipynb").stat().st_mtime_ns
     chapters.render_chapters("demo")
-    assert (rendered / "z.ipynb").stat().st_mtime_ns == changed, "nothing to do the second time"
+    assert (place / "z.ipynb").stat().st_mtime_ns == changed, "nothing to do the second time"
+
+    # What is the reader's own is never deleted, and not taken for ours.
+    theirs = {"tables/mine.csv": "1", "figures/mine.svg": "2", "figures/mine.png": "3", "chapters/mine.ipynb": "4"}
+    for name, text in theirs.items():
+        atomic.write_text(folders / "demo" / name, text)
+    assert staleness.stale_chapters("demo") == []
+    (place / "z.ipynb").write_text("edited")
+    assert staleness.stale_chapters("demo")
+    chapters.render_chapters("demo")
+    assert "DEMO 42" in (place / "z.ipynb").read_text() and staleness.stale_chapters("demo") == []
+    for name, text in (theirs | {"chapters/z.kept.ipynb": "edited"}).items():
+        assert (folders / "demo" / name).read_text() == text
+    assert "chapters/z.kept.ipynb, which was changed" in capfd.readouterr().out
+    assert set(staleness.rendering("demo")["files"]) == {"chapters/a.ipynb", "chapters/z.ipynb"}
 
     # One that fails: one line with its error and its log, the chapters of the last time stay.
     fabricate.write_notebook(notebooks / "z.ipynb", 'print("kernel says"); raise ValueError("no such thing\\nat all")')
     with pytest.raises(UserError, match=r"^z failed: ValueError: no such thing \(log: .*z\.log\)$"):
         chapters.render_chapters("demo")
     assert "no such thing" in (work_dir("demo") / "executed" / "z.log").read_text()
-    assert "DEMO 42" in (rendered / "z.ipynb").read_text() and staleness.stale_chapters("demo")
+    assert "DEMO 42" in (place / "z.ipynb").read_text() and staleness.stale_chapters("demo")
     fabricate.write_notebook(notebooks / "z.ipynb", "import os; os._exit(3)")
     with pytest.raises(UserError, match="z failed: DeadKernelError"):
         chapters.render_chapters("demo")
@@ -217,7 +273,9 @@ def test_synthetic_results_are_never_published(folders):
         publish.publish("demo")
 
 
-def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypatch):
+@pytest.fixture
+def publishable(folders, tmp_path, monkeypatch):
+    """A profile `frozen` as if just rendered, and a book and a README to publish it in; returns its table 1."""
     for name, place in (("BOOK", "book"), ("REFERENCE_DIR", "reference"), ("README", "README.md")):
         monkeypatch.setattr(paths, name, tmp_path / place)
     shutil.copytree(paths.ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("chapters"))
@@ -236,6 +294,11 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     for name in ("table1", "heatmaps"):
         (folders / "frozen" / "figures" / f"{name}.png").write_bytes(name.encode())
     rendered(folders / "frozen")
+    return table
+
+
+def test_publishing_fills_book_reference_and_readme(publishable, folders, tmp_path):
+    table = publishable
     earlier = tmp_path / "reference" / "earlier" / "tables"  # of a book that the new one replaces
     earlier.mkdir(parents=True)
     publish.publish("frozen")
@@ -263,8 +326,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     # Rendered without the images, the book would lose its tables about them.
     fabricate.write_table(pd.DataFrame({"class": ["nv"]}), "data_card", "frozen", "HAM10000")
     card = folders / "frozen" / "tables" / "data_card.csv"
-    with pytest.raises(UserError, match="results/frozen is not up to date"):
-        publish.publish("frozen")  # a table that no rendering made
+    publish.publish("frozen")
+    assert not (tmp_path / "reference" / "frozen" / "tables" / "data_card.csv").exists(), "no rendering made it"
     rendered(folders / "frozen")
     publish.publish("frozen")
     for without in (lambda: card.write_text("class,provenance\n"), card.unlink):
@@ -273,6 +336,68 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
         with pytest.raises(UserError, match=r"lacks what results/reference/frozen has \(data_card\).* DATA=folder"):
             publish.publish("frozen")
         assert "nv" in (tmp_path / "reference" / "frozen" / "tables" / "data_card.csv").read_text()
+
+
+def everything(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda results: (results / "figures" / "table1.png").unlink(), "not up to date"),
+        (lambda results: shutil.rmtree(results / "figures"), "not up to date"),
+        (lambda results: (shutil.rmtree(results / "figures"), rendered(results)), "figures/table1.png is missing"),
+        (lambda results: ((results / "tables" / "claims.csv").unlink(), rendered(results)), "claims.csv is missing"),
+        (lambda results: paths.README.write_text("no markers"), "README.md: must have <!-- picture:begin --> and then"),
+        (
+            lambda results: next(results.glob("runs/*-released-seed1")).joinpath("notes.txt").touch(),
+            "notes.txt was not written by the run",
+        ),
+    ],
+    ids=["figure", "figures", "rendered without", "no claims", "readme", "note"],
+)
+def test_what_cannot_be_published_whole_changes_nothing(publishable, folders, tmp_path, harm, says):
+    publish.publish("frozen")
+    fabricate.write_table(publishable.iloc[:3], "table1", "frozen", "another")
+    rendered(folders / "frozen")
+    harm(folders / "frozen")
+    before = everything(tmp_path)
+    with pytest.raises(UserError, match=says) as error:
+        publish.publish("frozen")
+    assert everything(tmp_path) == before and "\n" not in str(error.value)
+
+
+def test_a_full_disk_leaves_what_is_published(publishable, folders, tmp_path, monkeypatch):
+    publish.publish("frozen")
+    fabricate.write_table(publishable.iloc[:3], "table1", "frozen", "another")
+    rendered(folders / "frozen")
+    before, copy2 = everything(tmp_path), shutil.copy2
+
+    def full(source, target, **options):
+        if Path(source).name == "table1.png":
+            raise OSError(28, "No space left on device", str(target))
+        return copy2(source, target, **options)
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(OSError, match="No space"):
+        publish.publish("frozen")
+    assert everything(tmp_path) == before
+
+
+def test_kept_runs_lose_no_features_and_bring_nothing_hidden(folders, monkeypatch):
+    monkeypatch.setattr(paths, "REFERENCE_DIR", folders / "reference")
+    fabricate.fabricate(folders / "mine" / "runs", arms=["mobilenetv2-base", "mobilenetv2-sa-described"])
+    atomic.write_text(folders / "mine" / "gradcam" / "a.npz", "maps")
+    atomic.write_text(folders / "mine" / "gradcam" / ".a.npz", "half")
+    publish.keep_runs("mine", features=True)
+    publish.keep_runs("mine")
+    committed = folders / "reference" / "mine"
+    assert [file.parent.name for file in committed.glob("runs/*/features.npz")] == ["mobilenetv2-base-seed0"]
+    assert [file.name for file in (committed / "gradcam").iterdir()] == ["a.npz"]
+    (committed / "runs" / "mobilenetv2-base-seed0" / "notes.txt").write_text("beside it")
+    publish.keep_runs("mine")
+    assert (committed / "runs" / "mobilenetv2-base-seed0" / "notes.txt").read_text() == "beside it"
 
 
 def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
@@ -295,7 +420,7 @@ def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
     assert (kept / TEST).is_file() and not (kept / "features.npz").exists(), (
         "large, and no committed chapter draws them"
     )
-    with pytest.raises(FileNotFoundError, match="tables"):  # past the check: these bare folders hold no tables
+    with pytest.raises(UserError, match="tables/table1.csv is missing"):  # past the check
         publish.publish("frozen")
 
 

@@ -157,8 +157,15 @@ def test_a_name_is_text_with_its_dots(tmp_path, name):
 
 
 def test_names_that_would_mix_results_are_refused(tmp_path):
-    taken = (("demo", "has one of that name"), ("demo-trial", "another's trial"), ("mine-trial", "another's trial"))
-    for name, says in (*taken, ("reference", "rename"), ("a b", "rename"), ("$x", "rename")):
+    taken = (("demo", "has one of that name"), ("demo-trial", "another's trial"), ("mine-Trial", "another's trial"))
+    for name, says in (
+        *taken,
+        ("reference", "rename"),
+        ("Reference", "rename"),
+        ("BENCH", "rename"),
+        ("a b", "rename"),
+        ("$x", "rename"),
+    ):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(GOOD))
         with pytest.raises(UserError, match=says):
             load_profile(str(tmp_path / f"{name}.yaml"))

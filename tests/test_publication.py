@@ -138,6 +138,18 @@ def test_the_address_is_said_once_and_taken_back_without_a_trace(elsewhere):
     assert {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()} == before
 
 
+def test_an_address_that_cannot_be_written_leaves_the_files_whole(elsewhere, monkeypatch):
+    before = (elsewhere / "pyproject.toml").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        repository.set_address(ADDRESS)
+    assert (elsewhere / "pyproject.toml").read_bytes() == before and "somebody" not in str(before)
+
+
 @pytest.mark.parametrize(
     "url", ["github.com/a/b", "https://github.com/a", "https://example.com/a/b", 'x"y', "https://github.com/a/b/"]
 )

@@ -1,5 +1,6 @@
 """Run folders: what is beside run.json is what the run wrote, and the same predictions are the same bytes."""
 
+import errno
 import gzip
 import hashlib
 import json
@@ -13,16 +14,19 @@ import pandas as pd
 import pytest
 from fabricate import fabricate, seal, write_run
 
-from wagf_src import atomic, paths
+from wagf_src import atomic, paths, steps
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
+from wagf_src.profile import load_profile, remember
 from wagf_src.runs import (
     PROBABILITY_COLUMNS,
     TEST,
     VALIDATION,
     Run,
     complete,
+    left_out,
     load_runs,
+    put_in_place,
     real_profiles,
     shown_runs,
     sorted_predictions,
@@ -169,14 +173,12 @@ def test_folds_count_when_all_of_them_are_there(tmp_path, monkeypatch):
     y = np.arange(70) % len(CLASSES)
     for seed, folds in ((0, range(5)), (1, range(4))):
         for fold in folds:
-            write_run(
-                tmp_path, "mobilenetv2-base", seed, [], "lite-folds", y=y[parts[fold]], fold=fold, rows=parts[fold]
-            )
-    write_run(tmp_path, "mobilenetv2-base", 1, [], "lite", y=y)
-    runs = load_runs("lite-folds")
+            write_run(tmp_path, "mobilenetv2-base", seed, [], "my-folds", y=y[parts[fold]], fold=fold, rows=parts[fold])
+    write_run(tmp_path, "mobilenetv2-base", 1, [], "mine", y=y)
+    runs = load_runs("my-folds")
     assert len(runs) == 9
     assert [(r.seed, r.fold) for r in complete(runs)] == [(0, fold) for fold in range(5)]
-    assert {name: len(own) for name, own in real_profiles().items()} == {"lite": 1, "lite-folds": 5}
+    assert {name: len(own) for name, own in real_profiles().items()} == {"mine": 1, "my-folds": 5}
 
 
 def test_a_first_own_fold_hides_no_committed_condition(tmp_path, monkeypatch):
@@ -185,26 +187,203 @@ def test_a_first_own_fold_hides_no_committed_condition(tmp_path, monkeypatch):
     parts, y = np.array_split(np.arange(70), 5), np.arange(70) % len(CLASSES)
     for fold in range(5):
         write_run(
-            tmp_path / "reference",
-            "mobilenetv2-base",
-            0,
-            [],
-            "lite-folds",
-            y=y[parts[fold]],
-            fold=fold,
-            rows=parts[fold],
+            tmp_path / "reference", "mobilenetv2-base", 0, [], "my-folds", y=y[parts[fold]], fold=fold, rows=parts[fold]
         )
-    write_run(tmp_path, "mobilenetv2-base", 0, [], "lite-folds", y=y[parts[0]], fold=0, rows=parts[0])
-    assert len(load_runs("lite-folds")) == 1
+    write_run(tmp_path, "mobilenetv2-base", 0, [], "my-folds", y=y[parts[0]], fold=0, rows=parts[0])
+    assert len(load_runs("my-folds")) == 1
     [committed] = real_profiles().values()
-    assert [run.fold for run in committed] == [0, 1, 2, 3, 4] and shown_runs("lite-folds", required=True) == committed
+    assert [run.fold for run in committed] == [0, 1, 2, 3, 4] and shown_runs("my-folds", required=True) == committed
     assert all(run.path.is_relative_to(tmp_path / "reference") for run in committed)
     shutil.rmtree(tmp_path / "reference")
-    assert shown_runs("lite-folds") == []
-    with pytest.raises(UserError, match="all its folds yet; `make reproduce PROFILE=lite-folds` goes on"):
-        shown_runs("lite-folds", required=True)
-    with pytest.raises(UserError, match="no finished run in results/lite/runs"):
-        shown_runs("lite", required=True)
+    assert shown_runs("my-folds") == []
+    with pytest.raises(UserError, match="all its folds yet; `make reproduce PROFILE=my-folds` goes on"):
+        shown_runs("my-folds", required=True)
+    with pytest.raises(UserError, match="no finished run in results/mine/runs"):
+        shown_runs("mine", required=True)
+
+
+# --- runs of a profile that was changed since ------------------------------------------------------------------
+
+ARMS = ("mobilenetv2-base", "resnet50-base-lr0.001")
+NOW = {"extends": "paper", "description": "x", "arms": list(ARMS), "seeds": [0, 1], "epochs": 5}
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """``results/`` and a profile of the reader's own; returns (write a run, write the profile)."""
+    monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path / "results")
+    monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "results" / "reference")
+    file = tmp_path / "mine.yaml"
+
+    def profile(**changes):
+        file.write_text(json.dumps(NOW | changes))
+        remember(load_profile(str(file)))
+
+    def run(seed=0, arm=ARMS[0], root="results", profile="mine", **settings):
+        rate = {"learning_rate": 0.001} if arm.endswith("-lr0.001") else {}
+        write_run(tmp_path / root, arm, seed, [], profile, **{"epochs": 5} | rate | settings)
+
+    profile()
+    return run, profile
+
+
+def names(runs):
+    return [run.name for run in runs]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 2},
+        {"seed": 1, "epochs": 1},
+        {"seed": 1, "test_seed": 13},
+        {"seed": 1, "precision": "float32"},
+        {"arm": "densenet121-base"},
+        {"arm": ARMS[1], "learning_rate": 0.01},
+        {"fold": 0, "test": "paper-folds"},
+    ],
+    ids=str,
+)
+def test_a_run_that_is_of_the_profile_no_more_is_shown_with_no_others(mine, other):
+    mine[0](0)
+    mine[0](**other)
+    assert len(list(paths.RESULTS_DIR.glob("mine/runs/*/run.json"))) == 2
+    assert (
+        names(load_runs("mine")) == names(shown_runs("mine")) == names(real_profiles()["mine"]) == [f"{ARMS[0]}-seed0"]
+    )
+    assert len(left_out("mine")) == 1
+
+
+def test_an_arms_own_rate_and_what_came_later_than_a_run_count_as_the_profiles(mine):
+    for arm in ARMS:
+        mine[0](0, arm)
+    file = paths.RESULTS_DIR / "mine" / "runs" / f"{ARMS[0]}-seed0" / "run.json"
+    info = json.loads(file.read_text())
+    for key in ("test_views", "schedule", "balance"):
+        info["settings"].pop(key)
+    file.write_text(json.dumps(info | {"inputs_digest": "of earlier code"}))
+    assert len(shown_runs("mine")) == 2 and left_out("mine") == []
+
+
+def test_folds_in_the_place_of_one_test_set_and_back(mine):
+    run, profile = mine
+    run(0)
+    for fold in range(5):
+        run(0, fold=fold, test="paper-folds")
+    assert names(shown_runs("mine")) == [f"{ARMS[0]}-seed0"]
+    profile(test="paper-folds")
+    assert names(shown_runs("mine")) == [f"{ARMS[0]}-fold{fold}-seed0" for fold in range(5)]
+    (paths.RESULTS_DIR / "mine" / "runs" / f"{ARMS[0]}-fold0-seed0" / "run.json").unlink()
+    assert shown_runs("mine") == []
+
+
+def test_a_whole_run_is_no_fifth_fold(mine):
+    """Where nobody knows the profile any more."""
+    mine[0](0, profile="gone")
+    for fold in range(1, 5):
+        mine[0](0, profile="gone", fold=fold, test="paper-folds")
+    assert names(shown_runs("gone")) == [f"{ARMS[0]}-seed0"]
+
+
+def test_own_runs_of_another_profile_hide_no_committed_one(mine):
+    mine[0](0, epochs=1)
+    assert real_profiles() == {} and shown_runs("mine") == []
+    with pytest.raises(
+        UserError, match=r"no finished run .* as it is now \(mobilenetv2-base-seed0: of another\); make them"
+    ):
+        load_runs("mine")
+    mine[0](1, root="results/reference")
+    mine[0](0, root="results/reference", epochs=1)
+    [committed] = load_runs("mine")
+    assert committed.seed == 1 and committed.path.is_relative_to(paths.REFERENCE_DIR)
+
+
+def test_runs_of_a_trial_are_judged_as_a_trials(mine):
+    trial = load_profile("paper-trial")
+    for seed, epochs in ((0, 1), (1, 1), (0, 2)):
+        if seed == 0:
+            settings = trial.settings() | {"epochs": epochs}
+            write_run(paths.RESULTS_DIR, "resnet50-base" if epochs == 2 else ARMS[0], 0, [], trial.name, **settings)
+        else:
+            write_run(paths.RESULTS_DIR, ARMS[0], 1, [], trial.name, **trial.settings())
+    assert names(load_runs("paper-trial")) == [f"{ARMS[0]}-seed0"] and len(left_out("paper-trial")) == 2
+
+
+def test_prepare_says_what_it_leaves_out_and_deletes_nothing(mine, capsys, monkeypatch):
+    for seed in range(9):
+        mine[0](seed)
+    before = sorted(paths.RESULTS_DIR.glob("mine/runs/*/*"))
+    monkeypatch.setattr(steps.dataset, "load", lambda profile: None)
+    monkeypatch.setattr(steps, "stale_runs", lambda profile, data: [])
+    for name in ("stale_chapters", "book_is_stale"):
+        monkeypatch.setattr(steps.staleness, name, lambda profile: False)
+    steps.prepare(load_profile(str(paths.RESULTS_DIR.parent / "mine.yaml")))
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == (
+        "left out: "
+        + ", ".join(f"{ARMS[0]}-seed{seed}" for seed in range(2, 7))
+        + " and 2 more, not of this profile any more (nothing is deleted)"
+    )
+    assert second.startswith("Nothing to do") and sorted(paths.RESULTS_DIR.glob("mine/runs/*/*")) == before
+
+
+@pytest.mark.parametrize("profile", sorted({file.parents[2].name for file in COMMITTED}))
+def test_every_committed_run_is_shown(tmp_path, monkeypatch, profile):
+    monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path)  # no own ones
+    there = [file.parent for file in COMMITTED if file.parents[2].name == profile]
+    assert [run.path for run in shown_runs(profile)] == there
+    assert [run.path for run in real_profiles()[profile]] == there
+
+
+# --- what a run replaces ---------------------------------------------------------------------------------------
+
+
+def contents(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_what_the_reader_put_beside_a_run_is_beside_the_next_one(tmp_path):
+    earlier = fabricate(tmp_path / "runs", [ARM])[0].path
+    staged = fabricate(tmp_path / "new", [ARM], skill=1.0)[0].path
+    (earlier / "notes.txt").write_text("weeks of work")
+    (earlier / ".hidden").write_text("hidden")
+    (earlier / "plots").mkdir()
+    (earlier / "plots" / "a.png").write_bytes(b"picture")
+    (earlier / "errors.csv").write_text("mine")
+    (staged / "errors.csv").write_text("the run's")
+    (staged / "attention.npz").unlink()
+    seal(staged)
+    expected = contents(staged)
+    put_in_place(staged, earlier)
+    theirs = {
+        "notes.txt": b"weeks of work",
+        ".hidden": b"hidden",
+        "plots/a.png": b"picture",
+        "errors.kept.csv": b"mine",
+    }
+    assert contents(earlier) == expected | theirs and not staged.exists()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [earlier.name]
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EACCES])
+def test_a_move_that_fails_leaves_both_folders(tmp_path, monkeypatch, number):
+    old, new = (fabricate(tmp_path / name, [ARM], skill=skill)[0].path for name, skill in (("runs", 1.0), ("new", 2.0)))
+    before, finished, replace = contents(tmp_path / "runs"), contents(new), os.replace
+
+    def fails(source, target):
+        if source == new:
+            raise OSError(number, os.strerror(number), str(source), None, str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fails)
+    for _ in range(2):
+        with pytest.raises(UserError, match=f"runs/{ARM}-seed0: .*new/{ARM}-seed0 is finished and cannot.*;") as error:
+            put_in_place(new, old)
+        assert "\n" not in str(error.value) and ("one disk" in str(error.value)) == (number == errno.EXDEV)
+        assert contents(tmp_path / "runs") == before and contents(new) == finished
+    monkeypatch.undo()
+    put_in_place(new, old)
+    assert contents(old) == finished
 
 
 FEW_FILES = """

@@ -1,5 +1,7 @@
 """Files that appear whole or not at all, and digests of them."""
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -9,9 +11,12 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import pandas as pd
+
+from wagf_src.errors import UserError
 
 # What reading an archive of arrays raises that is not whole, or no such archive.
 DAMAGED = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
@@ -55,15 +60,77 @@ def write_csv(path: Path, frame: pd.DataFrame, float_format="%.6g") -> None:
     write_bytes(path, content)
 
 
-def move_into_place(source: Path, target: Path) -> None:
-    """Replace folder ``target`` by the finished folder ``source`` (same file system)."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(source, target)
-    shutil.rmtree(old, ignore_errors=True)
+def move_into_place(source: Path, target: Path, ours: Callable[[Path], Container[str]] | None = None) -> list[str]:
+    """Replace folder ``target`` by the finished folder ``source`` (same file system).
+
+    Args:
+        source: the finished folder, which is gone afterwards.
+        target: its place; what was there before goes, or is there again where the move fails.
+        ours: of a folder that was in the place, the names that may go; whatever else lies there is somebody's own and
+            is in the new folder afterwards. None: all may go.
+
+    Returns:
+        Names that somebody's own files have now because the finished folder has files of theirs.
+
+    Raises:
+        UserError: the folder cannot be moved; it is still at ``source``.
+    """
+    old = _beside(target, "old")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tidy(target, ours)
+        if target.exists():
+            os.replace(target, old)
+        try:
+            os.replace(source, target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # else the next one puts it back
+                os.replace(old, target)
+            raise
+    except OSError as error:
+        way = "keep both on one disk" if error.errno == errno.EXDEV else "make room or access"
+        raise UserError(
+            f"{target}: {source} is finished and cannot be moved there ({error.strerror or error}); {way}"
+        ) from None
+    try:
+        return tidy(target, ours)
+    except OSError:  # the finished folder is in its place; the next one tidies up
+        return []
+
+
+def tidy(target: Path, ours: Callable[[Path], Container[str]] | None = None) -> list[str]:
+    """Remove what a replacement leaves beside the folder, wherever it ended: somebody's own files go into the folder,
+    and between the two moves what was in the place is put back. Arguments and return value are ``move_into_place``'s.
+
+    Raises:
+        OSError: something cannot be moved, and is still there.
+    """
+    old, gone, renamed = _beside(target, "old"), _beside(target, "gone"), []
+    shutil.rmtree(gone, ignore_errors=True)
+    if not old.is_dir():
+        return renamed
+    if not target.exists():
+        os.replace(old, target)
+        return renamed
+    names = ours(old) if ours else None
+    for entry in sorted(old.iterdir()):
+        if names is not None and entry.name not in names:
+            goal = free_name(target / entry.name)
+            os.replace(entry, goal)
+            renamed += [goal.name] if goal.name != entry.name else []
+    os.replace(old, gone)  # from now on nothing in it is anybody's
+    shutil.rmtree(gone, ignore_errors=True)
+    return renamed
+
+
+def _beside(target, ending):
+    return target.with_name(f".{target.name}.{ending}")
+
+
+def free_name(path: Path) -> Path:
+    """The path, or the first of ``<stem>.kept<ending>``, ``<stem>.kept2<ending>``, ... that is nobody's."""
+    names = (path.with_name(f"{path.stem}.kept{number or ''}{path.suffix}") for number in [0, *range(2, 1000)])
+    return path if not os.path.lexists(path) else next(name for name in names if not os.path.lexists(name))
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:

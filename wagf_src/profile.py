@@ -1,6 +1,7 @@
 """Profiles: everything a run may vary, typed and validated."""
 
 import dataclasses
+import json
 import math
 import re
 import types
@@ -207,9 +208,9 @@ def load_profile(name: str) -> Profile:
         raise UserError(
             f"no profile {name!r}; known: {known} (each also with {TRIAL_SUFFIX}), or the path of a .yaml file"
         )
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label in ("reference", "bench"):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label.lower() in ("reference", "bench"):
         raise UserError(f"profile {path.name}: a profile's name has letters, digits, dots, dashes; rename the file")
-    if label.endswith(TRIAL_SUFFIX):
+    if label.lower().endswith(TRIAL_SUFFIX):  # on a Mac and on Windows, Demo-Trial is demo-trial's folder
         raise UserError(
             f"profile {path.name}: a name that ends in {TRIAL_SUFFIX} is that of another's trial; rename the file"
         )
@@ -235,6 +236,32 @@ def load_profile(name: str) -> Profile:
             batch_size=min(profile.batch_size, 16),
         )
     return profile
+
+
+def remember(profile: Profile) -> None:
+    """Note what a file of the reader's own says: chapters and tables know a profile by its name alone."""
+    text = json.dumps(dataclasses.asdict(profile), sort_keys=True)
+    file = _note(profile.name)
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")  # cut, it is as good as none
+
+
+def known_profile(name: str) -> Profile | None:
+    """A profile by name: of ``notebooks/profiles``, else as a file of the reader's own last said; None if neither."""
+    try:
+        return load_profile(name)
+    except UserError:
+        pass
+    try:
+        values = json.loads(_note(name).read_text(encoding="utf-8"))
+        return Profile(**values | {key: tuple(values[key]) for key in ("arms", "seeds")})
+    except (OSError, ValueError, TypeError, KeyError, UserError):  # none, damaged, or of another version
+        return None
+
+
+def _note(name):
+    return paths.work_dir(name) / "profile.json"
 
 
 def candidates() -> list[Profile]:

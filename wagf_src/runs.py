@@ -15,7 +15,7 @@ from wagf_src.arms import BACKBONES, order_key, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
 from wagf_src.paths import short
-from wagf_src.profile import DEFAULTS, FOLDS, Profile
+from wagf_src.profile import DEFAULTS, FOLDS, Profile, known_profile, resolve
 
 SCHEMA_VERSION = 2
 
@@ -218,33 +218,88 @@ def _digest(file, changed, size):
     return atomic.file_digest(file)
 
 
-def runs_dir(profile: str) -> Path:
-    """Where the finished runs of a profile are: your own, else those that the repository carries."""
-    own = paths.RESULTS_DIR / profile / "runs"
-    if any(own.glob("*/run.json")):
-        return own
-    return paths.REFERENCE_DIR / profile / "runs"
+def put_in_place(staged: Path, target: Path) -> None:
+    """Replace a run by one made anew; what the reader put beside the earlier one is beside the new one then.
+
+    Raises:
+        UserError: see ``atomic.move_into_place``.
+    """
+    atomic.move_into_place(staged, target, _by_the_run)
+
+
+def tidy(folder: Path) -> None:
+    """Undo or finish what a killed process was doing in a folder of runs; see ``atomic.tidy``."""
+    for ending in ("old", "gone"):
+        for left in folder.glob(f".*.{ending}"):
+            atomic.tidy(folder / left.name[1 : -len(f".{ending}")], _by_the_run)
+
+
+def _by_the_run(folder):
+    try:
+        return {"run.json", *Run(folder).info["files"]}
+    except UserError:  # nobody knows what it wrote
+        return {"run.json"}
 
 
 def load_runs(profile: str, required: bool = True) -> list[Run]:
-    """All finished runs of a profile, sorted by name; your own if there are any, else the committed reference.
+    """All finished runs of a profile as it is now, sorted by name; your own if there are any, else the committed ones.
 
     Raises:
         UserError: if there is none and ``required``.
     """
-    runs = _runs_in(runs_dir(profile))
+    runs = own_runs(profile) or _committed(profile)
     if required and not runs:
-        raise UserError(f"no finished run in results/{profile}/runs; make them with `make reproduce PROFILE={profile}`")
+        other = left_out(profile)
+        raise UserError(
+            f"no finished run in results/{profile}/runs"
+            + (f" of the profile as it is now ({listed(other)}: of another)" if other else "")
+            + f"; make them with `make reproduce PROFILE={profile}`"
+        )
     return runs
+
+
+def own_runs(profile: str) -> list[Run]:
+    """The reader's own finished runs of the profile as it is now, sorted by name."""
+    return _divided(profile, paths.RESULTS_DIR)[0]
+
+
+def left_out(profile: str) -> list[Run]:
+    """The reader's own finished runs that the profile no longer asks for, or no longer so: shown with no others."""
+    return _divided(profile, paths.RESULTS_DIR)[1]
+
+
+def _committed(profile):
+    return _divided(profile, paths.REFERENCE_DIR)[0]
+
+
+def _divided(profile, root) -> tuple[list[Run], list[Run]]:
+    """Finished runs that are of the profile as it is now, and the others; all are where nobody knows the profile.
+
+    Data and code do not matter: a run of earlier ones is out of date, and still of the profile.
+    """
+    runs = _runs_in(root / profile / "runs")
+    wanted = known_profile(profile) if runs else None
+    if wanted is None:
+        return runs, []
+    names = set(wanted.runs())
+    of = [run.path.name in names and run.settings == resolve(wanted, run.path.name).settings() for run in runs]
+    return [run for run, yes in zip(runs, of) if yes], [run for run, yes in zip(runs, of) if not yes]
 
 
 def _runs_in(folder):
     return [Run(file.parent) for file in sorted(folder.glob("*/run.json")) if file.parent.name[0] != "."]
 
 
+def listed(runs: list[Run], most: int = 5) -> str:
+    """Names of folders in one line."""
+    names = [run.path.name for run in runs]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def complete(runs: list[Run]) -> list[Run]:
     """The runs without folds of an arm and seed of which others lack: only together do they test every image."""
-    finished = Counter((run.arm, run.seed) for run in runs)
+    finished = Counter((run.arm, run.seed) for run in runs if run.fold is not None)
     return [run for run in runs if run.fold is None or finished[run.arm, run.seed] == FOLDS]
 
 
@@ -270,10 +325,6 @@ def find_runs(profile: str, run: str) -> list[Run]:
     return [Run(folder) for folder in folders if (folder / "run.json").is_file()]
 
 
-def _committed(profile):
-    return _runs_in(paths.REFERENCE_DIR / profile / "runs")
-
-
 def real_profiles() -> dict[str, list[Run]]:
     """Finished runs on real images of every profile that has some, by profile name; own runs go before the reference's.
 
@@ -284,7 +335,7 @@ def real_profiles() -> dict[str, list[Run]]:
     )
     found = {}
     for name in names:
-        found[name] = _conditions(load_runs(name)) or _conditions(_committed(name))
+        found[name] = _conditions(load_runs(name, required=False)) or _conditions(_committed(name))
     return {name: runs for name, runs in found.items() if runs}
 
 

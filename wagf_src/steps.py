@@ -12,10 +12,10 @@ from wagf_src.digests import stale_runs
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import execute
 from wagf_src.paths import work_dir
-from wagf_src.profile import Profile, load_profile
+from wagf_src.profile import Profile, load_profile, remember
 from wagf_src.progress import Progress
 from wagf_src.report import book, staleness
-from wagf_src.runs import load_runs
+from wagf_src.runs import left_out, listed, own_runs, tidy
 from wagf_src.start_message import import_keras
 from wagf_src.train.accelerator import check_device
 from wagf_src.train.finish import finish_run
@@ -28,6 +28,8 @@ def take(step: str, arguments) -> int | None:
     profile = load_profile(arguments.profile)
     name = profile.name
     check_backend()
+    if arguments.profile != name:  # a file of the reader's own
+        remember(profile)
     if step == "run":
         run(profile, arguments.profile, arguments.run)
     elif step == "prepare":
@@ -79,10 +81,14 @@ def _heavy(step: str, profile: Profile, arguments) -> int | None:
 def prepare(profile: Profile) -> None:
     """Check the profile, get the data ready and say what there is to do; nothing is left half done."""
     data = dataset.load(profile)
+    places = paths.RESULTS_DIR / profile.name / "runs"
+    tidy(places)
     stale = stale_runs(profile, data)
-    for finished in load_runs(profile.name, required=False):
+    for finished in own_runs(profile.name):
         if finished.path.name not in stale:
             finished.check(alone=False)  # a damaged run is not up to date
+    if others := left_out(profile.name):
+        print(f"left out: {listed(others)}, not of this profile any more (nothing is deleted)", flush=True)
     # A split that the images do not allow would fail in every run, once each.
     for fold in sorted({split_run(run)[1] for run in stale}, key=str):
         protocol.split(data.metadata, profile, fold)
@@ -91,7 +97,7 @@ def prepare(profile: Profile) -> None:
         check_device()
     work = work_dir(profile.name)
     # What a killed process left behind a run that it had put in place.
-    for leftover in [*(work / run for run in set(profile.runs()) - set(stale)), *work.parent.glob("runs/.*.old")]:
+    for leftover in (work / run for run in set(profile.runs()) - set(stale)):
         shutil.rmtree(leftover, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     (work / "stale_runs").write_text(" ".join(stale))

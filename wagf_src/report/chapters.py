@@ -29,13 +29,15 @@ def render_chapters(profile: str) -> None:
         return
     shown_runs(profile, required=True)
     target = paths.RESULTS_DIR / profile / "chapters"
+    made = staleness.rendering(profile)["files"]
     # Before the tables go: they are of other inputs from now on, whatever the inputs will be next time.
-    (target / "inputs_digest").unlink(missing_ok=True)
+    if target.is_dir():
+        atomic.write_json(target / "inputs_digest", {"inputs": None, "data": None, "files": made})
     work = work_dir(profile) / "executed"
-    # No table or figure of an earlier time is left to be read.
-    for folder in (work, paths.RESULTS_DIR / profile / "tables", paths.RESULTS_DIR / profile / "figures"):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    _clear(profile, made)
+    before = _times(profile)
     tables.write(profile)
     # Threads of its own within each chapter would only wait for those of the others.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -56,8 +58,48 @@ def render_chapters(profile: str) -> None:
     for name in names:
         text = captions.dressed(cleaned(work / f"{name}.ipynb"), name, paths.RESULTS_DIR / profile / "tables")
         atomic.write_text(aside / f"{name}.ipynb", text)
-    (aside / "inputs_digest").write_text(staleness.rendered_digest(profile, aside))
-    atomic.move_into_place(aside, target)
+    theirs = [name for name, when in _times(profile).items() if before.get(name) == when]
+    atomic.write_text(aside / "inputs_digest", staleness.rendered_digest(profile, aside, theirs))
+    for name in atomic.move_into_place(aside, target, lambda folder: _as_written(folder, made, names)):
+        _say_kept(target / name)
+
+
+def _clear(profile, made) -> None:
+    """No table or figure of an earlier rendering is left to be read; what it did not write is the reader's and stays.
+
+    So does a figure that was changed since, under another name. Tables are always computed (`make tables` writes them
+    too): one of a table's name is never the reader's.
+    """
+    folder = paths.RESULTS_DIR / profile
+    ours = {*made, *(f"tables/{name}.csv" for name in tables.TABLES)}
+    for name, file in staleness.written(profile).items():
+        if name in ours and not name.startswith("chapters/"):
+            if name.startswith("figures/") and atomic.file_digest(file) != made[name]:
+                _say_kept(file.rename(atomic.free_name(file)))
+            else:
+                file.unlink()
+    for part in ("tables", "figures"):
+        if (folder / part).is_dir() and not any((folder / part).iterdir()):
+            (folder / part).rmdir()
+
+
+def _times(profile) -> dict[str, int]:
+    """When each table and figure was written: by then it is known which of them this rendering wrote."""
+    found = staleness.written(profile).items()
+    return {name: file.stat().st_mtime_ns for name, file in found if not name.startswith("chapters/")}
+
+
+def _as_written(place, made, names) -> set[str]:
+    """Names in a folder of chapters that are as they were rendered; all of chapters where no record says how."""
+    was = {Path(name).name: digest for name, digest in made.items() if name.startswith("chapters/")}
+    if not was:
+        return {"inputs_digest", *(f"{name}.ipynb" for name in names)}
+    files = [file for file in paths.visible(place.glob("*.ipynb")) if was.get(file.name) == atomic.file_digest(file)]
+    return {"inputs_digest", *(file.name for file in files)}
+
+
+def _say_kept(file: Path) -> None:
+    print(f"kept: {short(file)}, which was changed after it had been made", flush=True)
 
 
 def _execute(source: Path, work: Path, profile: str) -> str:

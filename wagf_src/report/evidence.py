@@ -9,7 +9,7 @@ import pandas as pd
 
 from wagf_src.data import dataset, ham10000
 from wagf_src.errors import UserError
-from wagf_src.profile import Profile, candidates, load_profile
+from wagf_src.profile import Profile, candidates, known_profile, load_profile
 from wagf_src.runs import Run, provenance_line, real_profiles, shown_runs
 
 
@@ -34,13 +34,10 @@ class Evidence:
 
     @cached_property
     def settings(self) -> Profile:
-        """The profile's settings; those of a file of the reader's own stand in its runs."""
-        try:
-            return load_profile(self.profile)
-        except UserError:
-            if not self.runs:
-                raise
-            return self.runs[0].made_with
+        """The profile's settings; those of a file of the reader's own stand in its runs as well."""
+        if found := known_profile(self.profile):
+            return found
+        return self.runs[0].made_with if self.runs else load_profile(self.profile)
 
     @cached_property
     def metadata(self) -> pd.DataFrame | None:

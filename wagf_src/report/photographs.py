@@ -8,17 +8,15 @@ from PIL import Image
 
 from wagf_src.data import dataset, ham10000, store
 from wagf_src.errors import UserError
-from wagf_src.profile import load_profile
+from wagf_src.profile import known_profile
 from wagf_src.runs import Run
 from wagf_src.stats import attention
 
 
 def folder(profile: str, run: Run) -> Path:
     """Where the images of a profile's run are."""
-    try:
-        return dataset.folder(load_profile(profile))
-    except UserError:  # a profile file of the reader's own, gone since: its settings stand in its runs
-        return dataset.folder(run.made_with)
+    # A profile file of the reader's own may be gone since: its settings stand in its runs.
+    return dataset.folder(known_profile(profile) or run.made_with)
 
 
 def lesion_masks(profile: str, run: Run, image_ids: Iterable[str]) -> tuple[np.ndarray | None, str]:

@@ -9,6 +9,7 @@ from wagf_src import atomic, paths
 from wagf_src.arms import BACKBONES, PAPER_BACKBONE, parse_arm
 from wagf_src.errors import UserError
 from wagf_src.paper.conditions import ORDER, STATED
+from wagf_src.paths import short
 from wagf_src.profile import load_profile
 from wagf_src.report import staleness
 from wagf_src.report.figures.text import markdown_table
@@ -17,14 +18,15 @@ from wagf_src.report.prose.conditions import caveats, listing
 from wagf_src.report.prose.scorecard import tally
 from wagf_src.report.staleness import USED
 from wagf_src.report.tables import TABLES
-from wagf_src.runs import WEIGHTS, load_runs, real_profiles
+from wagf_src.runs import WEIGHTS, load_runs, own_runs, put_in_place, real_profiles, tidy
 
 
 def publish(profile: str) -> None:
     """Copy a profile's chapters into book/chapters and its runs and tables into results/reference: what is committed.
 
     Raises:
-        UserError: if the chapters are out of date, or rest on data that are not real or on runs that are not committed.
+        UserError: if the chapters are out of date or lack something, or rest on data that are not real or on runs that
+            are not committed; nothing is changed then.
     """
     source = paths.RESULTS_DIR / profile
     if staleness.stale_chapters(profile) or not load_runs(profile, required=False):
@@ -44,27 +46,58 @@ def publish(profile: str) -> None:
                 f"`make keep PROFILE={name}`, or move results/{name} away and render again"
             )
     reference = paths.REFERENCE_DIR / profile
+    made = staleness.rendering(profile)["files"]
+    needed = [name for name in ("tables/table1.csv", "tables/claims.csv", "figures/table1.png") if name not in made]
+    if needed:
+        raise UserError(
+            f"results/{profile}/{needed[0]} is missing; render it with `make report PROFILE={profile} DATA=folder`"
+        )
+    readme = _readme(profile)
+    for run in own_runs(profile):
+        run.check()
     lost = _lost(reference / "tables", source / "tables")
     if lost:
         raise UserError(
             f"results/{profile} lacks what results/reference/{profile} has ({', '.join(lost)}), as it does where it "
             f"was rendered without the images; render it again with `make report PROFILE={profile} DATA=folder`"
         )
-    for earlier in paths.REFERENCE_DIR.glob("*/tables"):  # of the book that this one replaces
-        shutil.rmtree(earlier)
-    for folder, target in ((source / "tables", reference / "tables"), (source / "chapters", paths.BOOK / "chapters")):
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "inputs_digest"))
+    # Everything is known to be there; copies are whole before anything that is committed goes.
+    targets = {part: reference / part for part in ("tables", "figures")} | {"chapters": paths.BOOK / "chapters"}
     # Every figure stands in its chapter already; once more, the README's alone.
-    shutil.rmtree(reference / "figures", ignore_errors=True)
-    (reference / "figures").mkdir()
-    shutil.copy2(source / "figures" / "table1.png", reference / "figures")
-    keep_runs(profile, features=True)
-    _fill_readme(profile)
+    names = [name for name in made if not name.startswith("figures/") or name == "figures/table1.png"]
+    asides = {part: target.with_name(f".{part}.new") for part, target in targets.items()}
+    try:
+        for aside in asides.values():
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+        for name in names:
+            shutil.copy2(source / name, asides[Path(name).parent.name])
+        keep_runs(profile, features=True)
+        for earlier in paths.REFERENCE_DIR.glob("*/tables"):  # of the book that this one replaces
+            if earlier != targets["tables"]:
+                _remove(earlier, "*.csv")
+        for part, target in targets.items():
+            atomic.move_into_place(asides[part], target, lambda folder, part=part: _ours(folder, part))
+    finally:
+        for aside in asides.values():
+            shutil.rmtree(aside, ignore_errors=True)
+    atomic.write_text(paths.README, readme)
     print(
         f"published: book/chapters, results/reference/{profile} and the README now show results/{profile}; look, "
         f"and commit"
     )
+
+
+def _ours(folder: Path, part: str) -> set[str]:
+    return {file.name for file in folder.glob(staleness.WRITTEN[part])}
+
+
+def _remove(folder: Path, files: str) -> None:
+    """These files, and the folder if nothing else is in it."""
+    for file in folder.glob(files):
+        file.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _lost(committed: Path, made: Path) -> list[str]:
@@ -80,35 +113,44 @@ def _lost(committed: Path, made: Path) -> list[str]:
 def keep_runs(profile: str, features: bool = False) -> None:
     """Copy a profile's own finished runs to results/reference, each in the place of the committed one of its name.
 
-    Weights are never committed. Features are large and only a profile's own chapters draw them: they are left out, or
-    with ``features`` kept for the first seed of the base model and of the full model as described.
+    Weights are never committed. Features are large and only a profile's own chapters draw them: they are left out but
+    where the committed run has them, or with ``features`` kept for the first seed of the base model and of the full
+    model as described.
 
     Raises:
-        UserError: a file of a run is not what the run wrote.
+        UserError: a file of a run is not what the run wrote; nothing is copied then.
     """
-    seen = set()
-    for run in sorted(load_runs(profile, required=False), key=lambda r: r.seed):
-        if run.path.is_relative_to(paths.REFERENCE_DIR):
-            return  # there are no own ones
+    seen, runs = set(), sorted(own_runs(profile), key=lambda r: r.seed)
+    if not runs:
+        return
+    for run in runs:
         run.check()
+    tidy(paths.REFERENCE_DIR / profile / "runs")
+    for run in runs:
         arm = parse_arm(run.arm)
         drawn = features and run.arm not in seen and arm.modules in ("base", "wagf") and arm.reading != "released"
         seen.add(run.arm)
-        left_out = [*WEIGHTS, *([] if drawn else ["features.npz"])]
         target = paths.REFERENCE_DIR / profile / "runs" / run.path.name
+        left_out = [*WEIGHTS, *([] if drawn or (target / "features.npz").is_file() else ["features.npz"])]
         aside = target.with_name(f".{target.name}.new")
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(run.path, aside, ignore=shutil.ignore_patterns(".*", *left_out))
-        atomic.move_into_place(aside, target)
+        put_in_place(aside, target)
     for name in USED:  # what was made of these runs later: small, and no photograph
         made = paths.RESULTS_DIR / profile / name
         if made.is_dir():
-            shutil.copytree(made, paths.REFERENCE_DIR / profile / name, dirs_exist_ok=True)
+            target, hidden = paths.REFERENCE_DIR / profile / name, shutil.ignore_patterns(".*")
+            shutil.copytree(made, target, ignore=hidden, dirs_exist_ok=True)
 
 
-def _fill_readme(profile: str) -> None:
-    """Put the published table and figure between the README's two markers."""
-    table1 = pd.read_csv(paths.REFERENCE_DIR / profile / "tables" / "table1.csv")
+def _readme(profile: str) -> str:
+    """The README with the table and figure that are to be published between its markers.
+
+    Raises:
+        UserError: a marker is missing.
+    """
+    tables = paths.RESULTS_DIR / profile / "tables"
+    table1 = pd.read_csv(tables / "table1.csv")
     shown = prose.by_condition(table1)
     rows = markdown_table(shown.columns, shown.to_numpy())
     figure = f"results/reference/{profile}/figures/table1.png"
@@ -117,7 +159,7 @@ def _fill_readme(profile: str) -> None:
         "column a profile, on the backbone that the list below names, or on the row's own where it names none. ≈: ours "
         "and the printed value differ by less than both margins together; ↓, ↑: ours is lower or higher by more."
     )
-    claims = pd.read_csv(paths.REFERENCE_DIR / profile / "tables" / "claims.csv")
+    claims = pd.read_csv(tables / "claims.csv")
     stated = f"{BACKBONES[PAPER_BACKBONE].title}, {STATED['image_size']} px, {STATED['epochs']} epochs, end to end"
     own = "" if "paper" in set(table1["profile"]) else f"None of these conditions is the paper's own ({stated}). "
     verdict = f"{own}The verdict, in the book's scorecard: {tally(claims)}."
@@ -127,6 +169,9 @@ def _fill_readme(profile: str) -> None:
     }
     readme = paths.README.read_text(encoding="utf-8")
     for name, text in contents.items():
-        before, rest = readme.split(f"<!-- {name}:begin -->")
-        readme = f"{before}<!-- {name}:begin -->\n{text}\n<!-- {name}:end -->" + rest.split(f"<!-- {name}:end -->")[1]
-    atomic.write_text(paths.README, readme)
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        if readme.count(begin) != 1 or readme.count(end) != 1 or readme.index(begin) > readme.index(end):
+            raise UserError(f"{short(paths.README)}: must have {begin} and then {end}, each once; put them back")
+        before, rest = readme.split(begin)
+        readme = f"{before}{begin}\n{text}\n{end}" + rest.split(end)[1]
+    return readme

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from wagf_src import paths
+from wagf_src import atomic, paths
 from wagf_src.atomic import file_digest
 from wagf_src.errors import UserError
 from wagf_src.machine import git
@@ -138,4 +138,4 @@ def _gzip(archive: Path, content: bytes) -> None:
 
 
 def _write_json(path: Path, value: dict) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    atomic.write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

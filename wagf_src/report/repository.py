@@ -8,7 +8,7 @@ import re
 import tomllib
 from urllib.parse import urlsplit
 
-from wagf_src import paths
+from wagf_src import atomic, paths
 from wagf_src.errors import UserError
 
 BRANCH = "main"
@@ -33,9 +33,9 @@ def set_address(url: str) -> None:
     text = re.sub(r"\[project\.urls\]\nRepository = .*\n\n", "", project.read_text(encoding="utf-8"))
     if url:
         text = text.replace("[tool.setuptools]", f'[project.urls]\nRepository = "{url}"\n\n[tool.setuptools]', 1)
-    project.write_text(text, encoding="utf-8")
+    atomic.write_text(project, text)
     cells = notebook.read_text(encoding="utf-8")
-    notebook.write_text(re.sub(r'(repository = )\\"[^"]*\\"', rf'\1\\"{url}\\"', cells, count=1), encoding="utf-8")
+    atomic.write_text(notebook, re.sub(r'(repository = )\\"[^"]*\\"', rf'\1\\"{url}\\"', cells, count=1))
 
 
 def setup(app):

@@ -1,16 +1,23 @@
 """What chapters and book rest on, and whether they are out of date."""
 
 import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
 
 from wagf_src import atomic, paths
 from wagf_src.code_digest import PACKAGE, code_digest
+from wagf_src.data import ham10000, reading
 from wagf_src.digests import notebook_digest
+from wagf_src.errors import UserError
 from wagf_src.runs import real_profiles, shown_runs
 
 USED = ("gradcam", "external")  # folders beside a profile's runs
+WRITTEN = {"tables": "*.csv", "figures": "*.png", "chapters": "*.ipynb"}  # what a rendering leaves in each folder
 
 
 def chapters_digest(profile: str) -> str:
@@ -69,25 +76,76 @@ def book_sources() -> list[str]:
     return ["_toc.yml", "references.bib", *pages, *clean]
 
 
-def rendered_digest(profile: str, chapters: Path) -> str:
-    """What a finished rendering is known by: its inputs, and its tables and chapters as they were written."""
-    tables = paths.RESULTS_DIR / profile / "tables"
-    files = [*paths.visible(chapters.glob("*.ipynb")), *paths.visible(tables.glob("*.csv"))]
-    return atomic.digest([chapters_digest(profile), {file.name: atomic.file_digest(file) for file in files}])
+def data_digest() -> str | None:
+    """Of what is at hand of the real images: their metadata, and how many images and masks; None without data.
+
+    Not of what the pictures show: whoever replaces some under the same names has to train again anyway.
+    """
+    try:
+        metadata = ham10000.find_metadata(paths.data_dir())
+    except UserError:
+        return None
+    endings = Counter(os.path.splitext(name)[1].lower() for name in reading.files(paths.data_dir()))
+    return atomic.digest([atomic.file_digest(metadata), *(endings[e] for e in (".jpg", ".jpeg", ".png"))])
+
+
+def written(profile: str, chapters: Path | None = None) -> dict[str, Path]:
+    """Tables, figures and chapters that are there, by ``<folder>/<name>``.
+
+    Args:
+        chapters: where the chapters are, if not in their place yet.
+    """
+    folders = {part: paths.RESULTS_DIR / profile / part for part in WRITTEN}
+    folders |= {"chapters": chapters} if chapters else {}
+    found = [(part, file) for part, folder in folders.items() for file in paths.visible(folder.glob(WRITTEN[part]))]
+    return {f"{part}/{file.name}": file for part, file in found}
+
+
+def rendered_digest(profile: str, chapters: Path, theirs: Iterable[str] = ()) -> str:
+    """What a finished rendering is known by, as JSON: its inputs, the data at hand, and each file as it was written.
+
+    Args:
+        chapters: where the chapters are.
+        theirs: files of :func:`written` that are the reader's own.
+    """
+    files = {name: file for name, file in written(profile, chapters).items() if name not in set(theirs)}
+    made = {name: atomic.file_digest(file) for name, file in files.items()}
+    return json.dumps({"inputs": chapters_digest(profile), "data": data_digest(), "files": made}, indent=1) + "\n"
+
+
+def rendering(profile: str) -> dict:
+    """What :func:`rendered_digest` said when the chapters were put in place; ``inputs`` and ``data`` are None, and
+    ``files`` is empty, where there is no such record."""
+    try:
+        made = json.loads(_record(profile, "chapters") or "null")
+        return {"inputs": made["inputs"], "data": made["data"], "files": dict(made["files"])}
+    except (ValueError, TypeError, KeyError):  # none, cut, or of an earlier version
+        return {"inputs": None, "data": None, "files": {}}
 
 
 def stale_chapters(profile: str) -> list[str]:
     """Names of the chapters to render again, in the order of the alphabet; all of them or none.
 
-    All of them as well if a table or a chapter is gone, cut or was changed by hand.
+    All of them as well if a table, figure or chapter is gone, cut or was changed by hand, or if other data are at hand
+    than then. Data that are not at hand any more make nothing stale: without them less would come of it.
     """
-    if _record(profile, "chapters") == rendered_digest(profile, paths.RESULTS_DIR / profile / "chapters"):
+    made, inputs, data = rendering(profile), chapters_digest(profile), data_digest()
+    files = written(profile)
+    if (
+        made["inputs"] == inputs
+        and data in (None, made["data"])
+        and all(name in files and atomic.file_digest(files[name]) == was for name, was in made["files"].items())
+        and all(f"chapters/{source.name}" in made["files"] for source in chapter_sources())
+    ):
         return []
     return [p.stem for p in chapter_sources()]
 
 
 def book_is_stale(profile: str) -> bool:
-    return _record(profile, "book") != book_digest(profile)
+    """Whether it rests on something else than now, or lacks a page."""
+    html = paths.RESULTS_DIR / profile / "book" / "_build" / "html"
+    pages = all((html / f"{page}.html").is_file() for page in ("index", *_pages()))
+    return not pages or _record(profile, "book") != book_digest(profile)
 
 
 def _record(profile: str, part: str) -> str | None:

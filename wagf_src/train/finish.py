@@ -7,7 +7,7 @@ from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned
 from wagf_src.paths import work_dir
 from wagf_src.profile import Profile
-from wagf_src.runs import Run
+from wagf_src.runs import Run, put_in_place
 
 
 def finish_run(profile: Profile, run: str, notebook: bool = True) -> None:
@@ -32,5 +32,5 @@ def finish_run(profile: Profile, run: str, notebook: bool = True) -> None:
         raise UserError(
             f"{run}: the staged folder is not complete; delete results/{profile.name}/.work/{run} and run again"
         )
-    atomic.move_into_place(staging, paths.RESULTS_DIR / profile.name / "runs" / run)
+    put_in_place(staging, paths.RESULTS_DIR / profile.name / "runs" / run)
     shutil.rmtree(work, ignore_errors=True)

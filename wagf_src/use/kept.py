@@ -8,7 +8,7 @@ from wagf_src import paths
 from wagf_src.arms import BACKBONES, arm_label, parse_arm
 from wagf_src.errors import UserError
 from wagf_src.models.kept import read_model
-from wagf_src.runs import MODELS, Run, find_runs, provenance_line
+from wagf_src.runs import MODELS, Run, find_runs, own_runs, provenance_line
 from wagf_src.stats.decisions import Decisions, choose
 from wagf_src.use import companions
 from wagf_src.use.companions import Companions
@@ -48,18 +48,18 @@ def find_run(name: str) -> Run:
     if found:
         return found[0]
     # By the files that are there: what is damaged in another run is not what is wrong here.
-    known = [f"{file.parents[2].name}/{file.parent.name}" for file in _finished("*") if _holds_weights(file.parent)]
+    known = [f"{file.parents[2].name}/{file.parent.name}" for file in _finished() if _holds_weights(file.parent)]
     raise UserError(f"no run {name!r}; name one as <profile>/<run>; with weights here: {', '.join(known) or 'none'}")
 
 
-def runs_with_weights(profile: str = "*") -> list[Run]:
-    """The reader's own finished runs that kept their weights, sorted by profile and name."""
-    runs = [Run(file.parent) for file in _finished(profile)]
+def runs_with_weights(profile: str | None = None) -> list[Run]:
+    """The reader's own finished runs that kept their weights, sorted by profile and name; of a profile as it is now."""
+    runs = own_runs(profile) if profile else [Run(file.parent) for file in _finished()]
     return [run for run in runs if run.weights_file is not None]
 
 
-def _finished(profile):
-    found = sorted(paths.RESULTS_DIR.glob(f"{profile}/runs/*/run.json"))
+def _finished():
+    found = sorted(paths.RESULTS_DIR.glob("*/runs/*/run.json"))
     return [file for file in found if file.parent.name[0] != "."]
 
 

@@ -102,7 +102,7 @@ def test_without_runs_nothing_is_judged():
     assert len(nothing.table("own_model_curve")) == len(nothing.table("own_model_rules")) == 0
 
 
-def test_a_candidate_is_no_condition_of_the_book(tmp_path, monkeypatch):
+def test_a_candidate_is_no_condition_of_the_book(tmp_path, monkeypatch, made_up_runs):
     monkeypatch.setattr(paths, "RESULTS_DIR", tmp_path)
     monkeypatch.setattr(paths, "REFERENCE_DIR", tmp_path / "reference")
     for profile in ("ours", "longer"):

@@ -14,7 +14,7 @@ from wagf_src.paper import conditions
 from wagf_src.report import photographs
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.cells import cells
-from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, by_seed, provenance_line, runs_dir
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, by_seed, provenance_line
 from wagf_src.stats import attention
 
 KINDS = ("safa", "safa, stretched", "soft_attention")  # of maps, as ``attention_maps`` names them
@@ -82,7 +82,8 @@ def attention_maps(evidence: Evidence) -> pd.DataFrame:
     """
     if evidence.once(maps).arms and evidence.once(maps).masks is None:
         file = paths.REFERENCE_DIR / evidence.profile / "tables" / "attention_maps.csv"
-        if runs_dir(evidence.profile).is_relative_to(paths.REFERENCE_DIR) and file.is_file():
+        committed = all(run.path.is_relative_to(paths.REFERENCE_DIR) for run in evidence.runs)
+        if committed and file.is_file():
             return pd.read_csv(file)
     parts = []
     for profile, condition in conditions.at_hand(evidence).items():
