@@ -175,6 +175,12 @@ class Run:
         """The weights that made the predictions (for a probe, its coefficients); None where they were not kept."""
         return self.file("model.weights.h5") or self.file("probe.npz")
 
+    @property
+    def weights_digest(self) -> str | None:
+        """SHA-256 of ``weights_file``, whether or not it is still here; None where the run kept none."""
+        files = self.info["files"]
+        return files.get("model.weights.h5") or files.get("probe.npz")
+
     def model(self):
         """The run as a Keras model from pixels (B, S, S, 3), 0 to 255, to probabilities (B, 7).
 
@@ -267,6 +273,11 @@ def find_runs(profile: str, run: str) -> list[Run]:
     """The run of that name, your own before the committed one; empty if there is neither."""
     folders = [root / profile / "runs" / run for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR)]
     return [Run(folder) for folder in folders if (folder / "run.json").is_file()]
+
+
+def are_committed(runs: list[Run]) -> bool:
+    """Whether these are runs that the repository carries, none of them the reader's own."""
+    return all(run.path.is_relative_to(paths.REFERENCE_DIR) for run in runs)
 
 
 def _committed(profile):

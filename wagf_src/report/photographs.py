@@ -21,12 +21,22 @@ def folder(profile: str, run: Run) -> Path:
         return dataset.folder(run.made_with)
 
 
+def _obstacle(place: Path, run: Run) -> str:
+    """Why a folder's images cannot stand for the run's; "" if they can: images of elsewhere may have the same names."""
+    if not place.is_dir():
+        return "the data are not here"
+    try:
+        return "" if dataset.holds(place, run) else f"the data folder holds other images than those of {run.path.name}"
+    except UserError as error:
+        return str(error)
+
+
 def lesion_masks(profile: str, run: Run, image_ids: Iterable[str]) -> tuple[np.ndarray | None, str]:
     """Masks (n, 160, 160) bool of a run's test images; or None, and why there are none."""
     try:
         place = folder(profile, run)
-        if not place.is_dir():
-            return None, "the data are not here"
+        if reason := _obstacle(place, run):
+            return None, reason
         masks = store.load_masks(place, image_ids, attention.MASK_SIZE)
     except UserError as error:
         return None, str(error)
@@ -34,9 +44,9 @@ def lesion_masks(profile: str, run: Run, image_ids: Iterable[str]) -> tuple[np.n
 
 
 def photographs(profile: str, run: Run, image_ids: Iterable[str]) -> np.ndarray | None:
-    """Photographs (n, 200, 200, 3) uint8 of test images, None without the data; publish synthetic ones only."""
+    """Photographs (n, 200, 200, 3) uint8 of a run's test images, None without them; publish synthetic ones only."""
     place = folder(profile, run)
-    if not place.is_dir():
+    if _obstacle(place, run):  # which ``lesion_masks`` says
         return None
     found = ham10000.find_images(place, image_ids)
     return np.array([np.asarray(Image.open(path).convert("RGB").resize((200, 200))) for path in found])

@@ -103,7 +103,8 @@ def keep_runs(profile: str, features: bool = False) -> None:
     for name in USED:  # what was made of these runs later: small, and no photograph
         made = paths.RESULTS_DIR / profile / name
         if made.is_dir():
-            shutil.copytree(made, paths.REFERENCE_DIR / profile / name, dirs_exist_ok=True)
+            ignored = shutil.ignore_patterns(".*")
+            shutil.copytree(made, paths.REFERENCE_DIR / profile / name, ignore=ignored, dirs_exist_ok=True)
 
 
 def _fill_readme(profile: str) -> None:

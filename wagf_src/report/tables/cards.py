@@ -28,8 +28,10 @@ def _shipped(evidence: Evidence) -> Run | None:
 
 
 def _metadata(run: Run) -> pd.DataFrame | None:
-    """Metadata of a run's images by image_id; None where the data are not at hand."""
+    """Metadata of a run's images by image_id; None where the data are not at hand, or are others than the run's."""
     try:
+        if not dataset.holds(dataset.folder(run.made_with), run):
+            return None
         return dataset.load_metadata(run.made_with).set_index("image_id")
     except UserError:
         return None
@@ -171,4 +173,5 @@ def data_localisations(evidence: Evidence) -> pd.DataFrame | None:
 
 
 def _of_data(evidence):
-    return "SYNTHETIC" if evidence.settings.synthetic else "HAM10000's metadata"
+    name = evidence.data_name
+    return {"SYNTHETIC": name, "HAM10000": "HAM10000's metadata"}.get(name, f"metadata of {name}")

@@ -4,16 +4,40 @@ import pandas as pd
 
 from wagf_src import paths
 from wagf_src.report.evidence import Evidence
+from wagf_src.runs import find_runs
+from wagf_src.use.card import SHIPPED, shipped_weights
+
+_NUMBERS = ("n", "value", "ci_low", "ci_high", "images")
 
 
 def _read(evidence: Evidence, pattern: str, columns: list[str]) -> pd.DataFrame:
     """All files of a name, the reader's own if there are any, else the committed ones."""
+    frames = []
     for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR):
-        files = sorted((root / evidence.profile / "external").glob(pattern))
-        if files:
-            frame = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
-            return frame.assign(provenance=f"test sets of elsewhere, models of profile {evidence.profile}")
-    return pd.DataFrame(columns=[*columns, "provenance"])
+        # As text: names and digests may be numbers to pandas, or missing values.
+        found = (root / evidence.profile / "external").glob(pattern)
+        files = [file for file in paths.visible(found) if file.parent.name[0] != "."]
+        frames = frames or [pd.read_csv(file, dtype=str, keep_default_na=False) for file in files]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    for name in frame.columns.intersection(_NUMBERS):
+        frame[name] = pd.to_numeric(frame[name])
+    if "model" in frame:
+        frame["model"] = _marked(evidence.profile, frame)
+    return frame[columns].assign(provenance=f"test sets of elsewhere, models of profile {evidence.profile}")
+
+
+def _marked(profile: str, frame: pd.DataFrame) -> list[str]:
+    """Models by name, and those that have other weights now, or are gone, with a word that says so."""
+    present = {"": ""}  # what is noted of a whole set
+    for name in set(frame["model"]) - {""}:
+        runs = find_runs(profile, name)
+        present[name] = shipped_weights() if name == SHIPPED else runs[0].weights_digest if runs else None
+    # Results that were written before they had the digest may be of any weights.
+    then = frame["weights"] if "weights" in frame else frame["model"].where(frame["model"] == "", "not known")
+    return [
+        name if digest == present[name] else f"{name} ({'as it was earlier' if present[name] else 'no longer here'})"
+        for name, digest in zip(frame["model"], then)
+    ]
 
 
 def external(evidence: Evidence) -> pd.DataFrame:
