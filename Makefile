@@ -16,7 +16,7 @@ LAUNCH =
 JOBS = $(if $(filter demo%,$(PROFILE)),2,1)
 # cpu, gpu (TensorFlow's CUDA packages) or gpu-jax: which locked requirements the environment gets.
 DEVICE = cpu
-# tensorflow, jax or torch: what computes.
+# tensorflow or jax: what computes.
 BACKEND = $(if $(filter gpu-jax,$(DEVICE)),jax,tensorflow)
 DATA =
 WEIGHTS =
@@ -50,7 +50,7 @@ oneof = $(if $(and $(filter 1,$(words $($(1)))),$(filter $($(1)),$(2))),,$(error
 $(call oneword,VENV)
 $(call oneword,PROFILE)
 $(call oneof,DEVICE,cpu gpu gpu-jax)
-$(call oneof,BACKEND,tensorflow jax torch)
+$(call oneof,BACKEND,tensorflow jax)
 
 BIN := $(VENV)/bin
 WAGF := $(BIN)/python -m wagf_src

@@ -108,6 +108,21 @@ def test_no_room_is_one_line_and_leaves_nothing(cache):
     assert done.stdout.count("\n") == 1 and not list(cache.iterdir())
 
 
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_an_array_whose_note_cannot_be_written_does_not_stay(cache, monkeypatch, error):
+    """The last bytes of a disk go to the array: without its note it is of no use, and large."""
+
+    def full(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(array_cache.json, "dump", full)
+        with pytest.raises((UserError, KeyboardInterrupt)):
+            get([])
+    assert not list(cache.iterdir())
+    np.testing.assert_array_equal(get([])[0], ARRAY)
+
+
 def test_no_permission_is_one_line(cache, monkeypatch):
     monkeypatch.setenv("WAGF_CACHE_DIR", "/proc/nowhere")
     with pytest.raises(UserError, match="cannot be written .*WAGF_CACHE_DIR"):

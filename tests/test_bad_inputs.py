@@ -137,9 +137,9 @@ def sixteen_bits() -> bytes:
     return out.getvalue()
 
 
-def rotated() -> bytes:
+def rotated(orientation: int) -> bytes:
     exif = Image.Exif()
-    exif[0x0112] = 6
+    exif[0x0112] = orientation
     return encoded("JPEG", exif=exif)
 
 
@@ -158,7 +158,7 @@ AS_STORED = {  # read like any other: what they show has one meaning
     "grey": encoded("JPEG", "L"),
     "cmyk": encoded("JPEG", "CMYK"),
     "progressive": PROGRESSIVE,
-    "exif-rotated": rotated(),
+    **{f"exif orientation {n}, which turns nothing": rotated(n) for n in (0, 1, 9)},
     "png named jpg": PNG,
     "transparent": encoded("PNG", "RGBA"),
     "palette": encoded("PNG", "P"),
@@ -176,6 +176,7 @@ REFUSED = {
     "a page": b"<!DOCTYPE html><title>404</title>",
     "a pointer of git lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
     "16 bits": sixteen_bits(),
+    **{f"exif orientation {n}": rotated(n) for n in range(2, 9)},  # predictions turn it
     "floating point": encoded("TIFF", "F"),
     "huge": huge(60_000),
     "too huge": huge(2**31 - 1),
@@ -237,6 +238,15 @@ def test_other_kinds_of_images_are_read_as_pillow_reads_them(decode, name):
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_what_is_no_image_is_refused(decode, name):
     assert decode(REFUSED[name]) is not None
+
+
+def test_an_image_or_mask_to_be_turned_says_how(decode, tmp_path, capsys):
+    line = decode(rotated(6))
+    assert "to be turned" in line and "mogrify -auto-orient" in line and "intact" not in line
+    (tmp_path / "data" / f"{IDS[0]}_segmentation.png").write_bytes(rotated(6))
+    assert "mogrify -auto-orient" in refused(lambda: store.load_masks(tmp_path / "data", IDS[:1], 32), capsys)
+    (tmp_path / "data" / f"{IDS[0]}_segmentation.png").write_bytes(rotated(1))
+    assert store.load_masks(tmp_path / "data", IDS[:1], 32).shape == (1, 32, 32)
 
 
 def test_images_cut_anywhere(decode, record_property):

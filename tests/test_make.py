@@ -83,6 +83,7 @@ def test_a_profile_has_one_name(name):
         ("DEVICE=GPU", "DEVICE is"),
         ("DEVICE=cuda", "DEVICE is"),
         ("BACKEND=theano", "BACKEND is"),
+        ("BACKEND=torch", "BACKEND is"),
         ("DEVICE=gpu cpu", "DEVICE is"),
         ("DEVICE=", "DEVICE is"),
         ("VENV=my envs/wagf", "without blanks"),

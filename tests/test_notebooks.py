@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 import subprocess
 import sys
 
@@ -58,6 +59,12 @@ def test_chapters_only_show(path):
     assert all({"hide-input", "remove-input", "remove-cell"} & set(c.metadata.get("tags", [])) for c in code)
     assert "\n## Question\n" in nb.cells[0].source and nb.cells[1] is code[0] and nb.cells[2] is code[1]
     assert "chapter.answer(" in code[1].source
+
+
+def test_half_of_the_chapters_have_at_most_25_lines_of_code():
+    chapters = [nbformat.read(path, as_version=4) for path in SOURCES if path.stem != "train"]
+    lines = [[line for c in nb.cells if c.cell_type == "code" for line in c.source.splitlines()] for nb in chapters]
+    assert statistics.median(sum(bool(line.strip()) for line in code) for code in lines) <= 25
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)

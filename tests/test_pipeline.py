@@ -1,5 +1,6 @@
 """What the Makefile relies on: staleness by content, nothing half done put in place, one-line errors."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 
 from wagf_src import atomic, paths
-from wagf_src.__main__ import main
+from wagf_src.__main__ import in_one_line, main
 from wagf_src.errors import UserError
 from wagf_src.executed_notebook import cleaned, execute
 from wagf_src.paths import work_dir
@@ -228,6 +229,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     fabricate.fabricate(folders / "frozen" / "runs", arms=arms, seeds=(0, 1), synthetic=False)
     table = tables.conditions.table1(evidence.collect("frozen", tables.TABLES))
     fabricate.write_table(table.drop(columns="provenance"), "table1", "frozen", "HAM10000; 160 px")
+    claims = pd.DataFrame({"id": ["a", "b"], "part": ["claims", "counts"], "verdict": ["not reproduced", "reproduced"]})
+    fabricate.write_table(claims, "claims", "frozen", "HAM10000; 160 px")
     for name in ("tables", "figures"):
         (folders / "frozen" / name).mkdir(exist_ok=True)
     for name in ("table1", "heatmaps"):
@@ -236,6 +239,8 @@ def test_publishing_fills_book_reference_and_readme(folders, tmp_path, monkeypat
     earlier = tmp_path / "reference" / "earlier" / "tables"  # of a book that the new one replaces
     earlier.mkdir(parents=True)
     publish.publish("frozen")
+    text = (tmp_path / "README.md").read_text()
+    assert "of 1 claims (1 different ones" in text and "0 reproduced, 1 not reproduced" in text, "counts are no claims"
     assert pages.tables_of(tmp_path / "book") == tmp_path / "reference" / "frozen" / "tables" and not earlier.exists()
     (figure,) = (tmp_path / "reference" / "frozen" / "figures").iterdir()
     assert figure.read_bytes() == b"table1", "the README's; every figure is in its chapter"
@@ -331,7 +336,7 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
         (["prepare", "frozen"], {"HAM10000_DIR": "/nonexistent"}, ["error:", "make data", "DATA="]),
         (["summary", "frozen-trial"], {}, ["no finished run", "make reproduce"]),
         (["book", "frozen-trial"], {}, ["no chapter", "make report PROFILE=frozen-trial"]),
-        (["prepare", "demo"], {"KERAS_BACKEND": "theano"}, ["KERAS_BACKEND", "theano"]),
+        (["prepare", "demo"], {"KERAS_BACKEND": "torch"}, ["KERAS_BACKEND", "must be tensorflow or jax"]),
         (["prepare", "demo"], {"WAGF_CACHE_DIR": __file__}, ["cannot be written", "WAGF_CACHE_DIR"]),
         (["prepare", "nonesuch"], {"PYTHONOPTIMIZE": "2"}, ["no profile 'nonesuch'"]),
     ],
@@ -356,6 +361,52 @@ def test_what_is_in_the_way_is_one_line(folders, capsys):
     shutil.rmtree(folders / "demo")
     (folders / "demo").symlink_to(folders / "gone")
     assert main(["prepare", "demo"]) == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "work, said",
+    [
+        (lambda folder: (folder / LONG).write_text(""), f"{LONG}: File name too long; "),
+        (lambda folder: (folder / "gone" / "a").write_text(""), "gone/a: No such file or directory; "),
+        (lambda folder: main(["predict", LONG]), f"{LONG}: File name too long; "),
+        (lambda folder: main(["predict", "a", "--out", LONG]), f"{LONG}: File name too long; "),
+        (lambda folder: main(["ship", LONG]), "File name too long; "),
+        (lambda folder: main(["audit", LONG]), "File name too long"),
+        (lambda folder: main(["prepare", f"{LONG}.yaml"]), "File name too long; "),
+        (lambda folder: main(["check", LONG]), "File name too long; "),
+        (lambda folder: main(["check", "~nobody-of-this-name/x"]), "no folder ~nobody-of-this-name/x"),
+        (lambda folder: main(["check", "a\nb"]), r"no folder a\nb; "),
+    ],
+)
+def test_a_file_that_cannot_be_is_named_in_one_line(folders, capsys, monkeypatch, tmp_path, work, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("wagf_src.start_message.import_keras", lambda: None)
+    assert in_one_line(lambda: work(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.startswith("error: ") and len(error.splitlines()) == 1, error
+
+
+def test_two_disks_are_one_line(capsys):
+    """A link or move across file systems: the error names two files, and neither is in the way."""
+
+    def move():
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), "/a/new", None, "/b/old")
+
+    assert in_one_line(move) == 2
+    assert capsys.readouterr().err.startswith(f"error: /a/new: {os.strerror(errno.EXDEV)}; ")
+
+
+def test_an_error_that_names_no_file_keeps_its_traceback():
+    """It is a fault of the code, or of the network where that is not expected."""
+
+    def fails():
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    with pytest.raises(OSError, match="Invalid argument"):
+        in_one_line(fails)
 
 
 def test_a_split_that_the_images_do_not_allow_stops_before_any_run(folders, tmp_path, capsys):
@@ -394,6 +445,58 @@ def test_private_paths_go_from_text_and_never_from_a_picture(tmp_path, monkeypat
     assert left["image/png"] == picture and f"base64,{picture}" in left["text/html"]
     assert "read .../images" in left["text/html"]
     assert left["text/plain"] == ".../weights.h5, not /data or a/d"
+
+
+def left_of(text, folder):
+    """What is left of a line that a chapter shows."""
+    cell = nbformat.v4.new_code_cell("x", execution_count=1, outputs=[nbformat.v4.new_output("stream", text=text)])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "x.ipynb")
+    return "".join(json.loads(cleaned(folder / "x.ipynb"))["cells"][0]["outputs"][0]["text"])
+
+
+@pytest.mark.parametrize("word", ["HAM10000", "images", "data", "~", "..", "."])
+@pytest.mark.parametrize("variable", ["HAM10000_DIR", "WAGF_WEIGHTS_DIR", "WAGF_CACHE_DIR"])
+def test_a_folder_named_like_a_word_hides_no_word(tmp_path, monkeypatch, variable, word):
+    """DATA=HAM10000: the folder is private, the word is what the chapters are about."""
+    home, here = tmp_path / "home", tmp_path / "here" / "deep"
+    home.mkdir()
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv(variable, word)
+    words = 'HAM10000 of images; {"data": [{"x": 1}]}, data. ~ 3 points .. and . end'
+    assert left_of(words, tmp_path) == words
+    meant = {"~": home, "..": here.parent, ".": here}.get(word, here / word)
+    assert left_of(f"in {meant}/a.csv", tmp_path) == "in .../a.csv"
+
+
+@pytest.mark.parametrize("variable", ["HAM10000_DIR", "WAGF_WEIGHTS_DIR", "WAGF_CACHE_DIR"])
+def test_a_private_folder_is_hidden_in_every_form(tmp_path, monkeypatch, variable):
+    """As typed, absolute, and without links."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "disk" / "skin").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    for given, forms in {
+        "link/skin/": ("link/skin", f"{tmp_path}/link/skin", f"{tmp_path}/disk/skin"),
+        "~/skin": ("~/skin", f"{tmp_path}/home/skin"),
+        "~nobody-of-this-name/skin": ("~nobody-of-this-name/skin", f"{tmp_path}/~nobody-of-this-name/skin"),
+    }.items():
+        monkeypatch.setenv(variable, given)
+        for form in forms:
+            assert left_of(f"in {form}/a.csv and {form}", tmp_path) == "in .../a.csv and ...", form
+
+
+def test_a_folder_named_like_a_tag_breaks_no_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAM10000_DIR", "/data")
+    assert left_of("<data>/data/x.csv</data>", tmp_path) == "<data>.../x.csv</data>"
+
+
+def test_where_nobody_has_a_home_notebooks_are_cleaned_all_the_same(tmp_path, monkeypatch):
+    """A container whose user is a mere number."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    assert left_of("~ 3 points", tmp_path) == "~ 3 points"
 
 
 @pytest.mark.parametrize("start", [None, warm_kernels.use], ids=["fresh", "forked"])

@@ -16,6 +16,12 @@ def write(tmp_path, values, text=None):
     return str(file)
 
 
+def test_a_profile_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path, GOOD)
+    assert load_profile("~/mine.yaml").name == "mine"
+
+
 @pytest.mark.parametrize("name", [p.stem for p in paths.PROFILES_DIR.glob("*.yaml")])
 def test_every_profile_loads_and_so_does_its_trial(name):
     profile, trial = load_profile(name), load_profile(name + "-trial")

@@ -16,7 +16,17 @@ from fabricate import fabricate, seal, write_run
 from wagf_src import atomic, paths
 from wagf_src.classes import CLASSES
 from wagf_src.errors import UserError
-from wagf_src.runs import PROBABILITY_COLUMNS, TEST, Run, complete, load_runs, real_profiles, shown_runs
+from wagf_src.runs import (
+    PROBABILITY_COLUMNS,
+    TEST,
+    VALIDATION,
+    Run,
+    complete,
+    load_runs,
+    real_profiles,
+    shown_runs,
+    sorted_predictions,
+)
 
 ARM = "mobilenetv2-wagf-described"
 COMMITTED = sorted(paths.REFERENCE_DIR.glob("*/runs/*/run.json"))
@@ -32,6 +42,29 @@ def test_digests_are_those_of_hashlib(run):
     assert set(files) == {p.name for p in run.path.iterdir()} - {"run.json"}
     assert files[TEST] == hashlib.sha256((run.path / TEST).read_bytes()).hexdigest()
     run.check()
+
+
+def test_images_called_like_a_missing_value_are_images(run):
+    names = ["NA", "null", "nan", "None", "N/A", ""]
+    frame = run.predictions()
+    for column in ("image_id", "lesion_id"):
+        frame.loc[: len(names) - 1, column] = names
+    for part, file in (("test", TEST), ("validation", VALIDATION)):
+        atomic.write_csv(run.path / file, frame)
+        seal(run.path)
+        found = Run(run.path).predictions(part)
+        assert found["image_id"].tolist() == frame["image_id"].tolist()
+        assert found["lesion_id"].tolist() == frame["lesion_id"].tolist()
+    assert sorted_predictions(Run(run.path))[0].tolist() == sorted(frame["image_id"])
+
+
+def test_a_probability_that_is_missing_is_named(run):
+    frame = run.predictions()
+    frame.loc[3, "p_mel"] = np.nan
+    atomic.write_csv(run.path / TEST, frame)
+    seal(run.path)
+    with pytest.raises(UserError, match=f"probabilities of {frame['image_id'][3]} are not a distribution"):
+        Run(run.path).predictions()
 
 
 def better(path):

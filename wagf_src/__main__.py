@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from wagf_src.errors import UserError
+from wagf_src.errors import UserError, printable
 from wagf_src.paths import short
 
 # No room, no permission, no device; something else in the way: nothing that a traceback would explain.
@@ -100,20 +100,27 @@ def in_one_line(work: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if error.errno not in STORAGE + IN_THE_WAY:
+        if error.errno not in STORAGE + IN_THE_WAY and error.filename is None:
             raise
-        way = "move away what is in its place" if error.errno in IN_THE_WAY else "make room or access"
-        line = f"{error.filename or 'a file'}: {error.strerror}; {way}"
+        if error.errno in STORAGE:
+            way = "make room or access"
+        elif error.errno in IN_THE_WAY:
+            way = "move away what is in its place"
+        else:
+            way = "name another, or mend it"
+        line = f"{error.filename or 'a file'}: {error.strerror or error}; {way}"
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on: what is finished stays, a run goes on from its last saved epoch.")
         return 130
-    print(f"error: {line}", file=sys.stderr)
+    print(f"error: {printable(line)}", file=sys.stderr)
     return 2
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stdout.reconfigure(line_buffering=True)
+    # Not every name of a file can be printed everywhere; an escape is better than an end after hours.
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    sys.stderr.reconfigure(errors="backslashreplace")
     if "MAKELEVEL" in os.environ and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C: make has the last word, this and its children none
     sys.exit(main())

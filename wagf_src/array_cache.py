@@ -40,7 +40,12 @@ def cached(name: str, rows: int | None, dtype, make: Callable[[dict], Iterator[n
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(file)
-            _write_note(note, _write(file, rows, np.dtype(dtype), make))
+            facts = _write(file, rows, np.dtype(dtype), make)
+            try:
+                _write_note(note, facts)
+            except BaseException:  # without its note nobody takes it, and nobody would remove it
+                file.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise UserError(
                 f"{short(file)}: cannot be written ({error.strerror or error}); make room or access there, or name "

@@ -135,13 +135,24 @@ def _is_start_message(output: dict) -> bool:
     return output.get("name") == "stderr" and is_start_message("".join(output["text"]))
 
 
+def _private_places() -> set[str]:
+    """The reader's own folders, in every form in which text may name them: absolute, without links, and as typed.
+
+    A form without a separator is left out: ``DATA=images`` would make a private path of every "images" of a chapter.
+    """
+    given = [os.environ.get(name) for name in ("HAM10000_DIR", "WAGF_WEIGHTS_DIR", "WAGF_CACHE_DIR")]
+    given = [place.rstrip("/") for place in given if place]
+    folders = [*map(paths.typed, given), data_dir(), paths.cache_dir(), paths.ROOT, paths.typed("~")]
+    forms = {str(form) for folder in folders for form in (folder, folder.absolute(), folder.resolve())}
+    return {form for form in forms.union(given) if "/" in form} - {"/"}
+
+
 def _hide_private_paths(output: dict) -> None:
     """Readers' own folders do not belong into what may be published; only text is looked at, never a picture."""
-    weights = Path(os.environ.get("WAGF_WEIGHTS_DIR") or "/").expanduser()  # whatever it holds
-    private = {str(place) for place in (data_dir(), weights, paths.ROOT, Path.home())} - {"/", "."}
+    private = _private_places()  # whatever they hold
     parts = "|".join(re.escape(place) for place in sorted(private, key=len, reverse=True))
-    # A whole path, not the middle of another word or path, and nothing of an embedded picture.
-    pattern = re.compile(rf"(data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*)|(?<![\w./+-])(?:{parts})(?![\w.+-])")
+    # A whole path, not the middle of another word or path, no end of an HTML tag, nothing of an embedded picture.
+    pattern = re.compile(rf"(data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*)|(?<![\w./+<-])(?:{parts})(?![\w.+-])")
 
     def hidden(text):
         if isinstance(text, list):  # a path may be broken over two items only where a line ends

@@ -39,11 +39,19 @@ BENCH_DIR = RESULTS_DIR / "bench"
 SHIPPED = ROOT / "wagf_src" / "shipped"  # the one model that is committed
 
 
+def typed(path: str | Path) -> Path:
+    """A path as somebody typed it, with ``~`` for a home folder: make and quotes keep it from the shell.
+
+    ``~name`` of nobody stays as it is, and is then not found under what was typed.
+    """
+    return Path(os.path.expanduser(path))
+
+
 def data_dir() -> Path:
     """The folder with HAM10000: ``$HAM10000_DIR`` (``make DATA=``), else ``data/ham10000`` where ``make data`` puts
     it."""
     given = os.environ.get("HAM10000_DIR")
-    return Path(given).expanduser() if given else ROOT / "data" / "ham10000"
+    return typed(given) if given else ROOT / "data" / "ham10000"
 
 
 def weights_dir() -> Path | None:
@@ -55,7 +63,7 @@ def weights_dir() -> Path | None:
     given = os.environ.get("WAGF_WEIGHTS_DIR")
     if not given:
         return None
-    folder = Path(given).expanduser()
+    folder = typed(given)
     if not visible(folder.glob("*.h5")):
         wrong = "holds no weights file (*.h5)" if folder.is_dir() else "is no folder"
         raise UserError(
@@ -68,7 +76,7 @@ def weights_dir() -> Path | None:
 def cache_dir() -> Path:
     """Where decoded images, synthetic data and frozen features are kept; may be deleted at any time."""
     given = os.environ.get("WAGF_CACHE_DIR")
-    return Path(given).expanduser() if given else ROOT / "data" / "cache"
+    return typed(given) if given else ROOT / "data" / "cache"
 
 
 NOTEBOOKS = ROOT / "notebooks"

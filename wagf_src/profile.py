@@ -196,7 +196,7 @@ def load_profile(name: str) -> Profile:
         UserError: naming file, key and what is allowed.
     """
     if name.endswith((".yaml", ".yml")):
-        path, trial = Path(name), False
+        path, trial = paths.typed(name), False
         label = path.stem
     else:
         trial = name.endswith(TRIAL_SUFFIX)

@@ -410,7 +410,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: it does not hold one distribution per image.
     """
-    frame = pd.read_csv(path, dtype={"image_id": str, "lesion_id": str})
+    # An image may be called NA or null: as a missing value it would end a training that is finished.
+    as_text = {"dtype": {"image_id": str, "lesion_id": str, "dx": str}, "keep_default_na": False}
+    frame = pd.read_csv(path, **as_text, na_values={column: [""] for column in PROBABILITY_COLUMNS})
     missing = [c for c in ("image_id", "dx", *PROBABILITY_COLUMNS) if c not in frame]
     if missing:
         raise ValueError(f"no column {missing[0]}")

@@ -152,9 +152,9 @@ def _written(profile: str, name: str) -> str:
 def check_backend() -> None:
     """What computes is there, and no other project's keras.json says how."""
     name = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if name not in ("tensorflow", "jax", "torch") or importlib.util.find_spec(name) is None:
+    if name not in ("tensorflow", "jax") or importlib.util.find_spec(name) is None:
         raise UserError(
-            f"KERAS_BACKEND is {name!r}, but must be tensorflow, jax or torch, and installed; unset it, or name one by "
+            f"KERAS_BACKEND is {name!r}, but must be tensorflow or jax, and installed; unset it, or name one by "
             "BACKEND= on make's command line"
         )
     os.environ["KERAS_HOME"] = str(paths.cache_dir() / "keras")

@@ -140,6 +140,50 @@ def test_what_cannot_be_right_is_refused(pictures, tmp_path):
         external.load(tmp_path / "bare")
 
 
+GOOD = "image_id,dx\nEXT_000,akiec\nEXT_001,bcc\n"
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("a.csv", GOOD.replace(",", ";").encode(), r"a.csv are separated by semicolons: save it with commas\)$"),
+        ("a.csv", GOOD.replace(",", "\t").encode(), "separated by tabs: save it with commas"),
+        ("a.tab", GOOD.encode(), "separated by commas: save it with tabs"),
+        ("a.csv", b"image;MEL;NV\nEXT_000;1;0\n", "separated by semicolons"),
+        ("a.csv", GOOD.encode("utf-16"), "a.csv is stored as UTF-16: save it as UTF-8"),
+        ("deep/a.csv", (GOOD + "EXT_002,ä\n").encode("latin-1"), "deep/a.csv is no UTF-8 text"),
+        ("a.csv", b"Image_ID,DX\nEXT_000,nv\n", "called Image_ID, DX: call them image_id, dx"),
+        ("a.csv", b"image,mel,nv\nEXT_000,1,0\n", "called image, mel, nv: call them image, MEL, NV"),
+        ("a.csv", b"isic_id,diagnosis,a,b,c,d\n", "a.csv has the columns isic_id, diagnosis, a, b, c, ..."),
+        ("a.csv", b"", "a.csv is empty"),
+        ("a.csv", b"PK\x03\x04\x00\x00", "a.csv is no text"),
+        ("HAM10000_metadata", GOOD.replace(",", ";").encode(), "HAM10000_metadata are separated by semicolons"),
+        ("README", b"words about it", "sub-folder a class is needed$"),
+        ("a.csv", (GOOD + "EXT_002,nv,mel\n").encode(), "^a.csv, line 4: 3 values below 2 names of columns"),
+        ("a.csv", GOOD.replace("EXT", "0,EXT").encode(), "^a.csv, line 2: 3 values below 2 names of columns"),
+        ("a.csv", (GOOD + "EXT_002\n").encode(), "^a.csv, line 4: 1 values below 2 names of columns"),
+        ("a.csv", b"image_id,dx,dx\nEXT_000,nv,mel\n", "^a.csv: two columns are called dx"),
+        ("a.csv", b'image,MEL,NV\n\n"EXT\n0",1,0\nEXT_001,0,0\n', "^a.csv, line 5: not exactly one class is 1"),
+    ],
+)
+def test_what_is_wrong_with_a_table_that_is_there_is_said(tmp_path, name, content, said):
+    (tmp_path / "deep").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "EXT_000.png")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said) as error:
+        external.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_of_a_spreadsheet_is_read(tmp_path):
+    """A byte-order mark, two characters at a line's end, commas behind the last column, empty lines, blanks."""
+    for name in ("NA", "null"):
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf\r\nimage_id , dx\r\n NA,nv,\r\n\r\n,,\r\n \r\nnull, mel ,\r\n")
+    found = external.load(tmp_path)
+    assert dict(zip(found.frame["image_id"], found.frame["dx"])) == {"NA": "nv", "null": "mel"} and not found.problems
+
+
 def test_copies_are_found_and_others_are_not(pictures):
     def squares(images):
         return np.stack([np.asarray(x.resize((128, 128), Image.Resampling.BILINEAR)) for x in images])

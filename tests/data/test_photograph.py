@@ -11,6 +11,15 @@ from PIL import Image, PngImagePlugin
 from wagf_src.data import photograph, store, synthetic
 from wagf_src.errors import UserError
 
+DEPTHS = [
+    ("pgm", 257, None),
+    ("16", 257, None),
+    ("16", 16, "^a.tiff: its 16 bits hold no value above [234],"),
+    ("16", 1, "^a.tiff: its 16 bits hold no value above 2"),
+    ("32", 1, "^a.tiff: pixels are numbers of 32 bits"),
+    ("32", 257, "^a.tiff: pixels are numbers of 32 bits"),
+]
+
 
 @pytest.fixture(scope="module")
 def picture():
@@ -47,6 +56,40 @@ def test_exif_turns(picture, tmp_path, orientation, turn):
     upright = Image.fromarray(np.rot90(np.asarray(picture), turn))
     np.testing.assert_array_equal(found.pixels, np.asarray(upright.resize((64, 64), Image.Resampling.BILINEAR)))
     assert found.size == upright.size and found.notes == ("turned upright as its EXIF says",)
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 9])
+def test_an_orientation_that_turns_nothing_is_not_said_to(picture, tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = photograph.read(saved(picture, tmp_path / "a.png", exif=exif), 64)
+    np.testing.assert_array_equal(found.pixels, np.asarray(picture.resize((64, 64), Image.Resampling.BILINEAR)))
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("bits, scale, refused", DEPTHS)
+def test_deep_grey_is_read_where_its_range_is_known(picture, tmp_path, bits, scale, refused):
+    """Values of 0-255 or 0-4,095 would be black or nearly so as 16 bits, and answered all the same."""
+    grey = np.asarray(picture.convert("L"))
+    name = "a.pgm" if bits == "pgm" else "a.tiff"
+    kind = {"pgm": np.uint16, "16": np.uint16, "32": np.int32}[bits]
+    saved(Image.fromarray((grey.astype(float) * scale).astype(kind)), tmp_path / name)
+    if refused:
+        with pytest.raises(UserError, match=refused) as error:
+            photograph.read(tmp_path / name, 64)
+        assert "\n" not in str(error.value) and "save it with 8" in str(error.value)
+    else:
+        found = photograph.read(tmp_path / name, 64)
+        expected = np.asarray(picture.convert("L").resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
+        assert np.abs(found.pixels[..., 0] - expected).max() <= 1 and "16 bits reduced to 8" in found.notes
+
+
+def test_a_deep_picture_that_is_turned_is_read(picture, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    deep = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    found = photograph.read(saved(deep, tmp_path / "a.png", exif=exif), 64)
+    assert found.notes[:2] == ("turned upright as its EXIF says", "16 bits reduced to 8")
 
 
 def test_frames_depth_colour_and_transparency(picture, tmp_path):

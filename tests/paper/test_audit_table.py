@@ -1,6 +1,7 @@
 """The audit of anyone's table: this book's own rows come out as in its chapter; bad tables are one line."""
 
 import math
+import os
 import subprocess
 import sys
 
@@ -131,6 +132,24 @@ def test_no_file_and_no_room_are_one_line(tmp_path, capsys):
     assert main(["audit", str(tmp_path), "--n", "9"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3 and all(line.startswith("error: ") for line in lines)
+
+
+def test_a_table_of_a_name_that_cannot_be_shown_is_audited(tmp_path):
+    """On an output that refuses what it cannot encode: a latin-1 name, a character that ASCII lacks."""
+    file = tmp_path / os.fsdecode(b"l\xe4 \xc3\xa4.csv")
+    file.write_text("row,accuracy,n\nA,85.9,1103\n")
+    command = [sys.executable, "-m", "wagf_src", "audit", os.fsencode(file)]
+    done = subprocess.run(
+        command, capture_output=True, cwd=paths.ROOT, env={**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    )
+    assert done.returncode == 0 and b"written: " in done.stdout and not done.stderr, done.stderr
+    assert file.with_name(f"{file.stem}-audit.csv").is_file()
+
+
+def test_a_table_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.csv").write_text("row,accuracy,n\nA,85.9,1103\n")
+    assert main(["audit", "~/a.csv"]) == 0 and (tmp_path / "a-audit.csv").is_file()
 
 
 @pytest.mark.parametrize(("p", "q"), [(0.9075, 0.8948), (0.9, 0.85), (0.8, 0.6)])

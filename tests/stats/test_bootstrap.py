@@ -245,6 +245,14 @@ def test_limits_are_cut_at_what_a_metric_can_be(tmp_path, monkeypatch):
     assert {metric: bootstrap.interval(runs, metric)[1:] for metric in ends} == ends
 
 
+def test_a_mean_is_cut_at_its_own_limits(monkeypatch):
+    monkeypatch.setattr(bootstrap, "percentiles", lambda *_: (-3.0, 9.0))
+    values, y = np.array([0.0, 1.0, 1.0]), np.array([0, 0, 1])
+    assert bootstrap.resampled_mean(values, y)[1:] == (-3, 9)
+    assert bootstrap.resampled_mean(values, y, limits=(-1, 1))[1:] == (-1, 1)
+    assert bootstrap.resampled_mean(values, y, limits=bootstrap.SHARE)[1:] == (0, 1)
+
+
 @pytest.mark.parametrize("balanced", [False, True])
 def test_a_mean_is_resampled_within_classes(balanced):
     """Stratified sampling in closed form: means of classes differ, but how many images each has is fixed."""

@@ -54,6 +54,21 @@ def test_the_melanoma_factor_is_the_smallest_that_does(wanted):
     np.testing.assert_allclose(calibration.favour_melanoma(p, factor).sum(axis=1), 1)
 
 
+def test_melanomas_of_probability_zero_are_found_too():
+    """Half of the melanomas have none at all: the factor stays a number, and so does everything it is used on."""
+    y = np.repeat(np.arange(7), 10)
+    p = np.full((70, 7), 0.001)
+    p[np.arange(70), y] = 0.994
+    p[45:50] = np.eye(7)[5]  # nevi without doubt, wrongly
+    for wanted in (0.5, 0.6, 1.0):
+        factor = calibration.melanoma_factor(y, p, wanted)
+        favoured = calibration.favour_melanoma(p, factor)
+        assert np.isfinite(factor) and np.isfinite(favoured).all()
+        np.testing.assert_allclose(favoured.sum(axis=1), 1)
+        assert (favoured.argmax(axis=1)[y == MEL] == MEL).mean() >= wanted
+    assert calibration.melanoma_factor(y, p, 0.5) == pytest.approx(1)
+
+
 def test_without_melanomas_no_factor():
     y, p = made_up()
     with pytest.raises(ValueError, match="no melanoma"):

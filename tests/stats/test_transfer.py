@@ -6,7 +6,7 @@ import sklearn.metrics as sk
 from fabricate import random_predictions
 from statsmodels.stats.proportion import proportion_confint
 
-from wagf_src.stats import transfer
+from wagf_src.stats import bootstrap, transfer
 
 
 def balanced_accuracy(y, p):
@@ -62,6 +62,30 @@ def test_parts_add_up_over_shared_classes():
     assert table.loc[transfer.REWEIGHTED, "value"] == pytest.approx(mixed)
     assert (table["ci_low"] < table["value"]).all() and (table["value"] < table["ci_high"]).all()
     assert transfer.comparison(np.array([0]), p[:1], np.array([1]), p[:1]).empty
+
+
+def test_no_interval_leaves_what_a_share_can_be():
+    """Few images and nearly all right: moved by their bias, plain limits pass one."""
+    rng, passed = np.random.default_rng(0), 0
+    for _ in range(40):
+        y = rng.integers(0, 7, rng.integers(5, 40))
+        p = np.full((len(y), 7), 0.01)
+        p[np.arange(len(y)), np.where(rng.random(len(y)) < 0.93, y, (y + 1) % 7)] = 0.94
+        hits = (p.argmax(axis=1) == y).astype(float)
+        weights = 1 / np.bincount(y, minlength=7)[y] / len(np.unique(y))
+        plain = bootstrap.percentiles(
+            bootstrap.image_draws(y, bootstrap.RESAMPLES, 0) @ (hits * weights), hits @ weights
+        )
+        passed += plain[1] > 1
+        own = rng.integers(0, 7, 30)
+        for table in (transfer.scores(y, p, "all"), transfer.comparison(y, p, own, 0.93 * np.eye(7)[own] + 0.01)):
+            shares = table[~table["subset"].isin(["difference", "class mix", "the rest"])]
+            assert (shares["ci_low"] >= 0).all() and (shares["ci_high"] <= 1).all()
+            assert (table["ci_low"] >= -1).all() and (table["ci_high"] <= 1).all()
+        line = transfer.scores(y, p, "all").set_index("metric").loc["balanced_accuracy"]
+        if 0 < hits.mean() < 1:
+            assert (line["ci_low"], line["ci_high"]) == pytest.approx((max(plain[0], 0), min(plain[1], 1)))
+    assert passed > 2
 
 
 def test_a_recall_is_as_sure_as_its_own_class_has_images():

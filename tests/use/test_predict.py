@@ -1,7 +1,10 @@
 """Photographs in, a shipped model out: the whole way with a tiny network, and every message a person may get."""
 
 import dataclasses
+import io
+import os
 import shutil
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -484,6 +487,51 @@ def test_refused_files_leave_a_table_of_the_others_and_their_maps(formula, tmp_p
     assert not (tmp_path / "none.csv").exists() and not (tmp_path / "none").exists()
 
 
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder that is not the folder one works in; nothing may be called ``~`` there."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "here")
+    yield tmp_path / "home"
+    assert not (tmp_path / "here" / "~").exists()
+
+
+def test_what_make_and_quotes_keep_from_the_shell_is_written_home(formula, home, monkeypatch):
+    """OUT=~/a.csv MAPS=~/maps; what is there already is noticed there too."""
+    monkeypatch.setattr(ship, "shipped", lambda: formula)
+    photographs(home, [240])
+    assert predict.main(["~"], out="~/a.csv", maps="~/maps") == 0
+    assert len(pd.read_csv(home / "a.csv")) == 1 and len(list((home / "maps").iterdir())) == 1
+    for taken in ({"out": "~/a.csv"}, {"maps": "~/maps"}):
+        with pytest.raises(UserError, match="is there already"):
+            predict.main(["~"], **taken)
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["block", "lines"])
+def test_no_name_of_a_file_splits_or_breaks_a_line(many, formula, tmp_path, monkeypatch):
+    """Line ends, a bell, bytes that are no UTF-8, on a terminal that refuses what it cannot show."""
+    monkeypatch.setattr(ship, "shipped", lambda: formula)
+    name, shown = os.fsdecode(b"a\nb\x07\xe4.png"), r"a\nb\x07\udce4.png"
+    (picture,) = photographs(tmp_path, [240])
+    odd, cut = picture.rename(tmp_path / name), tmp_path / f"cut {name}"
+    cut.write_bytes(b"cut")
+    others = photographs(tmp_path / "more", range(10, 18)) if many else []
+    said = {}
+    for stream in ("stdout", "stderr"):
+        said[stream] = io.BytesIO()
+        monkeypatch.setattr(sys, stream, io.TextIOWrapper(said[stream], "utf-8", "strict", write_through=True))
+    assert predict.main([str(odd), str(cut), *map(str, others)], out=str(tmp_path / "a.csv")) == 1
+    lines = said["stdout"].getvalue().decode().splitlines()
+    assert [line for line in lines if shown in line] == [
+        line for line in lines if line.startswith(str(tmp_path / shown))
+    ]
+    assert said["stderr"].getvalue().decode().startswith(f"refused: cut {shown}: ")
+    assert len(said["stderr"].getvalue().splitlines()) == 1
+    assert r"\udce4" in pd.read_csv(tmp_path / "a.csv")["image"][0]
+
+
 VIRIDIS = [(253, 231, 37), (68, 1, 84)]  # hot, cold
 
 
@@ -536,6 +584,18 @@ def test_a_run_is_found_by_its_name_or_folder_and_your_own_first(results_dir, tm
     assert kept.runs_with_weights() == [other, own] and kept.runs_with_weights("tiny") == [own]
     with pytest.raises(UserError, match=f"no run 'x'; .*here: other/{other.name}, tiny/{own.name}$"):
         kept.find_run("x")
+
+
+def test_a_mistyped_run_is_what_is_said_whatever_is_damaged_elsewhere(results_dir):
+    """Weights that were cut, and a run.json, of runs that nobody asked for."""
+    cut, broken = made_up(results_dir), made_up(results_dir, seed=1)
+    made_up(results_dir, seed=2, weights=False)
+    (cut.path / "probe.npz").write_bytes(b"cut")
+    (broken.path / "run.json").write_text("{")
+    with pytest.raises(UserError, match=f"^no run 'tiny/tpyo'; .*here: tiny/{cut.path.name}, tiny/{broken.path.name}$"):
+        kept.find_run("tiny/tpyo")
+    with pytest.raises(UserError, match="was changed by hand or cut"):
+        kept.runs_with_weights()
 
 
 def test_a_run_is_asked_as_it_was_trained(results_dir, monkeypatch):

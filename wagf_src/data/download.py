@@ -18,7 +18,7 @@ from wagf_src import atomic, paths
 from wagf_src.data import ham10000, kaggle_fetch, kaggle_token, reading, store
 from wagf_src.data.reading import PROGRESS_STEP
 from wagf_src.errors import UserError
-from wagf_src.paths import data_dir
+from wagf_src.paths import data_dir, typed
 
 KAGGLE_DATASET = "kmader/skin-cancer-mnist-ham10000"
 
@@ -244,7 +244,7 @@ def _unpack(archive: Path, folder: Path, metadata_md5: str) -> dict[Path, zipfil
                     f"HAM10000_metadata.csv in Kaggle's archive has md5 {md5}, not {metadata_md5}: the dataset has "
                     f"changed; it was deleted, {_AGAIN}, or give another copy of the data by DATA=<folder>"
                 )
-            image_ids = pd.read_csv(io.BytesIO(metadata), dtype=str)["image_id"].tolist()
+            image_ids = pd.read_csv(io.BytesIO(metadata), dtype=str, keep_default_na=False)["image_id"].tolist()
             missing = [image_id for image_id in image_ids if f"{image_id}.jpg" not in files]
             if missing:
                 raise _BadArchive(
@@ -312,7 +312,7 @@ def _write_whole(path: Path, data: bytes) -> None:
 
 def main(command: str, folder: str | None = None) -> int:
     """``download`` or ``check`` for the command line; returns the exit code."""
-    path = Path(folder).expanduser() if folder else data_dir()
+    path = typed(folder) if folder else data_dir()
     try:
         if command == "download":
             download(path)

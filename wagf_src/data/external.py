@@ -6,6 +6,7 @@ a class. Images may lie anywhere below the folder. Tables name an image by its f
 sub-folders, each of which may count its images from 1, an image is named by its path.
 """
 
+import csv
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from PIL import Image
 from wagf_src.classes import CLASS_NAMES, CLASSES
 from wagf_src.data import photograph, reading
 from wagf_src.errors import UserError
+from wagf_src.paths import typed
 
 # Other names of the seven classes, in lower case, that tables and folders use.
 _ALIASES = {name: code for code, name in CLASS_NAMES.items()} | {
@@ -62,12 +64,12 @@ def load(folder: Path) -> ExternalSet:
     Raises:
         UserError: no labels, contradictory ones, or no image of the seven classes.
     """
-    folder = Path(folder).expanduser()
+    folder = typed(folder)
     if not folder.is_dir():
         raise UserError(f"no folder {folder}; give one with images and their labels by EXTERNAL=<folder>")
     images = _images(folder)
     tables = [Path(path) for path in reading.files(folder) if Path(path).suffix.lower() in (".csv", ".tab", ".tsv", "")]
-    labelled = [(path, *found) for path in tables if (found := _labels(path)) is not None]
+    labelled = [(path, *found) for path in tables if (found := _labels(path, folder)) is not None]
     if len(labelled) > 1:
         names = ", ".join(reading.short_path(path, folder) for path, *_ in labelled)
         raise UserError(f"{folder.name}: several tables of labels ({names}); keep one")
@@ -84,9 +86,10 @@ def load(folder: Path) -> ExternalSet:
             [(name, Path(path).parent.name) for name, (path,) in named.items()], columns=["image_id", "dx"]
         )
         if not any(_code(dx) for dx in labels["dx"]):
+            hints = "; ".join(hint for path in tables if (hint := _what_it_may_be(path, folder)))
             raise UserError(
                 f"{folder.name}: no labels; a table with the columns image_id and dx, or image, MEL, NV, ... (ISIC "
-                "2018 task 3), or one sub-folder a class is needed"
+                f"2018 task 3), or one sub-folder a class is needed{f' ({hints})' if hints else ''}"
             )
     return _checked(folder, layout, where, labels, named)
 
@@ -109,26 +112,99 @@ def _by_stem(paths: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _labels(path: Path) -> tuple[str, pd.DataFrame] | None:
-    """Layout and columns image_id, dx of a table; None for a file that is no table of labels."""
-    separator = "\t" if path.suffix.lower() in (".tab", ".tsv") else ","
+def _separator(path: Path) -> str:
+    return "\t" if path.suffix.lower() in (".tab", ".tsv") else ","
+
+
+def _labels(path: Path, folder: Path) -> tuple[str, pd.DataFrame] | None:
+    """Layout and columns image_id, dx of a table; None for a file that is no table of labels.
+
+    Raises:
+        UserError: it is one by its columns, and a line of it is not right.
+    """
+    separator, where = _separator(path), reading.short_path(path, folder)
     try:
-        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    except (OSError, ValueError):  # not text, no table
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, delimiter=separator)
+            head = [name.strip() for name in next((values for values in lines if _says_something(values)), [])]
+            one_hot = [name for name in head if name != "image" and name.isupper()]
+            if {"image_id", "dx"} <= set(head):
+                wanted = ["image_id", "dx"]
+            elif "image" in head and {"MEL", "NV"} <= set(one_hot):
+                wanted = ["image", *one_hot]
+            else:
+                return None
+            frame = _columns(lines, head, wanted, where)
+    except (OSError, UnicodeDecodeError, csv.Error):  # not text, no table
         return None
-    frame.columns = [str(column).strip() for column in frame.columns]
-    if {"image_id", "dx"} <= set(frame.columns):
-        layout = "Dataverse's .tab" if separator == "\t" else "HAM10000's columns"
-        return layout, frame[["image_id", "dx"]].apply(lambda column: column.str.strip())
-    one_hot = [column for column in frame.columns if column != "image" and column.isupper()]
-    if "image" not in frame.columns or not {"MEL", "NV"} <= set(one_hot):
-        return None
+    if wanted == ["image_id", "dx"]:
+        return ("Dataverse's .tab" if separator == "\t" else "HAM10000's columns"), frame.drop(columns="line")
     values = frame[one_hot].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     wrong = ~(np.isin(values, (0, 1)).all(axis=1) & (values.sum(axis=1) == 1))
     if wrong.any():
-        raise UserError(f"{path.name}, line {int(np.argmax(wrong)) + 2}: not exactly one class is 1; correct the file")
+        line = frame["line"].iloc[int(np.argmax(wrong))]
+        raise UserError(f"{where}, line {line}: not exactly one class is 1; correct the file")
     dx = np.array(one_hot)[values.argmax(axis=1)]
-    return "one-hot ground truth of ISIC 2018 task 3", pd.DataFrame({"image_id": frame["image"].str.strip(), "dx": dx})
+    return "one-hot ground truth of ISIC 2018 task 3", pd.DataFrame({"image_id": frame["image"], "dx": dx})
+
+
+def _says_something(values: list[str]) -> bool:
+    return any(value.strip() for value in values)  # spreadsheets leave lines of mere separators
+
+
+def _columns(lines, head: list[str], wanted: list[str], where: str) -> pd.DataFrame:
+    """The wanted columns of what is left of a table, stripped, and the line in which each row ends."""
+    twice = next((name for name in wanted if head.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{where}: two columns are called {twice}; keep the right one")
+    places, rows = [head.index(name) for name in wanted], []
+    for values in lines:
+        if not _says_something(values):
+            continue
+        # Anything else than nothing behind the last column would put values below another column's name.
+        if len(values) < len(head) or _says_something(values[len(head) :]):
+            raise UserError(
+                f"{where}, line {lines.line_num}: {len(values)} values below {len(head)} names of columns; "
+                "correct the file"
+            )
+        rows.append([*(values[place].strip() for place in places), lines.line_num])
+    return pd.DataFrame(rows, columns=[*wanted, "line"])
+
+
+def _what_it_may_be(path: Path, folder: Path) -> str:
+    """What keeps a table from being taken for one of labels; nothing for a file without ending that seems to be none.
+
+    Of the first line, since lines below the right names are judged by ``_columns``.
+    """
+    where, separator = reading.short_path(path, folder), _separator(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(2**16)
+    except OSError as error:
+        return f"{where} cannot be read, {error.strerror}"
+    wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = start.decode("utf-16" if wide else "utf-8-sig", "replace").lstrip()
+    head = text.splitlines()[0] if text else ""
+    found = max(",;\t|", key=head.count)
+    names = [name.strip(' "') for name in head.split(found)]
+    known = {name.lower(): name for name in names}
+    layouts = (["image_id", "dx"], ["image", "MEL", "NV"])
+    wanted = next((layout for layout in layouts if {name.lower() for name in layout} <= set(known)), None)
+    if wanted is None:
+        if not path.suffix:
+            return ""
+        if not all(name.isprintable() and "\ufffd" not in name for name in names) or not head:
+            return f"{where} is {'no text' if head else 'empty'}"
+        return f"{where} has the columns {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+    if wide:
+        return f"{where} is stored as UTF-16: save it as UTF-8"
+    if found != separator:
+        words = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+        return f"the columns of {where} are separated by {words[found]}: save it with {words[separator]}"
+    if any(known[name.lower()] != name for name in wanted):
+        called = ", ".join(known[name.lower()] for name in wanted)
+        return f"the columns of {where} are called {called}: call them {', '.join(wanted)}"
+    return f"{where} is no UTF-8 text: save it as that"
 
 
 def _code(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""HAM10000: metadata, images in any folder layout, decoded image store, lesion masks, and the download from Kaggle.
+"""HAM10000: metadata and images in any folder layout, and what the data are called.
 
 Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018). Synthetic data come in the same layout and are read by
 the same code. Command line: ``python -m wagf_src download [folder]`` and ``... check [folder]``.

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 from wagf_src.data import reading
 from wagf_src.data.store import squeezed
 from wagf_src.errors import UserError
+from wagf_src.paths import typed
 
 SMALLEST = 32  # pixels a side; no backbone takes less
-_ORIENTATION = 0x0112  # EXIF's tag
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,21 @@ def _upright(path, image, size, resize) -> Photograph:
     if frames > 1:
         notes.append(f"the first of {frames} frames")
         image.seek(0)
-    if image.getexif().get(_ORIENTATION, 1) != 1:
+    deep = _deep(path, image)  # before it is turned, which forgets its format
+    if reading.turned(image):
         notes.append("turned upright as its EXIF says")
         image = ImageOps.exif_transpose(image)
     if min(image.size) < SMALLEST:
         raise UserError(f"{path.name}: {image.size[0]} x {image.size[1]} pixels; at least {SMALLEST} a side are needed")
-    if image.mode == "F":
-        raise UserError(f"{path.name}: pixels are broken numbers, whose range is not known; save it with 8 or 16 bits")
-    if image.mode.startswith("I"):
+    if deep:
         notes.append("16 bits reduced to 8")
-        image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+        values = np.asarray(image).astype(np.int64).clip(0, 65535)
+        if not (values >> 12).any():  # nearly black for the model, whatever it shows: it was meant as 8 or 12 bits
+            raise UserError(
+                f"{path.name}: its 16 bits hold no value above {values.max():,}, which leaves it black; save it with "
+                "8 bits, or with all of its 16"
+            )
+        image = Image.fromarray((values >> 8).astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:
         with_alpha = image.convert("RGBA")
         if with_alpha.getchannel("A").getextrema()[0] < 255:
@@ -87,6 +92,19 @@ def _upright(path, image, size, resize) -> Photograph:
     return Photograph(path, pixels, source_size, tuple(notes))
 
 
+def _deep(path, image) -> bool:
+    """Whether it has 16 bits a pixel.
+
+    Raises:
+        UserError: it has broken numbers, or 32 bits, or 16 with a sign.
+    """
+    # Of what Pillow opens as 32 bits, these formats have 16.
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+        what = "broken numbers" if image.mode == "F" else "numbers of 32 bits or with a sign"
+        raise UserError(f"{path.name}: pixels are {what}, whose range is not known; save it with 8 or 16 bits")
+    return image.mode.startswith("I")
+
+
 def files(given: Iterable[str | Path]) -> tuple[list[Path], int]:
     """The image files that are meant by files and folders, each once, and how many others the folders hold.
 
@@ -94,7 +112,7 @@ def files(given: Iterable[str | Path]) -> tuple[list[Path], int]:
         UserError: a path that is neither, or no image at all.
     """
     endings, found, others = set(Image.registered_extensions()), {}, 0
-    given = [Path(one).expanduser() for one in given]
+    given = [typed(one) for one in given]
     for one in given:
         if one.is_dir():
             inside = [Path(path) for path in reading.files(one)]

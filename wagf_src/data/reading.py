@@ -11,6 +11,7 @@ from PIL import Image
 from wagf_src.errors import UserError
 
 PROGRESS_STEP = 2000
+_ORIENTATION = 0x0112  # EXIF's tag
 
 
 def files(folder: Path) -> Iterator[str]:
@@ -42,6 +43,8 @@ def in_parallel(function: Callable, paths: list[Path], folder: Path, verb: str) 
     def one(path):
         try:
             return function(path)
+        except UserError:
+            raise
         except Exception as error:  # Pillow has no common one for damaged files
             reason = "file cannot be identified" if isinstance(error, Image.UnidentifiedImageError) else error
             raise UserError(
@@ -57,6 +60,11 @@ def in_parallel(function: Callable, paths: list[Path], folder: Path, verb: str) 
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def turned(image: Image.Image) -> bool:
+    """Whether EXIF says that the picture is to be shown turned or mirrored; numbers of no meaning (0, 9) do not."""
+    return image.getexif().get(_ORIENTATION) in range(2, 9)
 
 
 def decode_fully(path: Path) -> tuple[int, int]:

@@ -20,7 +20,17 @@ DECODER = 1
 def _decode_square(path: Path, size: int, resize: str) -> tuple[tuple[int, int], np.ndarray]:
     """One image's own size, and what :func:`squeezed` makes of it."""
     with Image.open(path) as image:
+        _refuse_turned(image, path)
         return image.size, squeezed(image, size, resize)
+
+
+def _refuse_turned(image, path):
+    """Predictions turn such a photograph upright (``photograph.read``): a model must not have learned it lying."""
+    if reading.turned(image):
+        raise UserError(
+            f"{path}: its EXIF says that it is to be turned; turn the pixels instead, of image and mask alike, as "
+            "`mogrify -auto-orient` of ImageMagick does"
+        )
 
 
 def squeezed(image: Image.Image, size: int, resize: str) -> np.ndarray:
@@ -58,7 +68,7 @@ def image_store(
         source_size: (width, height) in pixels, which all files have in common.
 
     Raises:
-        UserError: images missing, damaged or of several sizes; nothing is left behind then.
+        UserError: images missing, damaged, to be turned or of several sizes; nothing is left behind then.
     """
     if resize not in ("antialias", "nearest"):
         raise UserError(f"resize is {resize!r}, but must be antialias or nearest")
@@ -111,6 +121,9 @@ def load_masks(folder: Path, image_ids: Iterable[str], size: int) -> np.ndarray 
 
     Returns:
         (n, size, size) bool, in the order asked for; None if the folder holds no masks.
+
+    Raises:
+        UserError: masks missing, damaged or to be turned.
     """
     paths = ham10000.find_masks(folder, image_ids)
     if paths is None:
@@ -118,6 +131,7 @@ def load_masks(folder: Path, image_ids: Iterable[str], size: int) -> np.ndarray 
 
     def decode(path):
         with Image.open(path) as image:
+            _refuse_turned(image, path)
             shape = image.getchannel("A") if "A" in image.getbands() else None
             # A mask in the transparency lies over an even picture.
             hidden = shape and shape.getextrema()[0] < 255 and len(image.convert("RGB").getcolors(1) or ()) == 1

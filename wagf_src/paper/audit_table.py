@@ -14,6 +14,7 @@ import pandas as pd
 from wagf_src.errors import UserError
 from wagf_src.paper import audits
 from wagf_src.paper.published import Row
+from wagf_src.paths import typed
 
 METRICS = ("accuracy", "precision", "recall", "f1")
 ALIASES = {"acc": "accuracy", "sensitivity": "recall", "f1score": "f1", "model": "row", "method": "row", "name": "row"}
@@ -96,7 +97,7 @@ def main(path: str, n: int | None) -> int:
     Raises:
         UserError: as ``read``; or the results cannot be written.
     """
-    file = Path(path)
+    file = typed(path)
     rows = read(file, n)
     lines, pairs = audit(rows)
     print(report(rows, lines, pairs))

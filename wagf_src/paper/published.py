@@ -1,4 +1,4 @@
-"""What the paper and the released notebooks print, as data, and the arithmetic that such numbers must obey.
+"""What the paper and the released notebooks print, as data.
 
 Nothing here looks at images or runs: every audit needs the printed numbers and the number of test images only.
 Percentages are in percent (0-100) with the two decimals of the paper; counts are whole numbers.

@@ -20,7 +20,7 @@ def chapters_digest(profile: str) -> str:
         UserError: a run has a file that is gone, cut or changed; no page may rest on it.
     """
     sources = {path.stem: notebook_digest(path) for path in chapter_sources()}
-    # Two chapters show the real runs of all profiles.
+    # Pooled tables show the real runs of all profiles.
     shown = {profile: shown_runs(profile), **real_profiles()}
     for run in itertools.chain(*shown.values()):
         run.check(alone=False)

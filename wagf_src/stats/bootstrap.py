@@ -28,6 +28,7 @@ from wagf_src.stats import proportions
 from wagf_src.stats.metrics import METRICS, Sample
 
 RESAMPLES = 2000
+SHARE = (0.0, 1.0)  # what a share of images can be
 
 
 def interval(
@@ -55,7 +56,7 @@ def interval(
     low, high = percentiles(values, estimate, level)
     if low == high and known.share_of:
         low, high = proportions.wilson(estimate * len(y), len(y), level)
-    return estimate, max(low, known.range[0]), min(high, known.range[1])
+    return estimate, *within((low, high), known.range)
 
 
 def paired_difference(
@@ -107,14 +108,20 @@ def coverage_interval(
     low, high = percentiles(means, estimate, level)
     if low == high:
         low, high = proportions.wilson(estimate * k, k, level)
-    return estimate, max(low, 0.0), min(high, 1.0)
+    return estimate, *within((low, high), SHARE)
 
 
-def resampled_mean(values: np.ndarray, y: np.ndarray, level: float = 0.95, balanced: bool = False) -> tuple:
+def resampled_mean(
+    values: np.ndarray,
+    y: np.ndarray,
+    level: float = 0.95,
+    balanced: bool = False,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+) -> tuple[float, float, float]:
     """Mean of one value per image (n,), or the mean of its class means, with its interval over images.
 
-    Hits (0 or 1) that are all alike take Wilson's interval at the effective number of images, 1 / sum of squared
-    weights.
+    ``limits`` are the lowest and highest possible value, beyond which no interval goes: SHARE for hits. Hits (0 or 1)
+    that are all alike take Wilson's interval at the effective number of images, 1 / sum of squared weights.
     """
     weights = np.ones(len(y)) / len(y)
     if balanced:
@@ -124,14 +131,23 @@ def resampled_mean(values: np.ndarray, y: np.ndarray, level: float = 0.95, balan
     if set(values) in ({0}, {1}):
         effective = 1 / (weights**2).sum()
         return (estimate, *proportions.wilson(np.round(estimate) * effective, effective, level))
-    return estimate, *percentiles(image_draws(y, RESAMPLES, 0) @ (values * weights), estimate, level)
+    ends = percentiles(image_draws(y, RESAMPLES, 0) @ (values * weights), estimate, level)
+    return estimate, *within(ends, limits)
 
 
 def percentiles(values: np.ndarray, estimate: float, level: float = 0.95) -> tuple[float, float]:
-    """Limits of the central ``level`` of resampled values (resamples,), moved until their mean is the estimate."""
+    """Limits of the central ``level`` of resampled values (resamples,), moved until their mean is the estimate.
+
+    The move may bring them out of what is possible: ``within``.
+    """
     tail = (1 - level) / 2
     low, high = np.quantile(values, [tail, 1 - tail]) + (estimate - values.mean())
     return float(low), float(high)
+
+
+def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
+    """The ends of an interval, none outside of what its metric can be."""
+    return max(ends[0], limits[0]), min(ends[1], limits[1])
 
 
 def aligned(runs: list[Run], metric: str = "accuracy") -> tuple[np.ndarray, np.ndarray]:

@@ -36,6 +36,7 @@ def melanoma_rates(y: np.ndarray, p: np.ndarray, threshold: float) -> dict[str, 
     }
 
 
+LEAST = 1e-12  # of a probability that is multiplied or has a logarithm: none of either makes anything of zero
 STRENGTHS = tuple(np.round(np.arange(-1.0, 1.51, 0.1), 1).tolist())
 
 
@@ -61,9 +62,9 @@ def best_strength(y: np.ndarray, p: np.ndarray, frequencies: np.ndarray, metric:
 
 
 def favour_melanoma(p: np.ndarray, factor: float) -> np.ndarray:
-    """Melanoma's probability times ``factor``, normalised again: (n, 7)."""
+    """Melanoma's probability, LEAST if it is less, times ``factor``, normalised again: (n, 7)."""
     weighted = p.copy()
-    weighted[:, MEL] *= factor
+    weighted[:, MEL] = factor * np.maximum(p[:, MEL], LEAST)
     return weighted / weighted.sum(axis=1, keepdims=True)
 
 
@@ -77,6 +78,8 @@ def melanoma_factor(y: np.ndarray, p: np.ndarray, sensitivity: float) -> float:
     if not len(of_melanomas):
         raise ValueError("no melanoma to choose a factor by")
     others = np.delete(of_melanomas, MEL, axis=1).max(axis=1)
-    needed = np.sort(others / of_melanomas[:, MEL])  # the factor at which each melanoma ties with its rival
+    needed = np.sort(
+        others / np.maximum(of_melanomas[:, MEL], LEAST)
+    )  # the factor at which each melanoma ties with its rival
     place = int(np.ceil(sensitivity * len(needed) - 1e-9)) - 1
     return max(1.0, float(needed[place]) * (1 + 1e-9))

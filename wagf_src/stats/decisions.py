@@ -16,7 +16,7 @@ MELANOMA_SENSITIVITY = 0.60  # of the aims in book/plans.md, fixed before the ru
 
 def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities (n, 7) whose logits are divided by a temperature (Guo et al., ICML 2017): above 1, less sure."""
-    return special.softmax(np.log(np.clip(p, 1e-12, 1)) / temperature, axis=1)
+    return special.softmax(np.log(np.clip(p, calibration.LEAST, 1)) / temperature, axis=1)
 
 
 def best_temperature(y: np.ndarray, p: np.ndarray) -> float:

@@ -22,10 +22,10 @@ def separability(features: np.ndarray, y: np.ndarray, neighbours: int = 5) -> di
         raise UserError(f"separability needs two classes and more than {neighbours} images, not {len(y)}")
     silhouette, hits = sk.silhouette_samples(features, y), _hits(features, y, neighbours)
     return {
-        "silhouette": bootstrap.resampled_mean(silhouette, y),
-        "silhouette_balanced": bootstrap.resampled_mean(silhouette, y, balanced=True),
-        "knn_accuracy": bootstrap.resampled_mean(hits, y),
-        "knn_balanced_accuracy": bootstrap.resampled_mean(hits, y, balanced=True),
+        "silhouette": bootstrap.resampled_mean(silhouette, y, limits=(-1.0, 1.0)),
+        "silhouette_balanced": bootstrap.resampled_mean(silhouette, y, balanced=True, limits=(-1.0, 1.0)),
+        "knn_accuracy": bootstrap.resampled_mean(hits, y, limits=bootstrap.SHARE),
+        "knn_balanced_accuracy": bootstrap.resampled_mean(hits, y, balanced=True, limits=bootstrap.SHARE),
     }
 
 

@@ -27,7 +27,7 @@ def scores(y: np.ndarray, p: np.ndarray, subset: str) -> pd.DataFrame:
     """
     hits = decided(y, p).astype(float)
     rows = [
-        (subset, name, len(y), *bootstrap.resampled_mean(hits, y, balanced=name != "accuracy"))
+        (subset, name, len(y), *bootstrap.resampled_mean(hits, y, balanced=name != "accuracy", limits=bootstrap.SHARE))
         for name in ("accuracy", "balanced_accuracy")
     ]
     for number, name in enumerate(CLASSES):
@@ -58,13 +58,16 @@ def comparison(y: np.ndarray, p: np.ndarray, y_own: np.ndarray, p_own: np.ndarra
     own_draws = bootstrap.image_draws(y_own, bootstrap.RESAMPLES, 1)
     plain, mixed = (_resampled(draws, hits * w) for w in (np.full(len(y), 1 / len(y)), weights))
     own = _resampled(own_draws, hits_own / len(y_own))
-    lines = {
-        (REWEIGHTED, "accuracy"): mixed,
-        ("difference", "accuracy"): plain - own,
-        ("class mix", "accuracy"): plain - mixed,
-        ("the rest", "accuracy"): mixed - own,
+    lines = {  # with the lowest and highest possible value of each
+        REWEIGHTED: (mixed, bootstrap.SHARE),
+        "difference": (plain - own, (-1.0, 1.0)),
+        "class mix": (plain - mixed, (-1.0, 1.0)),
+        "the rest": (mixed - own, (-1.0, 1.0)),
     }
-    rows = [(*key, len(y), v[0], *bootstrap.percentiles(v[1:], v[0])) for key, v in lines.items()]
+    rows = [
+        (name, "accuracy", len(y), v[0], *bootstrap.within(bootstrap.percentiles(v[1:], v[0]), limits))
+        for name, (v, limits) in lines.items()
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -148,14 +148,10 @@ def _card(backend: str) -> str:
 
         precision = jax.config.jax_default_matmul_precision
         return jax.devices()[0].device_kind + (f", float32 products {precision}" if precision else "")
-    if backend == "tensorflow":
-        import tensorflow as tf
+    import tensorflow as tf
 
-        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-        return details.get("device_name", "unnamed")
-    import torch
-
-    return torch.cuda.get_device_name()
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return details.get("device_name", "unnamed")
 
 
 def environment(profile: Profile) -> dict:

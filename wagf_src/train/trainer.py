@@ -1,6 +1,6 @@
 """Fitting one run: an arm of a profile with a seed, on the data; interrupted, it resumes.
 
-Everything is ``keras.ops``, so the same code trains on TensorFlow, JAX and torch (KERAS_BACKEND).
+Everything is ``keras.ops``, so the same code trains on TensorFlow and JAX (KERAS_BACKEND).
 """
 
 import pkgutil

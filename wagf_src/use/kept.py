@@ -1,7 +1,6 @@
 """A model that can be asked: one of the reader's runs with its weights, or the one that is shipped."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 
@@ -44,19 +43,28 @@ def find_run(name: str) -> Run:
     Raises:
         UserError: there is none, with those whose weights are here.
     """
-    folder, (profile, _, run) = Path(name).expanduser(), name.partition("/")
+    folder, (profile, _, run) = paths.typed(name), name.partition("/")
     found = [Run(folder)] if (folder / "run.json").is_file() else find_runs(profile, run) if run else []
     if found:
         return found[0]
-    known = [f"{run.info['profile']}/{run.name}" for run in runs_with_weights()]
+    # By the files that are there: what is damaged in another run is not what is wrong here.
+    known = [f"{file.parents[2].name}/{file.parent.name}" for file in _finished("*") if _holds_weights(file.parent)]
     raise UserError(f"no run {name!r}; name one as <profile>/<run>; with weights here: {', '.join(known) or 'none'}")
 
 
 def runs_with_weights(profile: str = "*") -> list[Run]:
     """The reader's own finished runs that kept their weights, sorted by profile and name."""
-    found = sorted(paths.RESULTS_DIR.glob(f"{profile}/runs/*/run.json"))
-    runs = [Run(file.parent) for file in found if file.parent.name[0] != "."]
+    runs = [Run(file.parent) for file in _finished(profile)]
     return [run for run in runs if run.weights_file is not None]
+
+
+def _finished(profile):
+    found = sorted(paths.RESULTS_DIR.glob(f"{profile}/runs/*/run.json"))
+    return [file for file in found if file.parent.name[0] != "."]
+
+
+def _holds_weights(folder):
+    return any((folder / name).is_file() for name in ("model.weights.h5", "probe.npz"))
 
 
 def of_run(run: Run, neighbours: bool = True) -> Kept:

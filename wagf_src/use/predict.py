@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from wagf_src import atomic
+from wagf_src import atomic, paths
 from wagf_src.classes import CLASS_NAMES, CLASSES
 from wagf_src.data import photograph
 from wagf_src.data.photograph import Photograph
-from wagf_src.errors import UserError
+from wagf_src.errors import UserError, printable
 from wagf_src.stats import attention, decisions
 from wagf_src.use import ship
 from wagf_src.use.kept import RESEARCH, Kept, find_run, of_run
@@ -27,8 +27,9 @@ MAPS = ("safa", "soft_attention")
 
 def main(images: list[str], run: str | None = None, out: str | None = None, maps: str | None = None) -> int:
     """The command line's ``predict``; returns the exit code: 1 where some of the images were refused."""
+    out, maps = (path and paths.typed(path) for path in (out, maps))
     for path in filter(None, (out, maps)):
-        if Path(path).exists():
+        if path.exists():
             raise UserError(f"{path} is there already, and nothing is overwritten; name another, or move it away")
     files, others = photograph.files(images)
     kept = of_run(find_run(run)) if run else ship.shipped()
@@ -41,14 +42,14 @@ def main(images: list[str], run: str | None = None, out: str | None = None, maps
     for number, line in enumerate(frame.to_dict("records")):
         print(block(line, {n: m[number] for n, m in seen.items()}) if len(frame) <= BLOCKS else one_line(line))
     for line in refused:
-        print(f"refused: {line}", file=sys.stderr)
+        print(f"refused: {printable(line)}", file=sys.stderr)
     if not len(frame):
         raise UserError(f"none of {len(files):,} images could be read")
     if out:
-        atomic.write_csv(Path(out), frame)
+        atomic.write_csv(out, frame)
         print(f"written: {out}, {len(frame):,} images")
     if maps:
-        _write_maps(Path(maps), files, frame, seen)
+        _write_maps(maps, files, frame, seen)
     print(RESEARCH)
     return 1 if refused else 0
 
@@ -128,7 +129,7 @@ def _of_likeness(distance: float, colour: float) -> list[str]:
 
 def block(line: dict, maps: dict[str, np.ndarray]) -> str:
     """One photograph for people; ``line`` a row of :func:`predict`, maps (h, w) by name."""
-    rows = [f"\n{line['image']} ({line['width']} x {line['height']} pixels)"]
+    rows = [f"\n{printable(line['image'])} ({line['width']} x {line['height']} pixels)"]
     rows += [f"  note: {line['note']}"] if line["note"] else []
     rows += [f"  WARNING: {line['warning']}"] if line["warning"] else []
     rows.append(f"  {'class':46}probability  calibrated")
@@ -145,9 +146,10 @@ def block(line: dict, maps: dict[str, np.ndarray]) -> str:
 
 
 def one_line(line: dict) -> str:
+    """One photograph in one line; ``line`` a row of :func:`predict`."""
     best = max(CLASSES, key=lambda c: line[f"calibrated_{c}"])
     said = "; ".join(filter(None, (line["note"], line["warning"] and f"WARNING: {line['warning']}")))
-    return f"{line['image']}: {best} {line[f'calibrated_{best}']:.0%}" + (f"  ({said})" if said else "")
+    return f"{printable(line['image'])}: {best} {line[f'calibrated_{best}']:.0%}" + (f"  ({said})" if said else "")
 
 
 def _write_maps(folder: Path, files, frame, maps) -> None:

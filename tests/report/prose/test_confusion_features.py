@@ -83,6 +83,8 @@ def test_tables_and_procedure():
     shown = prose.measures(separability())
     assert shown.columns.tolist() == ["arm", *prose.MEASURES.values()]
     assert shown.iloc[1].tolist()[2:] == ["0.10 [0.07, 0.13]", "80.0 [77.0, 83.0]", "34.0 [31.0, 37.0]"]
+    near = separability().assign(value=-0.004, ci_low=-0.006, ci_high=-0.001)
+    assert prose.measures(near).iloc[0].tolist()[1] == "0.00 [-0.01, 0.00]", "no minus before a zero"
     table = pd.DataFrame(
         {"plot": list("abc"), "value": [0.2, 0.17, 0.16], "ci_low": 0.1, "ci_high": 0.3, "silhouette": -0.087}
     )

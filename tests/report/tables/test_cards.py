@@ -187,7 +187,19 @@ def test_other_test_sets(results_dir):
     frame = pd.concat(scores).assign(set="there", model="a run")
     frame.to_csv(place / "there" / "external.csv", index=False)
     table = evidence().table("external")
-    assert "on *there*, `a run (no longer here)` is right in 100.0 [87.9, 100.0]% of 28 images" in use.external_answer(table, "demo")
+    said = use.external_answer(table, "demo")
+    assert "on *there*, `a run (no longer here)` is right in 100.0 [87.9, 100.0]% of 28 images" in said
+    (place / "there").rename(place / "NA")
+    frame.assign(set="NA").to_csv(place / "NA" / "external.csv", index=False)
+    (place / "007").mkdir()
+    frame.assign(set="007", ci_low=np.nan).to_csv(place / "007" / "external.csv", index=False)
+    odd = evidence().table("external")
+    assert set(odd["set"]) == {"NA", "007"} and use.external_answer(odd, "demo").startswith("2 test sets were opened")
+    assert odd["ci_low"].isna().equals(odd["set"] == "007")
+    lines = "opened,set,layout,images,labels_digest,models,commit\nnow,NA,a,7,1234567890123e45,m,\n"
+    (place / "opened.csv").write_text(lines)
+    opened = evidence().table("external_opened").iloc[0]
+    assert (opened["set"], opened["labels_digest"], opened["commit"]) == ("NA", "1234567890123e45", "")
     shown = use.external_scores(table)
     assert shown["images"].tolist() == ["all images", transfer.OWN, transfer.REWEIGHTED] and "accuracy" in shown
     assert len(use.external_classes(table)) == 2 and use.external_parts(table)["difference"][0] == "+0.0 [+0.0, +0.0]"

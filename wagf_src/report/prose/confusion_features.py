@@ -72,7 +72,7 @@ def apart(arm: str, separability: pd.DataFrame) -> str:
     silhouette = _measures(separability, arm).loc["silhouette_balanced", "value"]
     word = "well apart" if silhouette > 0.5 else "apart, with overlap" if silhouette > 0.2 else "largely overlapping"
     return (
-        f"By the balanced silhouette of {silhouette:.2f}, the classes are {word} in the features of {arm_label(arm)}, "
+        f"By the balanced silhouette of {silhouette:z.2f}, the classes are {word} in the features of {arm_label(arm)}, "
         "of the run whose features are shown (named below)."
     )
 
@@ -80,7 +80,7 @@ def apart(arm: str, separability: pd.DataFrame) -> str:
 def measures(separability: pd.DataFrame) -> pd.DataFrame:
     """Silhouettes and neighbours' accuracies with intervals, one row an arm."""
     cells = [
-        percent(*v) if measure.startswith("knn") else "{:.2f} [{:.2f}, {:.2f}]".format(*v)
+        percent(*v) if measure.startswith("knn") else "{:z.2f} [{:z.2f}, {:z.2f}]".format(*v)
         for measure, *v in separability[["measure", "value", "ci_low", "ci_high"]].itertuples(index=False)
     ]
     wide = separability.assign(cell=cells).pivot(index="arm", columns="measure", values="cell")

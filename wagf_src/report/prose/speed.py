@@ -20,7 +20,7 @@ SCALED = {"copies": "make all copies", "read": "read one epoch", "store": "decod
 # Aims that were set before anything was measured.
 AIMS = {"literal": 1.25, "input": 3, "decode": 20}
 JUDGED_SIDE = 128  # pixels, at which the literal form was to be compared
-PYTORCH_AIMS = {"mobilenetv2": 1.0, "densenet121": 0.8}  # times as fast, by backbone
+PYTORCH_AIMS = (("mobilenetv2", 1.0), ("densenet121", 0.8))  # times as fast, by backbone
 
 
 def _where_measured(otherwise):
@@ -221,7 +221,7 @@ def peers(peers: pd.DataFrame) -> str:
     for row in _records(steps[steps["case"].str.endswith(", ours")]):
         arm = row["case"].removesuffix(", ours")
         same = steps[(steps["pixels"] == row["pixels"]) & steps["case"].str.startswith(f"{arm}, ")].set_index("case")
-        wanted = PYTORCH_AIMS.get(parse_arm(arm).backbone)
+        wanted = dict(PYTORCH_AIMS).get(parse_arm(arm).backbone)
         judged = f" (aim: {wanted:g}, {aim(*_triple(row)[1:], wanted)})" if wanted else ""
         others = [
             f"{case.removeprefix(f'{arm}, ')} {_ratio(other)}"

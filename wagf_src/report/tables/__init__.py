@@ -155,8 +155,8 @@ _SHARED = dict.fromkeys((released.__name__, two_readings.__name__), equation1.__
 _SHARED[ablation.__name__] = conditions.__name__
 
 
-# Of hexadecimal digits some are numbers to pandas.
-_TEXT = dict.fromkeys(("labels_digest", "id_digest", "commit"), str)
+# Folders may be called 007, and of hexadecimal digits some are numbers to pandas.
+_TEXT = dict.fromkeys(("set", "labels_digest", "id_digest", "commit"), str)
 
 
 def write(profile: str) -> None:

@@ -136,7 +136,7 @@ def _read_masks(evidence):
 
 
 def main_map(evidence: Evidence) -> pd.DataFrame:
-    """``attention.csv``: the lines of SaFA's own map in the arm nearest to the proposed model."""
+    """The table ``attention``: the lines of SaFA's own map in the arm nearest to the proposed model."""
     table = evidence.table("attention_maps")
     own = table["profile"] == evidence.profile
     return table[own & (table["arm"] == evidence.once(maps).main) & (table["map"] == "safa")]

@@ -95,7 +95,7 @@ def shipped_subgroups(evidence: Evidence) -> pd.DataFrame:
 
 
 def _balanced(hits, truth):
-    value, *ends = bootstrap.resampled_mean(hits, truth, balanced=True)
+    value, *ends = bootstrap.resampled_mean(hits, truth, balanced=True, limits=bootstrap.SHARE)
     few = np.unique(truth, return_counts=True)[1].min() < FEWEST_OF_CLASS
     return (value, np.nan, np.nan) if few else (value, *ends)
 
@@ -110,7 +110,8 @@ def shipped_calibration(evidence: Evidence) -> pd.DataFrame:
     for name, values in (("as they come", p), ("calibrated", tempered(p, chosen.temperature))):
         for metric in ("ece", "brier", "log_loss"):
             point = METRICS[metric].point(y, values)
-            interval = bootstrap.percentiles(METRICS[metric].resampled(y, values, draws), point)
+            ends = bootstrap.percentiles(METRICS[metric].resampled(y, values, draws), point)
+            interval = bootstrap.within(ends, METRICS[metric].range)
             lines.append((name, metric, chosen.temperature, point, *interval))
     return _of_shipped(pd.DataFrame(lines, columns=CALIBRATION_COLUMNS[:-2]))
 

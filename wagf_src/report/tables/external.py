@@ -7,23 +7,35 @@ from wagf_src.report.evidence import Evidence
 from wagf_src.runs import find_runs
 from wagf_src.use.card import SHIPPED, shipped_weights
 
-_NUMBERS = ("n", "value", "ci_low", "ci_high", "images")
+TEXT = (
+    "set",
+    "model",
+    "models",
+    "subset",
+    "metric",
+    "problem",
+    "layout",
+    "opened",
+    "labels_digest",
+    "commit",
+    "weights",
+)
 
 
 def _read(evidence: Evidence, pattern: str, columns: list[str]) -> pd.DataFrame:
     """All files of a name, the reader's own if there are any, else the committed ones."""
-    frames = []
+    # Folders may be called NA or 007, and digests may look like numbers.
+    as_named = {"dtype": dict.fromkeys(TEXT, str), "keep_default_na": False}
+    as_named["na_values"] = {column: [""] for column in columns if column not in TEXT}
     for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR):
-        # As text: names and digests may be numbers to pandas, or missing values.
-        found = (root / evidence.profile / "external").glob(pattern)
-        files = [file for file in paths.visible(found) if file.parent.name[0] != "."]
-        frames = frames or [pd.read_csv(file, dtype=str, keep_default_na=False) for file in files]
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-    for name in frame.columns.intersection(_NUMBERS):
-        frame[name] = pd.to_numeric(frame[name])
-    if "model" in frame:
-        frame["model"] = _marked(evidence.profile, frame)
-    return frame[columns].assign(provenance=f"test sets of elsewhere, models of profile {evidence.profile}")
+        found = paths.visible((root / evidence.profile / "external").glob(pattern))
+        files = [file for file in found if file.parent.name[0] != "."]
+        if files:
+            frame = pd.concat([pd.read_csv(file, **as_named) for file in files], ignore_index=True)
+            if "model" in frame:
+                frame["model"] = _marked(evidence.profile, frame)
+            return frame[columns].assign(provenance=f"test sets of elsewhere, models of profile {evidence.profile}")
+    return pd.DataFrame(columns=[*columns, "provenance"])
 
 
 def _marked(profile: str, frame: pd.DataFrame) -> list[str]:

@@ -44,7 +44,9 @@ def stored_results(evidence: Evidence) -> pd.DataFrame:
         balanced = metrics.METRICS["balanced_accuracy"]
         value = balanced.point(y, p)
         resamples = balanced.resampled(y, p, bootstrap.image_draws(y, bootstrap.RESAMPLES, 0))
-        line |= _percents("balanced_accuracy", value, *bootstrap.percentiles(resamples, value))
+        line |= _percents(
+            "balanced_accuracy", value, *bootstrap.within(bootstrap.percentiles(resamples, value), balanced.range)
+        )
         line |= _share("melanoma_recall", matrix[MEL, MEL], matrix[MEL].sum())
         line |= {name: 100 * metrics.METRICS[name].point(y, p) for name in ("f1_macro", "f1_weighted")}
         stored = 100 * evaluated.loc[notebook.model, ["precision", "recall", "f1"]].astype(float)
