@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from fabricate import fabricate
 
-from wagf_src.data import dataset, ham10000, synthetic
+from wagf_src.data import ham10000, synthetic
 from wagf_src.report import photographs
 
 
@@ -70,14 +70,14 @@ def test_metadata_are_known_by_what_they_say(run, folder, monkeypatch):
     file = folder / "HAM10000_metadata.csv"
     frame, metadata = pd.read_csv(file, dtype=str), ham10000.load_metadata(folder)
     frame[::-1].to_csv(file, index=False)
-    assert not dataset.holds(folder, run), "an older run has the digest of the file alone"
+    assert not photographs.holds(folder, run), "an older run has the digest of the file alone"
     monkeypatch.setattr(ham10000, "METADATA_MD5", run.info["data"]["metadata_md5"])
     monkeypatch.setattr(ham10000, "LABELS_DIGEST", ham10000.labels_digest(metadata))
-    assert dataset.holds(folder, run), "of Kaggle's file it is known what it says"
+    assert photographs.holds(folder, run), "of Kaggle's file it is known what it says"
     run.info["data"]["metadata_digest"] = ham10000.metadata_digest(metadata)
-    assert dataset.holds(folder, run)
+    assert photographs.holds(folder, run)
     frame.assign(sex="male").to_csv(file, index=False)
-    assert not dataset.holds(folder, run)
+    assert not photographs.holds(folder, run)
 
 
 def test_a_profile_that_is_gone_stands_in_its_runs(run, tmp_path, monkeypatch):

@@ -13,7 +13,6 @@ from wagf_src.data import ham10000, protocol, store, synthetic
 from wagf_src.errors import UserError
 from wagf_src.paths import cache_dir, data_dir, short
 from wagf_src.profile import Profile
-from wagf_src.runs import Run
 
 
 @dataclass(frozen=True)
@@ -74,24 +73,6 @@ def load_metadata(profile: Profile) -> pd.DataFrame:
     if profile.max_images_per_class is not None:
         metadata = protocol.handful(metadata, profile.max_images_per_class)
     return metadata
-
-
-def holds(where: Path, run: Run) -> bool:
-    """Whether a folder's metadata are those that a run was made with: the same file, or one that says the same.
-
-    Raises:
-        UserError: the folder has no metadata, or they cannot be read.
-    """
-    known, most = run.info["data"], run.settings["max_images_per_class"]
-    if atomic.file_digest(ham10000.find_metadata(where), "md5") == known.get("metadata_md5"):
-        return True
-    metadata = ham10000.load_metadata(where)
-    if "metadata_digest" in known:
-        chosen = metadata if most is None else protocol.handful(metadata, most)
-        return ham10000.metadata_digest(chosen) == known["metadata_digest"]
-    # Older runs have the digest of the file alone, which is another where the rows come in another order.
-    of_kaggle = known.get("metadata_md5") == ham10000.METADATA_MD5
-    return of_kaggle and ham10000.labels_digest(metadata) == ham10000.LABELS_DIGEST
 
 
 def load(profile: Profile) -> Dataset:

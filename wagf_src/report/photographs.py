@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wagf_src.data import dataset, ham10000, store
+from wagf_src import atomic
+from wagf_src.data import dataset, ham10000, protocol, store
 from wagf_src.errors import UserError
 from wagf_src.profile import load_profile
 from wagf_src.runs import Run
@@ -21,12 +22,30 @@ def folder(profile: str, run: Run) -> Path:
         return dataset.folder(run.made_with)
 
 
+def holds(where: Path, run: Run) -> bool:
+    """Whether a folder's metadata are those that a run was made with: the same file, or one that says the same.
+
+    Raises:
+        UserError: the folder has no metadata, or they cannot be read.
+    """
+    known, most = run.info["data"], run.settings["max_images_per_class"]
+    if atomic.file_digest(ham10000.find_metadata(where), "md5") == known.get("metadata_md5"):
+        return True
+    metadata = ham10000.load_metadata(where)
+    if "metadata_digest" in known:
+        chosen = metadata if most is None else protocol.handful(metadata, most)
+        return ham10000.metadata_digest(chosen) == known["metadata_digest"]
+    # Older runs have the digest of the file alone, which is another where the rows come in another order.
+    of_kaggle = known.get("metadata_md5") == ham10000.METADATA_MD5
+    return of_kaggle and ham10000.labels_digest(metadata) == ham10000.LABELS_DIGEST
+
+
 def _obstacle(place: Path, run: Run) -> str:
     """Why a folder's images cannot stand for the run's; "" if they can: images of elsewhere may have the same names."""
     if not place.is_dir():
         return "the data are not here"
     try:
-        return "" if dataset.holds(place, run) else f"the data folder holds other images than those of {run.path.name}"
+        return "" if holds(place, run) else f"the data folder holds other images than those of {run.path.name}"
     except UserError as error:
         return str(error)
 

@@ -37,6 +37,12 @@ def ship(digest):
     (paths.SHIPPED / "model.json").write_text(json.dumps({"files": {"weights.npz": digest}}))
 
 
+def seal_without_weights(place):
+    run = place.parent / "runs" / MODEL
+    (run / "probe.npz").unlink()
+    seal(run)
+
+
 def write(folder, *models):
     """Scores and problems of (model, digest of its weights)."""
     folder.mkdir(parents=True)
@@ -68,6 +74,8 @@ def test_scores_are_of_the_weights_they_were_made_with(place):
     assert f"on *clinic*, `{MODEL}` is right in 42.0" in said
     ship(EARLIER)
     assert models()[1:4:2] == ["shipped (as it was earlier)", "shipped"]
+    seal_without_weights(place)
+    assert models()[:3:2] == [f"{MODEL} (as it was earlier)"] * 2, "trained again, and its weights not kept"
     (paths.SHIPPED / "model.json").unlink()
     assert models()[1:4:2] == ["shipped (no longer here)"] * 2
 

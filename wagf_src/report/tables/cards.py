@@ -7,6 +7,7 @@ from wagf_src import paths
 from wagf_src.classes import CLASS_NAMES, CLASSES, MEL
 from wagf_src.data import dataset
 from wagf_src.errors import UserError
+from wagf_src.report import photographs
 from wagf_src.report.evidence import Evidence
 from wagf_src.runs import Run, truth_and_probabilities
 from wagf_src.stats import bootstrap, proportions
@@ -30,7 +31,7 @@ def _shipped(evidence: Evidence) -> Run | None:
 def _metadata(run: Run) -> pd.DataFrame | None:
     """Metadata of a run's images by image_id; None where the data are not at hand, or are others than the run's."""
     try:
-        if not dataset.holds(dataset.folder(run.made_with), run):
+        if not photographs.holds(dataset.folder(run.made_with), run):
             return None
         return dataset.load_metadata(run.made_with).set_index("image_id")
     except UserError:

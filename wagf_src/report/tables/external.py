@@ -5,7 +5,7 @@ import pandas as pd
 from wagf_src import paths
 from wagf_src.report.evidence import Evidence
 from wagf_src.runs import find_runs
-from wagf_src.use.card import SHIPPED, shipped_weights
+from wagf_src.use.card import SHIPPED, is_shipped, shipped_weights
 
 TEXT = (
     "set",
@@ -41,13 +41,19 @@ def _read(evidence: Evidence, pattern: str, columns: list[str]) -> pd.DataFrame:
 def _marked(profile: str, frame: pd.DataFrame) -> list[str]:
     """Models by name, and those that have other weights now, or are gone, with a word that says so."""
     present = {"": ""}  # what is noted of a whole set
-    for name in set(frame["model"]) - {""}:
-        runs = find_runs(profile, name)
-        present[name] = shipped_weights() if name == SHIPPED else runs[0].weights_digest if runs else None
+    if is_shipped():
+        present[SHIPPED] = shipped_weights()
+    for name in set(frame["model"]) - {"", SHIPPED}:
+        if runs := find_runs(profile, name):
+            present[name] = runs[0].weights_digest
     # Results that were written before they had the digest may be of any weights.
     then = frame["weights"] if "weights" in frame else frame["model"].where(frame["model"] == "", "not known")
     return [
-        name if digest == present[name] else f"{name} ({'as it was earlier' if present[name] else 'no longer here'})"
+        f"{name} (no longer here)"
+        if name not in present
+        else name
+        if digest == present[name]
+        else f"{name} (as it was earlier)"
         for name, digest in zip(frame["model"], then)
     ]
 
