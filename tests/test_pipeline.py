@@ -409,17 +409,22 @@ def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
     with pytest.raises(UserError, match="model.weights.h5 was not written by the run"):
         publish.keep_runs("mine")
     fabricate.seal(own.parent)
+    (folders / "mine" / "gradcam").mkdir()
+    for name in ("a.npz", ".a.npz"):  # the second as a killed process leaves it
+        (folders / "mine" / "gradcam" / name).write_bytes(b"maps")
     rendered(folders / "frozen")
     with pytest.raises(UserError, match="make keep PROFILE=mine"):
         publish.publish("frozen")
     assert not list((folders / "reference").rglob("run.json"))
     publish.keep_runs("mine")
+    assert [file.name for file in (folders / "reference" / "mine" / "gradcam").iterdir()] == ["a.npz"]
     assert own.exists(), "kept with the reader's run, and never committed"
     kept = folders / "reference" / "mine" / "runs" / "mobilenetv2-base-seed0"
     assert not (kept / own.name).exists()
     assert (kept / TEST).is_file() and not (kept / "features.npz").exists(), (
         "large, and no committed chapter draws them"
     )
+    rendered(folders / "frozen")
     with pytest.raises(UserError, match="tables/table1.csv is missing"):  # past the check
         publish.publish("frozen")
 

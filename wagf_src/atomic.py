@@ -24,15 +24,24 @@ DAMAGED = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.err
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    write_together({path: content})
+
+
+def write_together(contents: dict[Path, bytes]) -> None:
+    """The same for files that belong together: none is put in its place before all are written."""
+    aside = {}
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, aside[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(aside[path], 0o644)
+        for path in contents:
+            os.replace(aside[path], path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        for left in aside.values():
+            Path(left).unlink(missing_ok=True)
         raise
 
 
@@ -46,18 +55,23 @@ def write_json(path: Path, value) -> None:
 
 
 def write_csv(path: Path, frame: pd.DataFrame, float_format="%.6g") -> None:
-    """A table as text; compressed where the name ends in .gz, the same bytes for the same table.
+    """A table as text (:func:`csv_bytes`), compressed where the name ends in .gz."""
+    write_bytes(path, csv_bytes(frame, float_format, compressed=path.suffix == ".gz"))
+
+
+def csv_bytes(frame: pd.DataFrame, float_format="%.6g", compressed: bool = False) -> bytes:
+    """A table as text, the same bytes for the same table.
 
     Names of files that are no text, as Linux allows them, appear with their bytes as escapes.
     """
     text = frame.to_csv(index=False, float_format=float_format, lineterminator="\n")
     content = text.encode("utf-8", "backslashreplace")
-    if path.suffix == ".gz":
-        compressed = io.BytesIO()
-        with gzip.GzipFile(filename="", mode="wb", fileobj=compressed, mtime=0) as file:  # no name, no time
+    if compressed:
+        packed = io.BytesIO()
+        with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:  # no name, no time
             file.write(content)
-        content = compressed.getvalue()
-    write_bytes(path, content)
+        content = packed.getvalue()
+    return content
 
 
 def move_into_place(source: Path, target: Path, ours: Callable[[Path], Container[str]] | None = None) -> list[str]:

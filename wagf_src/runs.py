@@ -176,6 +176,11 @@ class Run:
         """The weights that made the predictions (for a probe, its coefficients); None where they were not kept."""
         return next(filter(None, map(self.file, MODELS)), None)
 
+    @property
+    def weights_digest(self) -> str | None:
+        """SHA-256 of ``weights_file``, whether or not it is still here; None where the run kept none."""
+        return next(filter(None, map(self.info["files"].get, MODELS)), None)
+
     def model(self):
         """The run as a Keras model from pixels (B, S, S, 3), 0 to 255, to probabilities (B, 7).
 
@@ -323,6 +328,11 @@ def find_runs(profile: str, run: str) -> list[Run]:
     """The run of that name, your own before the committed one; empty if there is neither."""
     folders = [root / profile / "runs" / run for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR)]
     return [Run(folder) for folder in folders if (folder / "run.json").is_file()]
+
+
+def are_committed(runs: list[Run]) -> bool:
+    """Whether these are runs that the repository carries, none of them the reader's own."""
+    return all(run.path.is_relative_to(paths.REFERENCE_DIR) for run in runs)
 
 
 def real_profiles() -> dict[str, list[Run]]:

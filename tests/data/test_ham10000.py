@@ -335,8 +335,11 @@ def test_only_ham10000_is_called_so(data):
     assert ham10000.dataset_name(data, some, (600, 450)) == "HAM10000, 7 of 10,015 images"
     relabelled = pd.DataFrame({"image_id": names, "lesion_id": names, "dx": "nv"})
     assert ham10000.dataset_name(data, relabelled, (600, 450)) == "HAM10000's images under other labels"
+    assert ham10000.dataset_name(data, relabelled, (40, 30)).endswith(" under other labels (40 x 30 copies)")
+    assert ham10000.metadata_name(data, metadata) == "7 images, 7 of them not HAM10000's"
+    assert ham10000.metadata_name(data, relabelled) == "HAM10000's images under other labels"
     (data / "SYNTHETIC.txt").touch()
-    assert ham10000.dataset_name(data, metadata, (40, 30)) == "SYNTHETIC"
+    assert ham10000.dataset_name(data, metadata, (40, 30)) == ham10000.metadata_name(data, metadata) == "SYNTHETIC"
 
 
 def test_originals_and_copies_are_not_mixed(data, tmp_path):

@@ -71,7 +71,7 @@ run = Run(Path(sys.argv[1]))
 profile = Profile(run.info["profile"], "", arms=(run.arm,), **run.info["settings"])
 data = dataset.load(profile)
 assert "wagf_src.models.two_path" not in sys.modules
-found = gradcam.of_run(profile, run, data) if sys.argv[2] == "gradcam" else read_model(run).predict(
+found = gradcam.of_run(run, data) if sys.argv[2] == "gradcam" else read_model(run).predict(
     data.channels(4)[protocol.split(data.metadata, profile).test].astype(np.float32),
     batch_size=PREDICT_BATCH, verbose=0)["probabilities"]
 np.save(sys.argv[3], found)

@@ -189,6 +189,32 @@ def test_counts_of_a_rehearsal_are_not_judged(results_dir):
     assert {judge(name, "paper-trial").verdict for name in COUNTED} == {NOT_TESTABLE}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "3,000 images, 3,000 of them not HAM10000's",
+        "10,015 images, 1 of them not HAM10000's",
+        "HAM10000, 9,000 of 10,015 images",
+        "HAM10000's images under other labels",
+    ],
+)
+def test_counts_and_runs_of_other_images_are_not_judged(results_dir, name):
+    """As many images, and results that would decide on HAM10000: it is said what they are, and no verdict is given."""
+    write_counts(results_dir, provenance=f"{name}: metadata of 10,015 images; test seed 12")
+    counted = [judge(id) for id in COUNTED]
+    assert {outcome.verdict for outcome in counted} == {NOT_TESTABLE}
+    assert {outcome.note for outcome in counted} == {f"not HAM10000's metadata: {name}"}
+    for copies in ("", " (200 x 150 copies)"):
+        write_ladder(results_dir, dict(zip(DENSENET, (160, 120, 80, 40))), name=name + copies)
+        found = judge("safa-described")
+        assert found.verdict == NOT_TESTABLE and found.note == f"not HAM10000: {name}{copies}" and found.elsewhere
+    # The same on HAM10000, whole, decides.
+    write_counts(results_dir, provenance="HAM10000: metadata of 10,015 images; test seed 12")
+    assert {judge(id).verdict for id in COUNTED} == {AGREES}
+    write_ladder(results_dir, dict(zip(DENSENET, (160, 120, 80, 40))), name="HAM10000 (200 x 150 copies)")
+    assert judge("safa-described").verdict == REPRODUCED
+
+
 # --- synthetic data ------------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,15 @@
 """Photographs in, a shipped model out: the whole way with a tiny network, and every message a person may get."""
 
 import dataclasses
+import errno
+import functools
+import hashlib
 import io
+import json
 import os
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from types import SimpleNamespace
@@ -23,6 +28,7 @@ from wagf_src import atomic, lock, paths
 from wagf_src.classes import CLASSES
 from wagf_src.data import dataset, ham10000, protocol
 from wagf_src.errors import UserError
+from wagf_src.models import kept as kept_models
 from wagf_src.models.kept import read_model, read_network
 from wagf_src.paths import cache_dir
 from wagf_src.runs import PROBABILITY_COLUMNS, Run
@@ -90,6 +96,8 @@ def test_the_shipped_model_is_the_run_in_half_the_bytes(run, shipped, pictures):
     assert shipped.decisions == decisions.choose(run)
     assert (shipped.size, shipped.resize) == (END_TO_END.image_size, END_TO_END.resize)
     assert card["run"] == run.name and card["test_metrics"] == run.info["test_metrics"]
+    assert card["licence"] == "trained on SYNTHETIC: what their licence allows", "no word of HAM10000"
+    assert ship._licence("HAM10000 (200 x 150 copies)").startswith("trained on HAM10000, CC BY-NC 4.0")
     frame, _, _ = predict.predict(shipped, pictures[0])
     p, committed = frame[PROBABILITY_COLUMNS].to_numpy(), run.predictions()[PROBABILITY_COLUMNS].to_numpy()
     np.testing.assert_allclose(p, committed, atol=0.02)
@@ -885,6 +893,48 @@ def test_each_model_is_scored_by_its_own_images_and_beside_its_own_test(two_mode
     assert problems["set"].eq("elsewhere").all() and problems["layout"].eq("one sub-folder a class").all()
 
 
+WRITTEN = ("external.csv", "external_predictions.csv.gz", "problems.csv")
+
+
+def test_each_file_says_whose_weights_it_is_of(two_models, results_dir):
+    folder, small, large = two_models
+    external.main("tiny", str(folder))
+    digests = {run.name: hashlib.sha256((run.path / "probe.npz").read_bytes()).hexdigest() for run in (small, large)}
+    digests |= {"shipped": json.loads((paths.SHIPPED / "model.json").read_text())["files"]["weights.npz"]}
+    for name in WRITTEN:
+        frame = pd.read_csv(results_dir / "tiny" / "external" / "elsewhere" / name, keep_default_na=False)
+        assert dict(zip(frame["model"], frame["weights"])) == digests
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_full_disk_leaves_all_results_as_they_were(name, two_models, results_dir, monkeypatch):
+    """Whichever of the three files there is no room for."""
+    folder, small, _ = two_models
+    external.main("tiny", str(folder))
+    place = results_dir / "tiny" / "external" / "elsewhere"
+    before, make = {file.name: file.read_bytes() for file in place.iterdir()}, tempfile.mkstemp
+    (small.path / "probe.npz").write_bytes(b"trained again")
+    seal(small.path)
+    asked = kept.Kept(small.name, "", Tints(32, 3), 32, "nearest", None, None)
+    monkeypatch.setattr(external, "of_run", lambda run, neighbours: asked)
+    monkeypatch.setattr(external, "_copies", lambda run, pixels: ([""] * len(pixels), {"a note": len(pixels)}))
+    images, models = external.external.load(folder), {small.name: Run(small.path)}
+
+    def full(*, prefix, **options):
+        if prefix == f".{name}.":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(prefix=prefix, **options)
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(OSError, match="No space"):
+        external._write(place, images, models)
+    assert {file.name: file.read_bytes() for file in place.iterdir()} == before
+    monkeypatch.setattr(tempfile, "mkstemp", make)
+    external._write(place, images, models)
+    after = {file.name: file.read_bytes() for file in place.iterdir()}
+    assert after.keys() == before.keys() and all(after[file] != before[file] for file in before)
+
+
 def test_an_opening_is_recorded_before_anything_is_predicted(two_models, results_dir, monkeypatch):
     folder, small, large = two_models
 
@@ -940,3 +990,85 @@ def test_the_run_keeps_its_grad_cam(run, own_results, capsys):
     assert maps.shape == (run.info["data"]["n_test"], 1, 1) and maps.max() == 1 and maps.min() >= 0
     gradcam.main(profile)
     assert "Grad-CAM of" not in capsys.readouterr().out, "of the same weights it stays"
+
+
+@pytest.fixture
+def explained(run, own_results):
+    """The run's file of maps, and its profile."""
+    profile = dataclasses.replace(END_TO_END, synthetic_lesions=280, validation_fraction=0.4)
+    gradcam.main(profile)
+    return own_results / "tiny" / "gradcam" / f"{run.name}.npz", profile
+
+
+def content(file):
+    with np.load(file) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def test_maps_are_of_the_run_s_settings_whatever_the_profile_says_now(explained):
+    file, profile = explained
+    before = content(file)
+    file.unlink()
+    changed = {"synthetic_lesions": 140, "image_size": 64, "resize": "nearest", "preprocessing": "rescale"}
+    gradcam.main(dataclasses.replace(profile, **changed, validation_fraction=0.2, test_seed=1))
+    after = content(file)
+    np.testing.assert_array_equal(before["grad_cam"], after["grad_cam"])
+    assert before.keys() == {"grad_cam", "weights", "made_by"} and before["made_by"] == after["made_by"]
+
+
+@pytest.mark.parametrize("changed", ["weights", "made_by", None])
+def test_maps_of_other_weights_inputs_or_code_are_made_again(changed, explained, capsys):
+    file, profile = explained
+    before = content(file)
+    other = before | {changed: np.array("other")} if changed else {k: v for k, v in before.items() if k != "made_by"}
+    np.savez_compressed(file, **other)
+    capsys.readouterr()
+    gradcam.main(profile)
+    assert "Grad-CAM of" in capsys.readouterr().out
+    assert {k: v.tolist() for k, v in content(file).items()} == {k: v.tolist() for k, v in before.items()}
+
+
+@pytest.mark.parametrize("name", ["test_id_digest", "image_digest", "mask_digest"])
+def test_maps_are_of_the_images_that_were_tested(name, run):
+    data = dataset.load(run.made_with)
+    assert len(gradcam.of_run(run, data)) == run.info["data"]["n_test"]
+    other = Run(run.path)
+    other.info["data"][name] = "other"
+    with pytest.raises(UserError, match="was tested on other images than those at hand; give them by DATA="):
+        gradcam.of_run(other, data)
+
+
+def test_a_full_disk_leaves_no_half_file_of_maps(explained, monkeypatch):
+    file, profile = explained
+    file.unlink()
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        gradcam.main(profile)
+    assert not list(file.parent.iterdir())
+
+
+def test_one_process_at_a_time_computes_maps(explained, monkeypatch):
+    _, profile = explained
+    held = lock.held
+    monkeypatch.setattr(lock, "held", functools.partial(held, seconds=0))
+    with held("tiny", "gradcam"), pytest.raises(UserError, match="another process works on gradcam"):
+        gradcam.main(profile)
+
+
+@pytest.mark.parametrize(
+    "start, here, fits",
+    [("none", "none", True), ("keras", "file b", True), ("file a", "keras", True), ("file a", "file b", False)],
+)
+def test_a_frozen_backbone_stands_on_the_weights_it_began_with(start, here, fits, results_dir, monkeypatch):
+    run = made_up(results_dir)
+    run.info["weights"] = start
+    monkeypatch.setattr(kept_models, "weights_name", lambda *_: here)
+    if fits:
+        kept_models.check_start(run)
+    else:
+        with pytest.raises(UserError, match="stands on the ImageNet weights file a, and WAGF_WEIGHTS_DIR holds file b"):
+            kept_models.check_start(run)

@@ -210,16 +210,17 @@ def dataset_name(folder: Path, metadata: pd.DataFrame, source_size: tuple[int, i
         metadata: of all images in use.
         source_size: (width, height) of the image files, which tells originals from copies.
     """
+    name, size = metadata_name(folder, metadata), tuple(source_size)
+    return name if name == "SYNTHETIC" or size == _ORIGINAL_SIZE else f"{name} ({size[0]} x {size[1]} copies)"
+
+
+def metadata_name(folder: Path, metadata: pd.DataFrame) -> str:
+    """The same by the metadata alone, which do not tell originals from copies."""
     if (Path(folder) / "SYNTHETIC.txt").is_file():
         return "SYNTHETIC"
     known = metadata["image_id"].isin(kaggle_order().keys())
     if not known.all():
-        name = f"{len(metadata):,} images, {(~known).sum():,} of them not HAM10000's"
-    elif len(metadata) < N_IMAGES:
-        name = f"HAM10000, {len(metadata):,} of {N_IMAGES:,} images"
-    elif labels_digest(metadata) != LABELS_DIGEST:
-        name = "HAM10000's images under other labels"
-    else:
-        name = "HAM10000"
-    width, height = source_size
-    return name if (width, height) == _ORIGINAL_SIZE else f"{name} ({width} x {height} copies)"
+        return f"{len(metadata):,} images, {(~known).sum():,} of them not HAM10000's"
+    if len(metadata) < N_IMAGES:
+        return f"HAM10000, {len(metadata):,} of {N_IMAGES:,} images"
+    return "HAM10000" if labels_digest(metadata) == LABELS_DIGEST else "HAM10000's images under other labels"

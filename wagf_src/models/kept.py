@@ -79,15 +79,25 @@ def with_views(network: keras.Model, views: int) -> keras.Model:
     return keras.Model(image, outputs, name="kept")
 
 
-def _frozen_backbone(run: Run, arm, settings: dict) -> keras.Model:
-    start, here = run.info["weights"], weights_name(arm.backbone, settings["weights"])
-    if start == "none":
-        raise UserError(f"{run.name}: its frozen backbone had random weights, which were not kept; train another arm")
+def check_start(run: Run) -> None:
+    """Compare the weights that a run's backbone began with to those at hand.
+
+    Raises:
+        UserError: they are others.
+    """
+    start = run.info["weights"]
+    here = weights_name(parse_arm(run.arm).backbone, run.info["settings"]["weights"])
     if start != here and "keras" not in (start, here):
         raise UserError(
             f"{run.name}: stands on the ImageNet weights {start}, and WAGF_WEIGHTS_DIR holds {here}; give the folder "
             "with the file that it was trained with (make WEIGHTS=folder)"
         )
+
+
+def _frozen_backbone(run: Run, arm, settings: dict) -> keras.Model:
+    if run.info["weights"] == "none":
+        raise UserError(f"{run.name}: its frozen backbone had random weights, which were not kept; train another arm")
+    check_start(run)
     return build_backbone(arm.backbone, settings["image_size"], settings["weights"], settings["preprocessing"])
 
 

@@ -362,10 +362,13 @@ def count(id: str, paper: float, within: float) -> Test:
         }
         ours = float(special[id] if id in special else total[id.replace("-", " ")])
         source = str(table["provenance"].iloc[0])
-        if source.startswith("SYNTHETIC"):
+        name = source.partition(":")[0]
+        if name.startswith("SYNTHETIC"):
             verdict, note = NOT_TESTABLE, "synthetic images say nothing about HAM10000"
         elif evidence.settings.max_images_per_class is not None:
             verdict, note = NOT_TESTABLE, "a rehearsal on a handful of photographs"
+        elif name != "HAM10000":
+            verdict, note = NOT_TESTABLE, f"not HAM10000's metadata: {name}"
         else:
             verdict, note = AGREES if abs(ours - paper) <= within else DIFFERS, ""
         return Outcome(verdict, ours, note=note, rests_on=f"{source}; no training, any hardware")

@@ -1,5 +1,7 @@
 """Under which conditions runs were made: how near to the paper's, and what keeps them from deciding a claim."""
 
+import re
+
 from wagf_src import paths
 from wagf_src.arms import BACKBONES, PAPER_BACKBONE, parse_arm
 from wagf_src.classes import CLASSES
@@ -26,6 +28,10 @@ STATED = {
 NOT_IN_THE_PAPER = {"schedule": "constant", "label_smoothing": 0, "test_views": 1}
 
 
+# What ``ham10000.dataset_name`` calls it, whole and with its own labels.
+_HAM10000 = re.compile(r"HAM10000( \(\d+ x \d+ copies\))?")
+
+
 def departures(run: Run) -> list[str]:
     """In what a run departs from the conditions that the paper states ("is for should be"); empty if in nothing."""
     backbone, lines = parse_arm(run.arm).backbone, []
@@ -49,10 +55,13 @@ def data_obstacle(runs: list[Run]) -> str | None:
     """Why no verdict about HAM10000 can rest on these runs, if so."""
     if any(run.synthetic for run in runs):
         return "synthetic images say nothing about HAM10000"
-    data = runs[0].info["data"]
-    whole_test = runs[0].fold is not None or data["n_test"] == published.N_TEST
-    if data["images"] != published.N_IMAGES or not whole_test:
-        return f"a rehearsal on {data['images']} photographs, {data['n_test']} of them for testing"
+    for run in runs:
+        data = run.info["data"]
+        whole_test = run.fold is not None or data["n_test"] == published.N_TEST
+        if data["images"] != published.N_IMAGES or not whole_test:
+            return f"a rehearsal on {data['images']} photographs, {data['n_test']} of them for testing"
+        if not _HAM10000.fullmatch(data["name"]):  # as many photographs, but others, or under other labels
+            return f"not HAM10000: {data['name']}"
     if any(run.settings != runs[0].settings for run in runs):
         return "the runs were made under different settings"
     return None

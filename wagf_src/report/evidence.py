@@ -49,6 +49,13 @@ class Evidence:
         return dataset.load_metadata(self.settings)
 
     @cached_property
+    def data_name(self) -> str | None:
+        """What the profile's images are called, by their metadata (``ham10000.metadata_name``); None without them."""
+        if self.metadata is None or self.settings.synthetic:
+            return None if self.metadata is None else "SYNTHETIC"
+        return ham10000.metadata_name(dataset.folder(self.settings), self.metadata)
+
+    @cached_property
     def provenance(self) -> str:
         """One line that says what the profile's own results rest on."""
         return provenance_line(self.runs)

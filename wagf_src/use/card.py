@@ -8,6 +8,7 @@ from wagf_src.errors import UserError
 from wagf_src.runs import Run, find_runs
 
 CARD = "model.json"
+SHIPPED = "shipped"  # the model's name in results on other test sets
 
 
 def is_shipped() -> bool:
@@ -27,6 +28,11 @@ def read_card(folder: Path | None = None) -> dict:
             "or ship one by `python -m wagf_src ship <profile>/<run>`"
         )
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def shipped_weights() -> str | None:
+    """SHA-256 of the shipped model's weights; None where no model is shipped."""
+    return read_card()["files"]["weights.npz"] if is_shipped() else None
 
 
 def shipped_run() -> Run | None:

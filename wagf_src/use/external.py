@@ -17,12 +17,11 @@ from wagf_src.machine import git_state
 from wagf_src.runs import PROBABILITY_COLUMNS, Run, truth_and_probabilities
 from wagf_src.stats import transfer
 from wagf_src.use import companions, ship
-from wagf_src.use.card import is_shipped, shipped_run
+from wagf_src.use.card import SHIPPED, is_shipped, shipped_run, shipped_weights
 from wagf_src.use.kept import Kept, of_run, runs_with_weights
 
 BATCH = 64
 CLEAN = "without copies of training images"
-SHIPPED = "shipped"
 _RECORD = ["opened", "set", "layout", "images", "labels_digest", "models", "commit"]  # columns of opened.csv
 
 
@@ -30,8 +29,8 @@ def main(profile: str, folder: str) -> None:
     """Open a test set with all models at hand and write what came: ``results/<profile>/external/<name of the folder>``.
 
     ``external.csv`` (``stats.transfer.COLUMNS`` by model), ``external_predictions.csv.gz`` (model, image_id, dx, p_*,
-    copy_of) and ``problems.csv`` (what was left out or noted); and a line in ``opened.csv`` beside the folder, which is
-    only ever added to. Nothing is chosen by any of it.
+    copy_of) and ``problems.csv`` (what was left out or noted), each with ``weights``, the digest of the model's; and a
+    line in ``opened.csv`` beside the folder, which is only ever added to. Nothing is chosen by any of it.
 
     Raises:
         UserError: no labels or images, no model, results of another set of the same name, or a damaged ``opened.csv``.
@@ -55,10 +54,10 @@ def main(profile: str, folder: str) -> None:
 
 def _write(target: Path, images: ExternalSet, models: dict[str, Run | None]) -> None:
     print(f"{images.name}: {images.layout}; {len(images.frame):,} images; {len(models)} models", flush=True)
-    frames, scores, problems = [], [], []
+    frames, scores, problems, weights = [], [], [], {"": ""}
     for name, run in models.items():
         asked = ship.shipped() if run is None else of_run(run, neighbours=False)
-        own = run or shipped_run()
+        own, weights[name] = run or shipped_run(), run.weights_digest if run else shipped_weights()
         seen, pixels = external.read(images, asked.size, asked.resize)
         frame = _predicted(name, asked, seen, pixels)
         frame["copy_of"], noted = _copies(own, pixels)
@@ -69,10 +68,17 @@ def _write(target: Path, images: ExternalSet, models: dict[str, Run | None]) -> 
         print(f"  {name}: accuracy {scores[-1]['value'].iloc[0]:.1%} on {len(frame):,} images", flush=True)
     lines = [(name, what, count) for name, counted in problems for what, count in counted.items()]
     written = pd.concat(scores, ignore_index=True)[["set", "model", *transfer.COLUMNS]]
-    atomic.write_csv(target / "external.csv", written)
-    atomic.write_csv(target / "external_predictions.csv.gz", pd.concat(frames, ignore_index=True), "%.5g")
-    table = pd.DataFrame(lines, columns=["model", "problem", "images"])
-    atomic.write_csv(target / "problems.csv", table.assign(set=images.name, layout=images.layout))
+    table = pd.DataFrame(lines, columns=["model", "problem", "images"]).assign(set=images.name, layout=images.layout)
+    written, predictions, table = (
+        frame.assign(weights=frame["model"].map(weights)) for frame in (written, pd.concat(frames), table)
+    )
+    atomic.write_together(
+        {
+            target / "external_predictions.csv.gz": atomic.csv_bytes(predictions, "%.5g", compressed=True),
+            target / "problems.csv": atomic.csv_bytes(table),
+            target / "external.csv": atomic.csv_bytes(written),
+        }
+    )
     for name, what, count in lines:
         print(f"  {count:,} {what}" + (f" ({name})" if name else ""))
     print(f"written: {paths.short(target)}")

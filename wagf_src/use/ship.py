@@ -64,7 +64,7 @@ def ship(run: Run, target: Path | None = None) -> Path:
         "git": run.info["git"],
         "test_metrics": run.info["test_metrics"],
         "rests_on": provenance_line([run]),
-        "licence": "trained on HAM10000, CC BY-NC 4.0: no commercial use",
+        "licence": _licence(run.info["data"]["name"]),
         "files": {name: atomic.file_digest(aside / name) for name in (WEIGHTS, BESIDE)},
     }
     atomic.write_json(aside / CARD, card)
@@ -77,6 +77,13 @@ def ship(run: Run, target: Path | None = None) -> Path:
     atomic.move_into_place(aside, target)
     print(f"shipped {run.name}: {size / 2**20:.2f} MiB in {paths.short(target)}; look, and commit")
     return target
+
+
+def _licence(data: str) -> str:
+    """What follows for a model from the images that trained it, by their name (``ham10000.dataset_name``)."""
+    if data.startswith("HAM10000"):
+        return "trained on HAM10000, CC BY-NC 4.0: no commercial use"
+    return f"trained on {data}: what their licence allows"
 
 
 def _network(arm: str, settings: dict, source: keras.Model | None = None) -> keras.Model:

@@ -58,6 +58,9 @@ def test_answer_counts_what_comes_out_to_the_image():
     off = COUNTS.assign(count=COUNTS["count"] + (COUNTS["quantity"] == "training files"))
     assert prose.answer(off, LEAKAGE, compared()).startswith("9 of the 10")
     assert prose.answer(SYNTHETIC, LEAKAGE, compared()).startswith("synthetic metadata say nothing")
+    others = COUNTS.assign(provenance="HAM10000's images under other labels: metadata of 10,015 images; test seed 12")
+    said = "the metadata are not HAM10000's (HAM10000's images under other labels), so they say nothing about the paper"
+    assert prose.answer(others, LEAKAGE, compared()).startswith(said)
 
 
 def test_the_page_says_what_it_rests_on():

@@ -1,5 +1,7 @@
 """Tables of attention maps: weight inside the lesion counted pixel by pixel, examples, means and widths."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,6 +140,23 @@ def test_committed_runs_without_masks_keep_their_committed_table(results_dir, mo
     pd.testing.assert_frame_equal(collect().table("attention"), committed)
     fabricate(results_dir / "own" / "runs", ARMS)  # a reader's own runs are not those of the committed table
     assert collect().table("attention_maps").empty
+
+
+def test_committed_lines_stand_in_for_committed_runs_alone(results_dir, monkeypatch):
+    """The reader has runs of another profile, and a first fold, which is not shown, of this one."""
+    monkeypatch.setattr(photographs, "lesion_masks", lambda *_: (None, "the data are not here"))
+    committed = fabricate(results_dir / "reference" / "own" / "runs", ARMS)
+    fabricate(results_dir / "reference" / "lite" / "runs", ARMS, synthetic=False)
+    lines = [(profile, MAIN, "safa", "all", "committed") for profile in ("lite", "own", "gone")]
+    table = pd.DataFrame(lines, columns=["profile", "arm", "map", "class", "provenance"])
+    (results_dir / "reference" / "own" / "tables").mkdir()
+    table.to_csv(results_dir / "reference" / "own" / "tables" / "attention_maps.csv", index=False)
+    assert collect().table("attention_maps")["profile"].tolist() == ["lite", "own"]
+    fabricate(results_dir / "lite" / "runs", ARMS, synthetic=False)
+    divide(committed[:1], results_dir / "own" / "runs")
+    for fold in range(1, 5):
+        shutil.rmtree(results_dir / "own" / "runs" / f"{ARMS[0]}-fold{fold}-seed0")
+    assert collect().table("attention_maps")["profile"].tolist() == ["own"]
 
 
 def test_without_safa_there_is_nothing(results_dir):

@@ -1,6 +1,7 @@
 """Cards of model and data, and tables of other test sets: counts by pandas, intervals by statsmodels, empty forms."""
 
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -154,6 +155,27 @@ def test_data_card_by_pandas(metadata):
     )
 
 
+@pytest.mark.parametrize("name, said", [("HAM10000", "HAM10000's metadata"), ("SYNTHETIC", "SYNTHETIC")])
+def test_the_data_card_says_whose_metadata_these_are(metadata, name, said):
+    have = evidence()
+    vars(have).update(metadata=metadata, data_name=name)
+    assert set(have.table("data_card")["provenance"]) == set(have.table("data_localisations")["provenance"]) == {said}
+
+
+def test_metadata_of_other_images_give_no_subgroups(run, tmp_path, monkeypatch):
+    """Even if they have the run's images by name."""
+    frame = run.predictions()[["image_id", "lesion_id", "dx"]]
+    frame = frame.assign(dx_type="histo", age=50, sex="male", localization="back")
+    frame.to_csv(tmp_path / "HAM10000_metadata.csv", index=False)
+    monkeypatch.setenv("HAM10000_DIR", str(tmp_path))
+    assert evidence().table("shipped_subgroups").empty
+    info = json.loads((run.path / "run.json").read_text())
+    info["data"]["metadata_md5"] = hashlib.md5((tmp_path / "HAM10000_metadata.csv").read_bytes()).hexdigest()
+    (run.path / "run.json").write_text(json.dumps(info))
+    table = evidence().table("shipped_subgroups").set_index(["kind", "group"])
+    assert table.loc[("sex", "male"), "n"] == len(frame)
+
+
 def test_other_test_sets(results_dir):
     have = evidence()
     empty = have.table("external")
@@ -165,7 +187,8 @@ def test_other_test_sets(results_dir):
     frame = pd.concat(scores).assign(set="there", model="a run")
     frame.to_csv(place / "there" / "external.csv", index=False)
     table = evidence().table("external")
-    assert "on *there*, `a run` is right in 100.0 [87.9, 100.0]% of 28 images" in use.external_answer(table, "demo")
+    said = use.external_answer(table, "demo")
+    assert "on *there*, `a run (no longer here)` is right in 100.0 [87.9, 100.0]% of 28 images" in said
     (place / "there").rename(place / "NA")
     frame.assign(set="NA").to_csv(place / "NA" / "external.csv", index=False)
     (place / "007").mkdir()
@@ -212,8 +235,10 @@ def test_the_data_card_and_its_sentences_by_hand():
         ("L5", "nv", "female", 40.0, "histo"),
     ]
     have = evidence()
-    have.__dict__["metadata"] = pd.DataFrame(rows, columns=["lesion_id", "dx", "sex", "age", "dx_type"])
+    columns = ["lesion_id", "dx", "sex", "age", "dx_type"]
+    have.__dict__["metadata"] = pd.DataFrame(rows, columns=columns).assign(image_id=list("abcdef"))
     have.__dict__["settings"] = type("Settings", (), {"synthetic": False})
+    assert set(have.table("data_card")["provenance"]) == {"metadata of 6 images, 6 of them not HAM10000's"}
     table = have.table("data_card").set_index("class")
     columns = ["images", "lesions", "photographed_once", "female", "male", "sex_unknown", "age_median", "age_unknown"]
     assert table.loc["mel", [*columns, "histology"]].tolist() == [3, 2, 1, 2, 1, 0, 50, 0, 2]

@@ -1,19 +1,39 @@
 """Grad-CAM's table: weight on the lesion by hand, folds joined; its figure and sentences."""
 
+import hashlib
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import discs, fabricate
+from fabricate import discs, fabricate, seal
 
+from wagf_src import paths
 from wagf_src.errors import UserError
 from wagf_src.report import figures, photographs, tables
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.prose import use
 from wagf_src.report.tables import grad_cam
-from wagf_src.runs import by_arm
+from wagf_src.runs import Run, by_arm
 from wagf_src.use import gradcam
 
 ARMS = ("mobilenetv2-base", "mobilenetv2-wagf-described")
+
+
+def trained(path, weights):
+    """A run folder with weights of these bytes, as if trained again."""
+    (path / "model.weights.h5").write_bytes(weights)
+    seal(path)
+    return Run(path)
+
+
+def explain(run, rng, weights):
+    """Random maps beside a run, with the digest of these weights."""
+    file = run.path.parent.parent / "gradcam" / f"{run.path.name}.npz"
+    file.parent.mkdir(exist_ok=True)
+    maps = rng.random((len(run.predictions()), 4, 4)).astype(np.float16)
+    np.savez(file, grad_cam=maps, weights=np.array(hashlib.sha256(weights).hexdigest()))
+    return file
 
 
 @pytest.fixture
@@ -23,10 +43,9 @@ def made_up(tmp_path, monkeypatch):
     n = len(runs[0].predictions())
     masks = discs(rng, n, 40)
     monkeypatch.setattr(photographs, "lesion_masks", lambda profile, run, ids: (masks, ""))
-    (tmp_path / "lite" / "gradcam").mkdir()
+    runs = [trained(run.path, run.path.name.encode()) for run in runs]
     for run in runs:
-        maps = rng.random((n, 4, 4)).astype(np.float16)
-        np.savez(tmp_path / "lite" / "gradcam" / f"{run.path.name}.npz", grad_cam=maps, weights=np.array("x"))
+        explain(run, rng, run.path.name.encode())
     return Evidence("demo", [], {"lite": runs}, tables.TABLES), masks
 
 
@@ -54,9 +73,68 @@ def test_a_damaged_file_of_maps_is_one_line(made_up):
         file.write_bytes(content)
         with pytest.raises(UserError, match=f"{run.path.name}.npz: is damaged; .*gradcam"):
             grad_cam.maps_of(run)
-        assert gradcam._weights_of(file) is None, "so that the command makes it again"
+        with pytest.raises(UserError, match=f"{run.path.name}.npz: is damaged; .*gradcam"):
+            evidence.makers["grad_cam"](evidence)
+        assert gradcam._marks_of(file) is None, "so that the command makes it again"
     file.unlink()
-    assert gradcam._weights_of(file) is None
+    assert gradcam._marks_of(file) is None
+
+
+def shown(evidence):
+    """Arms of the two tables, made anew."""
+    fresh = Evidence(evidence.profile, evidence.runs, evidence.conditions, tables.TABLES)
+    return set(fresh.table("grad_cam")["arm"]), set(fresh.table("grad_cam_examples")["map"])
+
+
+def test_maps_of_earlier_weights_are_not_the_run_s(made_up):
+    evidence, _ = made_up
+    plain, full = (by_arm(evidence.conditions["lite"])[arm] for arm in ARMS)
+    assert shown(evidence) == (set(ARMS), {"Grad-CAM, plain backbone", "Grad-CAM, full model", "SaFA, full model"})
+    again = trained(plain[1].path, b"other weights")
+    evidence.conditions["lite"][:] = [plain[0], again, *full]
+    assert shown(evidence) == ({ARMS[1]}, set()), "one seed of two was trained again"
+    explain(again, np.random.default_rng(1), b"other weights")
+    assert shown(evidence)[0] == set(ARMS)
+    # Committed runs are without their weights, whose digest stays.
+    for run in (again, *full):
+        (run.path / "model.weights.h5").unlink()
+    assert shown(evidence)[0] == set(ARMS)
+    # Of a run that kept none nothing tells whose maps they are.
+    seal(again.path)
+    evidence.conditions["lite"][:] = [plain[0], Run(again.path), *full]
+    assert shown(evidence)[0] == {ARMS[1]}
+
+
+def test_a_probe_s_weights_are_its_coefficients(made_up):
+    evidence, _ = made_up
+    run = evidence.conditions["lite"][0]
+    (run.path / "model.weights.h5").rename(run.path / "probe.npz")
+    seal(run.path)
+    probe = Run(run.path)
+    assert probe.weights_digest == hashlib.sha256(run.path.name.encode()).hexdigest() and grad_cam._is_explained(probe)
+
+
+def test_every_committed_map_is_of_its_run_s_weights():
+    files = sorted(paths.REFERENCE_DIR.glob("*/gradcam/*.npz"))
+    runs = [Run(file.parent.parent / "runs" / file.stem) for file in files]
+    assert len(files) >= 10 and all(map(grad_cam._is_explained, runs))
+
+
+def test_committed_lines_stand_in_for_committed_runs_alone(made_up, results_dir, tmp_path, monkeypatch):
+    """Without masks: of the arms whose committed maps are shown, and never for the reader's own runs."""
+    evidence, _ = made_up
+    monkeypatch.setattr(photographs, "lesion_masks", lambda *_: (None, "the data folder holds none"))
+    lines = [compared(profile, arm, "grad_cam") for profile in ("lite", "x") for arm in (*ARMS, "resnet50-base")]
+    file = paths.REFERENCE_DIR / "demo" / "tables" / "grad_cam.csv"
+    file.parent.mkdir(parents=True)
+    pd.DataFrame(lines).to_csv(file, index=False)
+    assert shown(evidence)[0] == set(), "the reader's own runs"
+    shutil.copytree(tmp_path / "lite", paths.REFERENCE_DIR / "lite", dirs_exist_ok=True)
+    committed = [Run(paths.REFERENCE_DIR / "lite" / "runs" / run.path.name) for run in evidence.conditions["lite"]]
+    table = Evidence("demo", [], {"lite": committed}, tables.TABLES).table("grad_cam")
+    assert table[["profile", "arm"]].to_numpy().tolist() == [["lite", arm] for arm in ARMS]
+    mixed = [run for run in committed if run.arm == ARMS[0]] + by_arm(evidence.conditions["lite"])[ARMS[1]]
+    assert shown(Evidence("demo", [], {"lite": mixed}, tables.TABLES))[0] == {ARMS[0]}
 
 
 def test_shown_and_said(made_up):

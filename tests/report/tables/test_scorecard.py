@@ -51,6 +51,21 @@ def test_a_setting_that_a_run_does_not_record_has_its_default(results_dir):
     assert conditions.data_obstacle([one, other]) == "the runs were made under different settings"
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_every_run_must_be_of_ham10000_whole(results_dir, place):
+    write_ladder(results_dir, {"densenet121-base": 120}, seeds=(0, 1, 2), profile="small", image_size=96)
+    assert conditions.data_obstacle(load_runs("small")) is None
+    for change, said in (
+        ({"images": 9_000}, "a rehearsal on 9000 photographs, 1103 of them for testing"),
+        ({"n_test": 1_102}, "a rehearsal on 10015 photographs, 1102 of them for testing"),
+        ({"name": "HAM10000's images under other labels"}, "not HAM10000: HAM10000's images under other labels"),
+        ({"name": "SYNTHETIC"}, "synthetic images say nothing about HAM10000"),
+    ):
+        runs = load_runs("small")
+        runs[place].info["data"] |= change
+        assert conditions.data_obstacle(runs) == said
+
+
 def test_two_seeds_are_two_that_both_arms_have(results_dir):
     write_ladder(results_dir, {"densenet121-base": 120}, seeds=(0, 1), profile="small", image_size=96)
     write_ladder(results_dir, {"densenet121-sa-described": 100}, seeds=(1, 2), profile="small", image_size=96)

@@ -95,6 +95,21 @@ def test_yardsticks_stand_apart(made_up):
     assert table[table["images"] == official]["accuracy"].isna().all(), "that board has balanced accuracy"
 
 
+def test_each_yardstick_says_what_it_rests_on_itself(tmp_path):
+    """Ours rest on their own runs, published ones on their source, and the counted one on no data."""
+    runs = {
+        "frozen": fabricate(tmp_path / "a", ("mobilenetv2-probe", "mobilenetv2-base"), synthetic=False, epochs=3),
+        "ours": fabricate(tmp_path / "b", ("densenet121-base",), seeds=(0, 1), synthetic=False, epochs=7),
+    }
+    table = Evidence("x", [], runs, tables.TABLES).table("table2_yardsticks")
+    ours, published = table[table["source"] == "run here"], table[~table["source"].isin(["run here", "counted"])]
+    (probe, densenet), device = ours["provenance"], "CPU, 2 cores"
+    assert probe == f"HAM10000; 64 px; MobileNetV2; ImageNet weights; end to end, 3 epochs; 1 seed; {device}"
+    assert densenet == f"HAM10000; 64 px; DenseNet-121; random initialisation; end to end, 7 epochs; 2 seeds; {device}"
+    assert len(published) > 3 and (published["provenance"] == "published: " + published["source"]).all()
+    assert table[table["source"] == "counted"]["provenance"].tolist() == ["published numbers; no data used"]
+
+
 def test_without_runs_nothing_is_claimed():
     empty = Evidence("none", [], {}, tables.TABLES)
     assert empty.table("table2_measured")["accuracy"].isna().all() and empty.table("table2_differences").empty

@@ -37,6 +37,8 @@ def answer(counts: pd.DataFrame, leakage: pd.DataFrame, compared: pd.DataFrame) 
     share, common = _shares(counts), wide(counts).loc["test images", list(CLASSES)].idxmax()
     if _synthetic(counts):
         counted = "synthetic metadata say nothing about the paper's counts; they only go through the same lines of code"
+    elif (name := counts["provenance"].iloc[0].partition(":")[0]) != "HAM10000":
+        counted = f"the metadata are not HAM10000's ({name}), so they say nothing about the paper's counts"
     else:
         printed, paper = counts.dropna(subset="released_notebooks"), counts.dropna(subset="paper")
         close = paper[paper["quantity"] == "augmented files"].iloc[0]

@@ -155,6 +155,10 @@ _SHARED = dict.fromkeys((released.__name__, two_readings.__name__), equation1.__
 _SHARED[ablation.__name__] = conditions.__name__
 
 
+# Folders may be called 007, and of hexadecimal digits some are numbers to pandas.
+_TEXT = dict.fromkeys(("set", "labels_digest", "id_digest", "commit"), str)
+
+
 def write(profile: str) -> None:
     """Compute every table of a profile, as many rooms at a time as cores: ``results/<profile>/tables/<name>.csv``."""
     gathered = evidence.collect(profile, TABLES)
@@ -192,6 +196,6 @@ def read(profile: str, name: str) -> pd.DataFrame:
         files += sorted(paths.REFERENCE_DIR.glob(f"*/tables/{name}.csv"))
     for file in files:
         if file.is_file():
-            return pd.read_csv(file)
+            return pd.read_csv(file, dtype=_TEXT)
     shown_runs(profile, required=True)  # says so where there are none to make it from
     raise UserError(f"no table {name} of profile {profile}; make it with `make report PROFILE={profile}`")

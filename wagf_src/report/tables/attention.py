@@ -14,7 +14,7 @@ from wagf_src.paper import conditions
 from wagf_src.report import photographs
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.cells import cells
-from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, by_seed, provenance_line
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, are_committed, by_arm, by_seed, provenance_line
 from wagf_src.stats import attention
 
 KINDS = ("safa", "safa, stretched", "soft_attention")  # of maps, as ``attention_maps`` names them
@@ -80,13 +80,15 @@ def attention_maps(evidence: Evidence) -> pd.DataFrame:
     of its own other test images, hence within a fold; the folds of a seed are then one set of images. Without masks the
     committed table stands in where the runs are the committed ones; empty where there is nothing.
     """
+    at_hand = conditions.at_hand(evidence)
     if evidence.once(maps).arms and evidence.once(maps).masks is None:
         file = paths.REFERENCE_DIR / evidence.profile / "tables" / "attention_maps.csv"
-        committed = all(run.path.is_relative_to(paths.REFERENCE_DIR) for run in evidence.runs)
-        if committed and file.is_file():
-            return pd.read_csv(file)
+        if are_committed(evidence.runs) and file.is_file():
+            table = pd.read_csv(file)
+            kept = [profile for profile, runs in at_hand.items() if are_committed(runs)]
+            return table[table["profile"].isin(kept)].reset_index(drop=True)
     parts = []
-    for profile, condition in conditions.at_hand(evidence).items():
+    for profile, condition in at_hand.items():
         for arm, runs in by_arm(condition).items():
             found = [[shares(evidence, profile, run, _kinds(run)) for run in folds] for folds in by_seed(runs)]
             parts += summaries(found, {"profile": profile, "condition": conditions.title(runs), "arm": arm}, runs)

@@ -7,6 +7,7 @@ from wagf_src import paths
 from wagf_src.classes import CLASS_NAMES, CLASSES, MEL
 from wagf_src.data import dataset
 from wagf_src.errors import UserError
+from wagf_src.report import photographs
 from wagf_src.report.evidence import Evidence
 from wagf_src.runs import Run, truth_and_probabilities
 from wagf_src.stats import bootstrap, proportions
@@ -28,8 +29,10 @@ def _shipped(evidence: Evidence) -> Run | None:
 
 
 def _metadata(run: Run) -> pd.DataFrame | None:
-    """Metadata of a run's images by image_id; None where the data are not at hand."""
+    """Metadata of a run's images by image_id; None where the data are not at hand, or are others than the run's."""
     try:
+        if not photographs.holds(dataset.folder(run.made_with), run):
+            return None
         return dataset.load_metadata(run.made_with).set_index("image_id")
     except UserError:
         return None
@@ -172,4 +175,5 @@ def data_localisations(evidence: Evidence) -> pd.DataFrame | None:
 
 
 def _of_data(evidence):
-    return "SYNTHETIC" if evidence.settings.synthetic else "HAM10000's metadata"
+    name = evidence.data_name
+    return {"SYNTHETIC": name, "HAM10000": "HAM10000's metadata"}.get(name, f"metadata of {name}")

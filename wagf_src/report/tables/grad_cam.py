@@ -11,7 +11,7 @@ from wagf_src.errors import UserError
 from wagf_src.report.evidence import Evidence
 from wagf_src.report.tables.attention import shares, summaries
 from wagf_src.report.tables.cells import cells
-from wagf_src.runs import PROBABILITY_COLUMNS, Run, by_arm, by_seed, provenance_line
+from wagf_src.runs import PROBABILITY_COLUMNS, Run, are_committed, by_arm, by_seed, provenance_line
 from wagf_src.stats import attention
 
 COLUMNS = ["profile", "arm", "map", "class", "n", "n_seeds", "share_inside", "ci_low", "ci_high", "provenance"]
@@ -21,26 +21,39 @@ def _file(run: Run) -> Path:
     return run.path.parent.parent / "gradcam" / f"{run.path.name}.npz"
 
 
+def _array(run: Run, name: str) -> np.ndarray:
+    try:
+        with np.load(_file(run), allow_pickle=False) as arrays:
+            return arrays[name]
+    except atomic.DAMAGED:
+        again = f"`python -m wagf_src gradcam {run.info['profile']}` makes it again"
+        raise UserError(f"{_file(run)}: is damaged; {again}") from None
+
+
 def maps_of(run: Run) -> dict[str, np.ndarray]:
     """``grad_cam``, and ``safa`` where the arm has it, (n_test, h, w), in the row order of the predictions.
 
     Raises:
         UserError: the file of maps is damaged.
     """
-    try:
-        with np.load(_file(run), allow_pickle=False) as arrays:
-            maps = {"grad_cam": arrays["grad_cam"]}
-    except atomic.DAMAGED:
-        again = f"`python -m wagf_src gradcam {run.info['profile']}` makes it again"
-        raise UserError(f"{_file(run)}: is damaged; {again}") from None
+    maps = {"grad_cam": _array(run, "grad_cam")}
     return maps | {name: values for name, values in run.attention().items() if name == "safa"}
 
 
+def _is_explained(run: Run) -> bool:
+    """Whether there are maps of the weights that made the predictions: a run trained again has others."""
+    return _file(run).is_file() and str(_array(run, "weights")) == run.weights_digest
+
+
 def explained(evidence: Evidence) -> dict[str, dict[str, list[Run]]]:
-    """Profile to arm to runs whose Grad-CAM was computed for all folds and seeds."""
+    """Profile to arm to runs whose Grad-CAM was computed, of the weights they have now, for all folds and seeds.
+
+    Raises:
+        UserError: a file of maps is damaged.
+    """
     found = {}
     for profile, runs in (evidence.conditions | {evidence.profile: evidence.runs}).items():
-        arms = {arm: of for arm, of in by_arm(runs).items() if all(_file(run).is_file() for run in of)}
+        arms = {arm: of for arm, of in by_arm(runs).items() if all(map(_is_explained, of))}
         found |= {profile: arms} if arms else {}
     return found
 
@@ -48,7 +61,7 @@ def explained(evidence: Evidence) -> dict[str, dict[str, list[Run]]]:
 def grad_cam(evidence: Evidence) -> pd.DataFrame:
     """Every Grad-CAM, and SaFA's map of the same runs beside it: profile, arm, map and ``attention.summary``.
 
-    Folds are joined, seed by seed. Of a profile whose masks are not at hand, the committed lines stand in, if any.
+    Folds are joined, seed by seed. Where the masks are not at hand, the committed lines stand in for committed runs.
     """
     file = paths.REFERENCE_DIR / evidence.profile / "tables" / "grad_cam.csv"
     committed = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
@@ -58,7 +71,8 @@ def grad_cam(evidence: Evidence) -> pd.DataFrame:
         for arm, runs in arms.items():
             found = [[shares(evidence, profile, run, maps_of(run)) for run in folds] for folds in by_seed(runs)]
             own += summaries(found, {"profile": profile, "arm": arm}, runs)
-        parts += own or [committed[committed["profile"] == profile]]
+        kept = [arm for arm, runs in arms.items() if are_committed(runs)]
+        parts += own or [committed[(committed["profile"] == profile) & committed["arm"].isin(kept)]]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 

@@ -150,7 +150,7 @@ def near_duplicates(evidence: Evidence) -> pd.DataFrame:
 def _stamped(frame, evidence):
     if evidence.metadata is None:
         return frame.assign(provenance="no metadata")
-    name, images = "SYNTHETIC" if evidence.settings.synthetic else "HAM10000", len(evidence.metadata)
+    name, images = evidence.data_name, len(evidence.metadata)
     return frame.assign(provenance=f"{name}: metadata of {images:,} images; test seed {evidence.settings.test_seed}")
 
 

@@ -61,22 +61,23 @@ def measured_yardsticks(evidence: Evidence) -> pd.DataFrame:
         if known.hits is not None:
             low, high = proportions.wilson(known.hits, known.n)
             line |= {"accuracy": 100 * known.hits / known.n, "ci_low": 100 * low, "ci_high": 100 * high}
-        lines.append(line | {"note": known.note, "source": known.source})
+        lines.append(line | {"note": known.note, "source": known.source, "provenance": f"published: {known.source}"})
     chance = {"accuracy": audits.majority_percent(), "balanced_accuracy": 100 / published.N_CLASSES}
-    lines.append({"yardstick": "always nv", "images": "ours", "n": published.N_TEST, "source": "counted"} | chance)
+    constant = {"yardstick": "always nv", "images": "ours", "n": published.N_TEST, "source": "counted"} | chance
+    lines.append(constant | {"provenance": published.PROVENANCE})
     for profile in ("frozen", "ours"):
         for name, runs in by_arm(evidence.conditions.get(profile, [])).items():
             if profile == "frozen" and parse_arm(name).is_network:
                 continue
             value = with_intervals(runs, SHOWN)
             line = {"yardstick": f"{arm_label(name)}, profile {profile}", "images": "ours", "source": "run here"}
+            line |= {"provenance": provenance_line(runs)}
             line |= {"n": runs[0].info["data"]["n_test"], "balanced_accuracy": 100 * value["balanced_accuracy"]}
             ends = (100 * value[end] for end in interval_columns("accuracy"))
             lines.append(line | dict(zip(("accuracy", "ci_low", "ci_high"), ends)))
     columns = ["yardstick", "images", "n", "accuracy", "ci_low", "ci_high", "balanced_accuracy", "note", "source"]
-    frame = pd.DataFrame(lines, columns=columns).astype({"balanced_accuracy": float, "accuracy": float})
-    rests = [r for p in ("frozen", "ours") for r in evidence.conditions.get(p, [])]
-    return frame.assign(provenance=provenance_line(rests) if rests else published.PROVENANCE)
+    columns.append("provenance")
+    return pd.DataFrame(lines, columns=columns).astype({"balanced_accuracy": float, "accuracy": float})
 
 
 def _resting(frame, evidence):
