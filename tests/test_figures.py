@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import drawn
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -174,25 +175,27 @@ def test_ladder_draws_each_value_at_its_row():
     ax = figures.accuracy_ladder(LADDER).axes[0]
     labels = {t.get_text().replace("\n", " "): y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
     assert list(labels) == list(LADDER["label"]) and labels["(i)"] > labels[LONG]
-    (dots,) = [line for line in ax.lines if line.get_marker() == "o"]
-    drawn = sorted(zip(dots.get_xdata(), dots.get_ydata(), strict=True))
-    assert drawn == [(85.0, labels["(i)"]), (88.0, labels[LONG])]
-    (bars,) = [bars.get_segments() for bars in ax.collections]
-    assert [tuple(bar[:, 0]) for bar in bars] == [(83.0, 87.0), (86.0, 90.0)]
+    assert drawn.intervals(ax)[0] == {labels["(i)"]: (85.0, 83.0, 87.0), labels[LONG]: (88.0, 86.0, 90.0)}
     (diamonds,) = [line for line in ax.lines if line.get_label() == "paper"]
     assert dict(zip(diamonds.get_ydata(), diamonds.get_xdata(), strict=True))[labels["not run"]] == 90.75
 
 
 def test_differences_fill_what_is_shown():
     ax = figures.differences(DIFFERENCES.assign(p=[0.04, 0.4])).axes[0]
-    drawn = {bars.get_label(): bars.lines[0].get_xdata().tolist() for bars in ax.containers}
-    assert drawn == {"corrected p < 0.05": [1.0], "not shown": [-3.0], "paper, its margin": [1.32]}
+    points = {line.get_label(): line.get_xdata().tolist() for line in ax.lines if line.get_label()[0] != "_"}
+    assert points == {"corrected p < 0.05": [1.0], "not shown": [-3.0], "paper, its margin": [1.32]}
+    faces = {line.get_label(): line.get_markerfacecolor() for line in ax.lines}
+    assert faces["not shown"] == "white" != faces["corrected p < 0.05"]
+    # A bar over an empty marker would fill it.
+    widest = max(line.get_zorder() for line in ax.lines if line.get_marker() == "None")
+    assert widest < min(line.get_zorder() for line in ax.lines if line.get_marker() != "None")
     assert {"p = 0.040", "p = 0.400"} <= set(texts(ax.figure))
 
 
 def test_a_dozen_conditions_look_unlike():
     ladder = pd.concat([LADDER[:1].assign(series=str(k), value=80.0 + k) for k in range(12)], ignore_index=True)
-    points = [bars.lines[0] for bars in figures.accuracy_ladder(ladder).axes[0].containers]
+    lines = figures.accuracy_ladder(ladder).axes[0].lines
+    points = [line for line in lines if line.get_label() in map(str, range(12))]
     assert len({(line.get_color(), line.get_marker()) for line in points}) == len(points) == 12
     # Whoever sees no colours has the markers.
     assert len({line.get_marker() for line in points}) == 12

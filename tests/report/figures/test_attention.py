@@ -2,6 +2,7 @@
 
 import json
 
+import drawn
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,13 +47,14 @@ def test_figure_by_class_shows_the_summary(rng):
     masks = discs(rng, 70, 30)
     table = attention.summary([attention.shares(rng.random((70, 5, 5)), masks)], np.repeat(CLASSES, 10))
     left, right = figures.attention_by_class(table).axes
-    drawn = {line.get_label(): line.get_xdata() for line in left.lines}
-    np.testing.assert_allclose(drawn["centred Gaussian"], 100 * table["gaussian_share"])
-    np.testing.assert_allclose(left.containers[0].lines[0].get_xdata(), 100 * table["share_inside"])
-    for container, short in zip(right.containers, ("area", "gauss", "others")):
-        np.testing.assert_allclose(container.lines[0].get_xdata(), 100 * table[f"diff_{short}"])
-        ends = container.lines[1][0].get_xdata()
-        np.testing.assert_allclose(ends, 100 * table[f"diff_{short}_low"], atol=1e-9)
+    lines = {line.get_label(): line.get_xdata() for line in left.lines}
+    np.testing.assert_allclose(lines["centred Gaussian"], 100 * table["gaussian_share"])
+    shown = [(drawn.intervals(left)[0], ["share_inside", "ci_low", "ci_high"])]
+    for series, short in zip(drawn.intervals(right), ("area", "gauss", "others"), strict=True):
+        shown.append((series, [f"diff_{short}", f"diff_{short}_low", f"diff_{short}_high"]))
+    for series, columns in shown:  # the first class on top
+        rows = [series[height] for height in sorted(series, reverse=True)]
+        np.testing.assert_allclose(rows, 100 * table[columns], atol=1e-9)
     assert [label.get_text() for label in left.get_yticklabels()][-1] == "all (n = 70)"
 
 
@@ -60,10 +62,10 @@ def test_blob_widths_and_the_maps_they_equal():
     widths = pd.DataFrame({"sigma": [0.1, 0.2, 0.4], "share_inside": [0.8, 0.5, 0.3]})
     equals = pd.DataFrame({"map": ["safa", "soft_attention"], "share_inside": [0.4, 0.6]})
     ax = figures.blob_widths(widths, equals).axes[0]
-    drawn = {line.get_label(): line for line in ax.lines}
-    np.testing.assert_allclose(drawn["centred Gaussian"].get_ydata(), 100 * widths["share_inside"])
-    assert drawn["SaFA"].get_ydata()[0] == 40 and drawn["soft attention"].get_ydata()[0] == 60
-    assert drawn["the control, 0.25 of the side"].get_xdata()[0] == attention.GAUSSIAN_WIDTH
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(lines["centred Gaussian"].get_ydata(), 100 * widths["share_inside"])
+    assert lines["SaFA"].get_ydata()[0] == 40 and lines["soft attention"].get_ydata()[0] == 60
+    assert lines["the control, 0.25 of the side"].get_xdata()[0] == attention.GAUSSIAN_WIDTH
 
 
 def test_examples_are_drawn_cell_by_cell(rng):
@@ -86,4 +88,4 @@ def test_means_and_leads(rng):
     labels = [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()]
     assert labels == ["SaFA: DenseNet-121 + SA + GF + SaFA, lite", "soft attention: DenseNet-121 + SA, lite"]
     lead = 100 * summary.set_index("class").loc["all", "diff_area"]
-    np.testing.assert_allclose(ax.containers[0].lines[0].get_xdata(), [lead, lead])
+    np.testing.assert_allclose([value for value, *_ in drawn.intervals(ax)[0].values()], [lead, lead])

@@ -1,5 +1,6 @@
 """Plots of the data protocol show their tables' numbers."""
 
+import drawn
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,8 +57,7 @@ def test_split_levels_shows_every_repeat_and_the_mean():
     row = [t.get_text() for t in ax.get_yticklabels()].index("the paper's")
     mine = ticks[(ticks[:, 1] > row) & (ticks[:, 1] < row + 0.5), 0]
     assert_allclose(sorted(mine), sorted(100 * shown))
-    means = ax.containers[1].lines[0]
-    assert dict(zip(means.get_ydata(), means.get_xdata()))[row + 0.2] == pytest.approx(100 * shown.mean())
+    assert drawn.intervals(ax)[1][row + 0.2][0] == pytest.approx(100 * shown.mean())
     assert figures.split_levels(splits.split_effects(repeats), repeats[:0]) is None
 
 

@@ -27,10 +27,14 @@ def labelled_rows(ax, labels, per_row, around):
 
 
 def intervals(ax, where, value, low, high, marker="o", **style):
-    """Points at heights ``where`` with their intervals; NaN limits leave a point alone."""
-    style = {"color": OURS, "ms": 5.5, "mew": 1.4, "lw": 1.8, "capsize": 3, "zorder": 3} | style
-    # A limit may lie on the wrong side of its value by a rounding error.
-    ax.errorbar(value, where, xerr=np.clip([value - low, high - value], 0, None), fmt=marker, **style)
+    """Points at heights ``where`` with their intervals; NaN limits leave a point alone; ``style`` as of `pointplot`."""
+    style = {"color": OURS, "marker": marker, "markersize": 5.5, "markeredgewidth": 1.4, "capsize": 0.14} | style
+    # Of a value between its limits, seaborn's median is the value, and its interval of 100% the limits. Below the
+    # markers, so that an empty one stays empty.
+    bars = {"linewidth": style.pop("linewidth", 1.8), "zorder": 2.5}
+    given = {"x": np.concatenate([value, low, high]), "y": np.tile(where, 3), "orient": "y", "native_scale": True}
+    whole = {"estimator": "median", "errorbar": ("pi", 100), "linestyle": "none", "err_kws": bars, "zorder": 3}
+    sns.pointplot(**given, **whole, **style, ax=ax)
 
 
 def always_nv(runs) -> dict[str, float]:
@@ -110,12 +114,12 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
             if rows.any():
                 values = part.loc[rows, ["difference", "low", "high"]].to_numpy(float).T
                 label = meaning if len(series) == 1 else name if rows is full or not full.any() else "_"
-                intervals(ax, heights[rows], *values, **look, mfc=face, label=label)
+                intervals(ax, heights[rows], *values, **look, markerfacecolor=face, label=label)
     first = frame.drop_duplicates("label")
     if "paper" in frame and frame["paper"].notna().any():
         have = first["paper"].notna().to_numpy()
         values = first.loc[have, ["paper", "paper_low", "paper_high"]].to_numpy(float).T
-        style = {"color": PRINTED, "marker": "D", "mfc": "white", "capsize": 0, "lw": 1}
+        style = {"color": PRINTED, "marker": "D", "markerfacecolor": "white", "capsize": 0, "linewidth": 1}
         below = first["label"].map(where).to_numpy()[have] - (0.25 if len(series) == 1 else 0.42)
         intervals(ax, below, *values, label="paper, its margin", **style)
     if len(series) == 1:

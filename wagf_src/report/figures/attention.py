@@ -107,7 +107,7 @@ def _leads(ax, frame, where, step):
     for k, (control, (name, color, marker)) in enumerate(_CONTROLS.items()):
         short = {"gaussian": "gauss"}.get(control, control)
         value, low, high = (100 * frame[f"diff_{short}{end}"].to_numpy() for end in ("", "_low", "_high"))
-        style = {"color": color, "ms": 5, "mfc": "white", "lw": 1.6, "label": name}
+        style = {"color": color, "markersize": 5, "markerfacecolor": "white", "linewidth": 1.6, "label": name}
         intervals(ax, where + step * (1 - k), value, low, high, marker, **style)
     ax.grid(axis="y", visible=False)
     ax.margins(x=0.06)

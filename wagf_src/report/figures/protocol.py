@@ -109,7 +109,7 @@ def split_levels(effects: pd.DataFrame, repeats: pd.DataFrame):
         for (classifier, label), marker, aside in zip(CLASSIFIERS.items(), "oD", (-0.2, 0.2)):
             shown = means[(means["classifier"] == classifier) & (means["metric"] == metric)]
             value, low, high = (100 * shown[c].to_numpy(float) for c in ("value", "ci_low", "ci_high"))
-            style = {"color": palette[classifier], "mfc": "white", "lw": 2.2, "label": label}
+            style = {"color": palette[classifier], "markerfacecolor": "white", "linewidth": 2.2, "label": label}
             intervals(ax, shown["level"].map(names.index) + aside, value, low, high, marker, **style)
         ax.set(xlabel=f"{title} (%)", ylabel="")
         ax.grid(axis="y", visible=False)

@@ -41,7 +41,7 @@ def printed_accuracies(frame):
         rows = (frame["grim"] == kind).to_numpy()
         if rows.any():
             values = frame.loc[rows, ["accuracy", "ci_low", "ci_high"]].to_numpy(float).T
-            style = {"marker": marker, "color": color, "mfc": face}
+            style = {"marker": marker, "color": color, "markerfacecolor": face}
             intervals(ax, where[rows], *values, **style, label=label.format(n=published.N_TEST))
     majority = audits.majority_percent()
     ax.axvline(majority, color=MUTED, ls="--", lw=1.3, label=f"always nv, {majority:.2f}%", zorder=0)

@@ -6,6 +6,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from wagf_src.arms import arm_label
 from wagf_src.report.figures import findings
+from wagf_src.report.figures.accuracy import intervals
 from wagf_src.report.figures.style import MUTED, OURS, SERIES, found, new
 
 
@@ -23,10 +24,10 @@ def speed_of_arms(steps):
     for k, pixels in enumerate(sides):
         side = steps[steps["pixels"] == pixels].set_index("case").reindex(arms)
         y = np.arange(len(arms))[::-1] + 0.22 * ((len(sides) - 1) / 2 - k)
-        style = {"color": SERIES[k][0], "fmt": "os^Dv"[k % 5], "ms": 4.5, "lw": 1.3, "label": f"{pixels} px"}
+        style = {"color": SERIES[k][0], "markersize": 4.5, "linewidth": 1.3, "capsize": 0, "label": f"{pixels} px"}
         speed = 1 / side[["seconds_per_image", "seconds_high", "seconds_low"]].to_numpy().T
         for ax, (value, low, high) in ((left, speed), (right, side[["ratio", "ratio_low", "ratio_high"]].to_numpy().T)):
-            ax.errorbar(value, y, xerr=[value - low, high - value], **style)
+            intervals(ax, y, value, low, high, "os^Dv"[k % 5], **style)
     left.set_yticks(np.arange(len(arms))[::-1], [arm_label(arm) for arm in arms])
     left.set(xlabel="training images per second")
     right.set(xlabel=f"times as fast as {arm_label(steps['reference'].dropna().iloc[0])}")

@@ -3,7 +3,6 @@
 import textwrap
 
 import matplotlib.pyplot as plt
-from matplotlib.container import ErrorbarContainer
 from matplotlib.transforms import ScaledTranslation
 
 WIDTH = 8.0  # inches, the width of the book's text
@@ -73,14 +72,13 @@ def new(rows: int = 1, columns: int = 1, height: float = 3.2, **subplots):
 
 
 def legend(figure, handles=None, ncols=2, **style):
-    """A legend above the axes, of the first axes' entries, points with intervals leading, or of ``handles``.
+    """A legend above the axes, of the first axes' entries or of ``handles``.
 
     At most ``ncols`` columns, fewer where long names would make it wider than the figure. Without ``handles`` it stands
     in the place of the axes' own legends.
     """
     if handles is None:
         handles, _ = figure.axes[0].get_legend_handles_labels()
-        handles.sort(key=lambda handle: not isinstance(handle, ErrorbarContainer))
         for own in filter(None, (ax.get_legend() for ax in figure.axes)):
             own.remove()
     labels = [handle.get_label() for handle in handles]
