@@ -400,7 +400,7 @@ def test_kept_runs_lose_no_features_and_bring_nothing_hidden(folders, monkeypatc
     assert (committed / "runs" / "mobilenetv2-base-seed0" / "notes.txt").read_text() == "beside it"
 
 
-def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
+def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch, capsys):
     for module in (paths,):
         monkeypatch.setattr(module, "REFERENCE_DIR", folders / "reference")
     fabricate.fabricate(folders / "frozen" / "runs", arms=["mobilenetv2-base"], synthetic=False)
@@ -416,7 +416,10 @@ def test_runs_that_are_not_committed_are_not_published(folders, monkeypatch):
     with pytest.raises(UserError, match="make keep PROFILE=mine"):
         publish.publish("frozen")
     assert not list((folders / "reference").rglob("run.json"))
-    publish.keep_runs("mine")
+    publish.keep("mine")
+    assert "reference/mine/runs: mobilenetv2-base-seed0;" in capsys.readouterr().out
+    with pytest.raises(UserError, match="results/theirs/runs: no finished run of yours"):
+        publish.keep("theirs")
     assert [file.name for file in (folders / "reference" / "mine" / "gradcam").iterdir()] == ["a.npz"]
     assert own.exists(), "kept with the reader's run, and never committed"
     kept = folders / "reference" / "mine" / "runs" / "mobilenetv2-base-seed0"

@@ -69,7 +69,7 @@ def _heavy(step: str, profile: Profile, arguments) -> int | None:
     work = {
         "tables": tables.write,
         "chapters": chapters.render_chapters,
-        "keep": publish.keep_runs,
+        "keep": publish.keep,
         "publish": publish.publish,
         "summary": lambda name: print(summary(name)),
     }[step]

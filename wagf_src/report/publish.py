@@ -18,7 +18,7 @@ from wagf_src.report.prose.conditions import caveats, listing
 from wagf_src.report.prose.scorecard import tally
 from wagf_src.report.staleness import USED
 from wagf_src.report.tables import TABLES
-from wagf_src.runs import WEIGHTS, load_runs, own_runs, put_in_place, real_profiles, tidy
+from wagf_src.runs import WEIGHTS, listed, load_runs, own_runs, put_in_place, real_profiles, tidy
 
 
 def publish(profile: str) -> None:
@@ -108,6 +108,20 @@ def _lost(committed: Path, made: Path) -> list[str]:
         return file.is_file() and file.read_bytes().strip().count(b"\n") > 0
 
     return [name for name in TABLES if filled(committed, name) and not filled(made, name)]
+
+
+def keep(profile: str) -> None:
+    """:func:`keep_runs`, and a line that says which.
+
+    Raises:
+        UserError: there are none of the reader's own, or a file of a run is not what the run wrote.
+    """
+    if not (runs := own_runs(profile)):
+        raise UserError(
+            f"results/{profile}/runs: no finished run of yours; make some with `make reproduce PROFILE={profile}`"
+        )
+    keep_runs(profile)
+    print(f"kept in results/reference/{profile}/runs: {listed(runs)}; look, and commit")
 
 
 def keep_runs(profile: str, features: bool = False) -> None:
