@@ -145,7 +145,7 @@ def protocol_now(metadata):
         "lesion_groups": digest(pd.factorize(np.asarray(protocol.lesion_groups(metadata)))[0]),
         "handful": digest(
             pd.factorize(metadata["image_id"])[0][
-                metadata["image_id"].isin(protocol.handful(metadata, TRIAL_IMAGES_PER_CLASS)["image_id"])
+                metadata["image_id"].isin(protocol.subsample(metadata, TRIAL_IMAGES_PER_CLASS)["image_id"])
             ]
         ),
         "files_per_class": [protocol.files_per_class(n, 8000, 50) for n in (1, 49, 50, 51, 300, 1000, 6000, 9000)],

@@ -32,7 +32,7 @@ def use(step: str, **arguments) -> int | None:
     ship.ship(kept.find_run(arguments["run"]))
 
 
-def main(words=None) -> int:
+def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src", description="Reproduce the paper, step by step.")
     commands = parser.add_subparsers(dest="step", required=True)
     for name in ("prepare", "tables", "chapters", "book", "keep", "publish", "summary", "gradcam"):
@@ -60,7 +60,7 @@ def main(words=None) -> int:
     step = commands.add_parser("audit", help="what a table of printed accuracies, precisions, recalls and F1 allows")
     step.add_argument("table", metavar="TABLE.csv", help="columns accuracy, precision, recall, f1; a row a model")
     step.add_argument("--n", type=int, help="test images, unless the table has a column n")
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args(argv)
 
     def take():
         if arguments.step in ("address", "release"):  # with the book's few packages

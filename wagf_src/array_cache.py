@@ -35,8 +35,8 @@ def cached(name: str, rows: int | None, dtype, make: Callable[[dict], Iterator[n
     """
     file = cache_dir() / f"{name}.npy"
     note = file.with_suffix(".json")
-    found = _open(file, note)
-    if found is None:
+    entry = _open(file, note)
+    if entry is None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(file)
@@ -51,8 +51,8 @@ def cached(name: str, rows: int | None, dtype, make: Callable[[dict], Iterator[n
                 f"{short(file)}: cannot be written ({error.strerror or error}); make room or access there, or name "
                 "another cache folder by WAGF_CACHE_DIR"
             ) from None
-        found = _open(file, note)
-    return found
+        entry = _open(file, note)
+    return entry
 
 
 def _open(file: Path, note: Path) -> tuple[np.ndarray, dict] | None:

@@ -24,7 +24,7 @@ def git_state() -> dict:
         return {"commit": None, "dirty": None}
 
 
-def git(*words: str) -> bytes:
+def git(*arguments: str) -> bytes:
     """What git says of this repository, whatever repository the shell's own GIT_DIR, or that of a hook, names.
 
     Raises:
@@ -32,11 +32,11 @@ def git(*words: str) -> bytes:
         subprocess.CalledProcessError: git refuses.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return subprocess.run(["git", *words], cwd=paths.ROOT, capture_output=True, check=True, env=environment).stdout
+    return subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, check=True, env=environment).stdout
 
 
-def _git(*words):
-    return git(*words).decode().strip()
+def _git(*arguments):
+    return git(*arguments).decode().strip()
 
 
 def processor() -> str:

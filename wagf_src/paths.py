@@ -93,9 +93,9 @@ def work_dir(profile: str) -> Path:
     return RESULTS_DIR / profile / ".work"
 
 
-def visible(found: Iterable[Path]) -> list[Path]:
+def visible(files: Iterable[Path]) -> list[Path]:
     """Files that were found, in order, without what editors and systems leave beside them: hidden ones."""
-    return sorted(path for path in found if path.is_file() and path.name[0] != ".")
+    return sorted(path for path in files if path.is_file() and path.name[0] != ".")
 
 
 def short(path: Path) -> str:

@@ -287,8 +287,8 @@ def _divided(profile, root) -> tuple[list[Run], list[Run]]:
     if wanted is None:
         return runs, []
     names = set(wanted.runs())
-    of = [run.path.name in names and run.settings == resolve(wanted, run.path.name).settings() for run in runs]
-    return [run for run, yes in zip(runs, of) if yes], [run for run, yes in zip(runs, of) if not yes]
+    current = [run.path.name in names and run.settings == resolve(wanted, run.path.name).settings() for run in runs]
+    return [run for run, yes in zip(runs, current) if yes], [run for run, yes in zip(runs, current) if not yes]
 
 
 def _runs_in(folder):
@@ -343,10 +343,10 @@ def real_profiles() -> dict[str, list[Run]]:
     names = sorted(
         {f.parents[2].name for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR) for f in root.glob("*/runs/*/run.json")}
     )
-    found = {}
+    by_profile = {}
     for name in names:
-        found[name] = _conditions(load_runs(name, required=False)) or _conditions(_committed(name))
-    return {name: runs for name, runs in found.items() if runs}
+        by_profile[name] = _conditions(load_runs(name, required=False)) or _conditions(_committed(name))
+    return {name: runs for name, runs in by_profile.items() if runs}
 
 
 def _conditions(runs):

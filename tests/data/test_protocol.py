@@ -363,8 +363,8 @@ def test_near_half_of_an_image_level_test_set_has_a_sibling(metadata):
     assert melanoma == pytest.approx(0.683, abs=0.03)
 
 
-def test_handful_keeps_every_class_and_both_kinds_of_lesion(metadata):
-    few = protocol.handful(metadata, 24)
+def test_subsample_keeps_every_class_and_both_kinds_of_lesion(metadata):
+    few = protocol.subsample(metadata, 24)
     assert few["dx"].value_counts().to_dict() == dict.fromkeys(CLASSES, 24)
     assert 0 < len(protocol.single_image_rows(few)) < len(few)
     protocol.test_rows(few, 12)

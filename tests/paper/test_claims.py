@@ -41,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("results_dir")
 def judge(claim_id, profile="paper"):
     """What one claim's test finds; the whole ledger takes longer."""
     (claim,) = (c for c in claims.LEDGER if c.id == claim_id)
-    return claim.test.of(evidence(profile))
+    return claim.test.evaluate(evidence(profile))
 
 
 def evidence(profile="paper"):
@@ -300,7 +300,7 @@ def test_a_gain_below_the_printed_one_by_both_margins_is_excluded(results_dir):
     for seed in (0, 1):
         write_run(results_dir, DENSENET[0], seed, same)
         write_run(results_dir, DENSENET[3], seed, same)
-    found = claimed.of(evidence())
+    found = claimed.evaluate(evidence())
     assert found.verdict == NOT_REPRODUCED and found.note.startswith("not as large as printed")
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from wagf_src.errors import UserError
 from wagf_src.report.chapter import Chapter, Picture
-from wagf_src.report.figures.style import found, new
+from wagf_src.report.figures.style import new, with_alt_text
 
 
 def test_chapter_shows_what_there_is(results_dir):
@@ -27,7 +27,7 @@ def test_chapter_shows_what_there_is(results_dir):
     assert chapter.rests_on("One seed.").data == f"**This page rests on:** {chapter.provenance}. One seed."
     assert chapter.answer("yes.").data == "**Answer**: yes."
     assert chapter.text("a").data == "a" and "<td>1.0</td>" in chapter.show(table).data
-    picture = chapter.figure("dots", found(new()[0], "Dots rise by 2."))
+    picture = chapter.figure("dots", with_alt_text(new()[0], "Dots rise by 2."))
     assert any(t.get_text().startswith("SYNTHETIC DATA") for t in picture.figure.texts)
     published = chapter.figure("x", new()[0], "published").figure
     assert not any("SYNTHETIC" in t.get_text() for t in published.texts)

@@ -22,7 +22,7 @@ NAMES = (*parts.PARTS, "cost")
 PACKAGES = ("tensorflow", "tensorflow-cpu", "jax", "keras", "numpy", "pillow")
 
 
-def main(words=None) -> int:
+def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wagf_src.bench", description="How fast everything is.")
     first = {name: (part.__doc__ or "").partition("\n")[0].rstrip(".") for name, part in parts.PARTS.items()}
     about = "; ".join(f"{name}: {line}" for name, line in first.items())
@@ -32,7 +32,7 @@ def main(words=None) -> int:
     parser.add_argument(
         "--peers", metavar="PYTHON", help="of an environment with requirements/peers.txt; for part peers"
     )
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args(argv)
     try:
         unknown = [part for part in arguments.parts if part not in NAMES]
         if unknown:

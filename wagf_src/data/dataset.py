@@ -71,7 +71,7 @@ def load_metadata(profile: Profile) -> pd.DataFrame:
     """The metadata of all images that the profile uses."""
     metadata = ham10000.load_metadata(folder(profile))
     if profile.max_images_per_class is not None:
-        metadata = protocol.handful(metadata, profile.max_images_per_class)
+        metadata = protocol.subsample(metadata, profile.max_images_per_class)
     return metadata
 
 

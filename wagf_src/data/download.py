@@ -41,10 +41,10 @@ def check(folder: Path, metadata_md5: str = ham10000.METADATA_MD5, n_images: int
     """
     folder = Path(folder)
     file = ham10000.find_metadata(folder)
-    found = atomic.file_digest(file, "md5")
-    if found != metadata_md5:
+    md5 = atomic.file_digest(file, "md5")
+    if md5 != metadata_md5:
         raise UserError(
-            f"{file.name} in {folder} has md5 {found}, but Kaggle's has {metadata_md5}; {ham10000.HOW_TO_GET}"
+            f"{file.name} in {folder} has md5 {md5}, but Kaggle's has {metadata_md5}; {ham10000.HOW_TO_GET}"
         )
     metadata = ham10000.load_metadata(folder)
     if len(metadata) != n_images:
@@ -62,7 +62,7 @@ def check(folder: Path, metadata_md5: str = ham10000.METADATA_MD5, n_images: int
     return (
         f"{ham10000.dataset_name(folder, metadata, sizes[0])}: {len(files):,} images of "
         f"{metadata['lesion_id'].nunique():,} lesions, {sizes[0][0]} x {sizes[0][1]} pixels, all there and decoded; "
-        f"metadata md5 {found}"
+        f"metadata md5 {md5}"
     )
 
 
@@ -186,13 +186,13 @@ def _fetch(archive: Path) -> None:
     _ask(archive, {**os.environ, **token})
 
 
-def _ask(archive: Path, environment: dict[str, str], *words: str) -> bool:
+def _ask(archive: Path, environment: dict[str, str], *arguments: str) -> bool:
     """Start the client, end it if it stalls (it knows no time-out); returns whether the archive came.
 
     Raises:
         UserError: it did not, and not because Kaggle asks for a token.
     """
-    command = [sys.executable, "-m", "wagf_src.data.kaggle_fetch", KAGGLE_DATASET, str(archive.parent), *words]
+    command = [sys.executable, "-m", "wagf_src.data.kaggle_fetch", KAGGLE_DATASET, str(archive.parent), *arguments]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=paths.ROOT) as client:
         size, since = -1, time.monotonic()
         try:

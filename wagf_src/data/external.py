@@ -69,7 +69,7 @@ def load(folder: Path) -> ExternalSet:
         raise UserError(f"no folder {folder}; give one with images and their labels by EXTERNAL=<folder>")
     images = _images(folder)
     tables = [Path(path) for path in reading.files(folder) if Path(path).suffix.lower() in (".csv", ".tab", ".tsv", "")]
-    labelled = [(path, *found) for path in tables if (found := _labels(path, folder)) is not None]
+    labelled = [(path, *parsed) for path in tables if (parsed := _labels(path, folder)) is not None]
     if len(labelled) > 1:
         names = ", ".join(reading.short_path(path, folder) for path, *_ in labelled)
         raise UserError(f"{folder.name}: several tables of labels ({names}); keep one")
@@ -96,20 +96,20 @@ def load(folder: Path) -> ExternalSet:
 
 def _images(folder: Path) -> list[str]:
     """Path of every image below a folder; masks are none."""
-    endings, found = set(Image.registered_extensions()), []
+    endings, images = set(Image.registered_extensions()), []
     for path in reading.files(folder):
         stem, ending = os.path.splitext(os.path.basename(path))
         if ending.lower() in endings and not stem.lower().endswith("_segmentation"):
-            found.append(path)
-    return found
+            images.append(path)
+    return images
 
 
 def _by_stem(paths: list[str]) -> dict[str, list[str]]:
     """Paths by their file's name without ending, which several may share."""
-    found = {}
+    by_stem = {}
     for path in paths:
-        found.setdefault(Path(path).stem, []).append(path)
-    return found
+        by_stem.setdefault(Path(path).stem, []).append(path)
+    return by_stem
 
 
 def _separator(path: Path) -> str:
@@ -185,8 +185,8 @@ def _what_it_may_be(path: Path, folder: Path) -> str:
     wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = start.decode("utf-16" if wide else "utf-8-sig", "replace").lstrip()
     head = text.splitlines()[0] if text else ""
-    found = max(",;\t|", key=head.count)
-    names = [name.strip(' "') for name in head.split(found)]
+    delimiter = max(",;\t|", key=head.count)
+    names = [name.strip(' "') for name in head.split(delimiter)]
     known = {name.lower(): name for name in names}
     layouts = (["image_id", "dx"], ["image", "MEL", "NV"])
     wanted = next((layout for layout in layouts if {name.lower() for name in layout} <= set(known)), None)
@@ -198,9 +198,9 @@ def _what_it_may_be(path: Path, folder: Path) -> str:
         return f"{where} has the columns {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
     if wide:
         return f"{where} is stored as UTF-16: save it as UTF-8"
-    if found != separator:
-        words = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-        return f"the columns of {where} are separated by {words[found]}: save it with {words[separator]}"
+    if delimiter != separator:
+        plurals = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+        return f"the columns of {where} are separated by {plurals[delimiter]}: save it with {plurals[separator]}"
     if any(known[name.lower()] != name for name in wanted):
         called = ", ".join(known[name.lower()] for name in wanted)
         return f"the columns of {where} are called {called}: call them {', '.join(wanted)}"
@@ -222,8 +222,8 @@ def _checked(folder, layout, where, labels, images) -> ExternalSet:
     for name, count in sorted(Counter(labels["dx"][code.isna()]).items()):
         problems[f"of unknown class {name!r}"] = count
     known = labels.assign(dx=code)[code.notna()]
-    found = [images.get(name, []) for name in known["image_id"]]
-    files = np.array([len(paths) for paths in found], int)
+    candidates = [images.get(name, []) for name in known["image_id"]]
+    files = np.array([len(paths) for paths in candidates], int)
     if (files == 0).any():
         problems["listed without an image file"] = int((files == 0).sum())
     if (files > 1).any():  # which of them is meant, nobody here knows
@@ -231,11 +231,11 @@ def _checked(folder, layout, where, labels, images) -> ExternalSet:
     unlisted = sum(len(images[name]) for name in set(images) - set(labels["image_id"]))
     if unlisted:
         problems["image files without a label"] = unlisted
-    frame = known[files == 1].assign(path=[paths[0] for paths in found if len(paths) == 1])
+    frame = known[files == 1].assign(path=[paths[0] for paths in candidates if len(paths) == 1])
     frame = frame.sort_values("image_id").reset_index(drop=True)
     if frame.empty:
-        said = "; ".join(f"{count:,} {what}" for what, count in problems.items())
-        raise UserError(f"{folder.name}: no image of the seven classes with a file ({said or 'nothing listed'})")
+        summary = "; ".join(f"{count:,} {what}" for what, count in problems.items())
+        raise UserError(f"{folder.name}: no image of the seven classes with a file ({summary or 'nothing listed'})")
     return ExternalSet(folder.resolve().name, layout, frame, problems)
 
 
@@ -277,11 +277,11 @@ def duplicates(pixels: np.ndarray, others: np.ndarray, other_ids: np.ndarray) ->
     Args:
         pixels: (n, S, S, 3) uint8. others: (m, S, S, 3) uint8 of the same side. other_ids: (m,).
     """
-    mine, theirs, found = hashes(pixels).astype(np.float32), hashes(others).astype(np.float32), []
+    mine, theirs, originals = hashes(pixels).astype(np.float32), hashes(others).astype(np.float32), []
     for start in range(0, len(mine), 1024):
         part = mine[start : start + 1024]
         bits = part.sum(axis=1)[:, None] + theirs.sum(axis=1) - 2 * part @ theirs.T
         nearest = bits.argmin(axis=1)
         alike = bits[np.arange(len(part)), nearest] <= ALIKE
-        found += [str(other_ids[i]) if same else "" for i, same in zip(nearest, alike)]
-    return found
+        originals += [str(other_ids[i]) if same else "" for i, same in zip(nearest, alike)]
+    return originals

@@ -145,17 +145,17 @@ def metadata_digest(metadata: pd.DataFrame) -> str:
 
 def jpegs(folder: Path) -> dict[str, str]:
     """Path of every JPEG below the folder by its name without ending; of two of one name, the first found."""
-    found = {}
+    by_stem = {}
     for path in reading.files(folder):
         stem, ending = os.path.splitext(os.path.basename(path))
         if ending.lower() in (".jpg", ".jpeg"):
-            found.setdefault(stem, path)
-    return found
+            by_stem.setdefault(stem, path)
+    return by_stem
 
 
-def _pick(found: dict[str, str], image_ids: Iterable[str], what: str, folder: Path) -> list[Path]:
+def _pick(by_id: dict[str, str], image_ids: Iterable[str], what: str, folder: Path) -> list[Path]:
     image_ids = list(image_ids)
-    missing = [image_id for image_id in image_ids if image_id not in found]
+    missing = [image_id for image_id in image_ids if image_id not in by_id]
     if missing:
         other = next((p for p in reading.files(folder) if Path(p).stem == missing[0]), None)
         hint = other and f"it is there as {Path(other).name}, but only JPEG is read for photographs and PNG for masks; "
@@ -163,7 +163,7 @@ def _pick(found: dict[str, str], image_ids: Iterable[str], what: str, folder: Pa
             f"{len(missing):,} of {len(image_ids):,} {what} are missing in {folder}, the first is {missing[0]}; "
             f"{hint or ''}{HOW_TO_GET}"
         )
-    return [Path(found[image_id]) for image_id in image_ids]
+    return [Path(by_id[image_id]) for image_id in image_ids]
 
 
 def find_images(folder: Path, image_ids: Iterable[str]) -> list[Path]:
@@ -188,17 +188,17 @@ def find_masks(folder: Path, image_ids: Iterable[str]) -> list[Path] | None:
     Raises:
         UserError: some of the masks asked for are missing.
     """
-    folder, found = Path(folder), {}
+    folder, masks = Path(folder), {}
     for path in reading.files(folder):
         stem, ending = os.path.splitext(os.path.basename(path))
         place = os.path.dirname(reading.short_path(path, folder)).lower()
         if ending.lower() != ".png":
             continue
         if stem.lower().endswith("_segmentation"):
-            found.setdefault(stem[: -len("_segmentation")], path)
+            masks.setdefault(stem[: -len("_segmentation")], path)
         elif "mask" in place or "segmentation" in place:
-            found.setdefault(stem, path)
-    return _pick(found, image_ids, "lesion masks", folder) if found else None
+            masks.setdefault(stem, path)
+    return _pick(masks, image_ids, "lesion masks", folder) if masks else None
 
 
 def dataset_name(folder: Path, metadata: pd.DataFrame, source_size: tuple[int, int]) -> str:

@@ -111,7 +111,7 @@ def files(given: Iterable[str | Path]) -> tuple[list[Path], int]:
     Raises:
         UserError: a path that is neither, or no image at all.
     """
-    endings, found, others = set(Image.registered_extensions()), {}, 0
+    endings, unique, others = set(Image.registered_extensions()), {}, 0
     given = [typed(one) for one in given]
     for one in given:
         if one.is_dir():
@@ -123,7 +123,7 @@ def files(given: Iterable[str | Path]) -> tuple[list[Path], int]:
         else:
             raise UserError(f"{one}: no such file or folder")
         for path in images:
-            found.setdefault(os.path.realpath(path), path)
-    if not found:
+            unique.setdefault(os.path.realpath(path), path)
+    if not unique:
         raise UserError(f"{', '.join(map(str, given)) or 'nothing given'}: no image files there")
-    return list(found.values()), others
+    return list(unique.values()), others

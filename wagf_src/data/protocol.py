@@ -277,7 +277,7 @@ def leakage(metadata: pd.DataFrame, train: np.ndarray, held_out: np.ndarray, gro
     return frame.assign(share=frame["with_sibling"] / frame["held_out"].where(frame["held_out"] > 0))
 
 
-def handful(metadata: pd.DataFrame, per_class: int) -> pd.DataFrame:
+def subsample(metadata: pd.DataFrame, per_class: int) -> pd.DataFrame:
     """A few images of every class for a rehearsal: three quarters single-image lesions, the rest of other lesions."""
     single = np.zeros(len(metadata), bool)
     single[single_image_rows(metadata)] = True

@@ -90,12 +90,12 @@ def f1_bound(precision: float, recall: float) -> float:
 
 def marks(row: published.Row) -> str:
     """What arithmetic says about a printed row, in words."""
-    found = []
+    notes = []
     if row.n_test and row.accuracy is not None:
-        found.append(f"accuracy {grim_verdict(*grim(row.accuracy, row.n_test))}")
+        notes.append(f"accuracy {grim_verdict(*grim(row.accuracy, row.n_test))}")
     if None not in (row.precision, row.recall, row.f1) and row.f1 > f1_bound(row.precision, row.recall) + 0.01:
-        found.append("F1 above its bound")
-    return "; ".join(found) or ("n unknown" if row.n_test is None else "nothing found")
+        notes.append("F1 above its bound")
+    return "; ".join(notes) or ("n unknown" if row.n_test is None else "nothing found")
 
 
 def majority_percent() -> float:

@@ -51,10 +51,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Test:
-    """``paper``: the printed value with its margin, (value, low, high). ``of``: what evidence gives."""
+    """``paper``: the printed value with its margin, (value, low, high). ``evaluate``: what evidence gives."""
 
     paper: tuple[float, float, float]
-    of: Callable[[object], Outcome]
+    evaluate: Callable[[object], Outcome]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Measured:
     """A claim's quantity under one condition: what was found there, what it says, and what keeps it from deciding."""
 
     outcome: Outcome
-    words: str
+    summary: str
     nearness: tuple
     obstacle: str | None
 
@@ -80,7 +80,7 @@ def decided(measured: list[Measured], missing: str) -> Outcome:
         return Outcome(NOT_TESTABLE, note=missing)
     nearest = sorted(measured, key=lambda m: m.nearness)
     able = next((m for m in nearest if m.obstacle is None), None)
-    elsewhere = "; ".join(m.words for m in measured if m is not able)
+    elsewhere = "; ".join(m.summary for m in measured if m is not able)
     if able is None:
         return Outcome(NOT_TESTABLE, note=nearest[0].obstacle, elsewhere=elsewhere)
     return replace(able.outcome, elsewhere=elsewhere)
@@ -143,9 +143,9 @@ def _directions(evidence, pairs: Callable[[pd.DataFrame], Iterator[list]]) -> Ou
             used = [arms[name] for name in names]
             rests_on = f"{provenance_line(sum(used, []))}; profile {profile}"
             outcome = replace(together([_direction(line) for line in lines]), rests_on=rests_on)
-            found = " and ".join(_gain(line, len(lines) > 1) for line in lines)
-            words = f"{conditions.name(min(used, key=len), profile, backbone=len(lines) == 1)}: {found}"
-            measured.append(Measured(outcome, words, conditions.nearness(used[0]), conditions.obstacle(*used)))
+            gains = " and ".join(_gain(line, len(lines) > 1) for line in lines)
+            summary = f"{conditions.name(min(used, key=len), profile, backbone=len(lines) == 1)}: {gains}"
+            measured.append(Measured(outcome, summary, conditions.nearness(used[0]), conditions.obstacle(*used)))
     return decided(measured, "no condition has all of these models")
 
 
@@ -172,7 +172,7 @@ def _gain(line, over: bool) -> str:
 def _proposed(judge: Callable[[list[Run]], Outcome], unit: str, reading: str) -> Callable[[object], Outcome]:
     """A level of the proposed model: ``judge`` measures, and only the paper's own conditions decide."""
 
-    def of(evidence):
+    def evaluate(evidence):
         measured = []
         for profile, runs in _proposed_runs(evidence, reading):
             outcome, short = judge(runs), sorted({text for run in runs for text in conditions.departures(run)})
@@ -182,12 +182,12 @@ def _proposed(judge: Callable[[list[Run]], Outcome], unit: str, reading: str) ->
             note = outcome.note
             if outcome.verdict == NOT_TESTABLE:
                 note = "; ".join(filter(None, ["too few images to decide: an interval holds both answers", note]))
-            words = f"{conditions.name(runs, profile)}: {_value(outcome, unit)}"
+            summary = f"{conditions.name(runs, profile)}: {_value(outcome, unit)}"
             outcome = replace(outcome, note=note, rests_on=f"{provenance_line(runs)}; profile {profile}")
-            measured.append(Measured(outcome, words, conditions.nearness(runs), obstacle))
+            measured.append(Measured(outcome, summary, conditions.nearness(runs), obstacle))
         return decided(measured, "no condition has the proposed model in this reading")
 
-    return of
+    return evaluate
 
 
 def _proposed_runs(evidence, reading: str) -> Iterator[tuple[str, list[Run]]]:
@@ -268,7 +268,7 @@ def heatmaps(reading: str) -> Test:
     the map.
     """
 
-    def of(evidence):
+    def evaluate(evidence):
         table, measured = evidence.table("attention_maps"), []
         if table is None or table.empty:
             return Outcome(NOT_TESTABLE, note="no attention maps with lesion masks: run the heatmaps chapter")
@@ -278,11 +278,11 @@ def heatmaps(reading: str) -> Test:
             if lines.empty:
                 continue
             outcome = replace(_leads(lines), rests_on=f"{lines['provenance'].iloc[0]}; profile {profile}")
-            words = f"{conditions.name(runs, profile)}: {_value(outcome, 'points')}"
-            measured.append(Measured(outcome, words, conditions.nearness(runs), conditions.obstacle(runs)))
+            summary = f"{conditions.name(runs, profile)}: {_value(outcome, 'points')}"
+            measured.append(Measured(outcome, summary, conditions.nearness(runs), conditions.obstacle(runs)))
         return decided(measured, "no maps of the proposed model in this reading")
 
-    return Test(NO_NUMBER, of)
+    return Test(NO_NUMBER, evaluate)
 
 
 def _leads(lines) -> Outcome:
@@ -303,7 +303,7 @@ def _leads(lines) -> Outcome:
 def equation1_weights() -> Test:
     """Do the weights of Eq. 1 adapt? Iterated from several starts: they only swap, whatever the data."""
 
-    def of(evidence):
+    def evaluate(evidence):
         starts, steps = (0.05, 0.3, 0.5, 0.8), 8
         orbits = np.array([equation1.equation1_orbit(start, steps, seed) for seed, start in enumerate(starts)])
         period = np.abs(orbits[:, 2:] - orbits[:, :-2]).max()
@@ -320,13 +320,13 @@ def equation1_weights() -> Test:
         # Rounding differs between machines; the ledger does not.
         return Outcome(CONTRADICTED, round(worst, 6), note=note, rests_on=MATHEMATICS)
 
-    return Test(NO_NUMBER, of)
+    return Test(NO_NUMBER, evaluate)
 
 
 def wavelet() -> Test:
     """Can the wavelet branch compute anything that a strided convolution of the same features cannot?"""
 
-    def of(evidence):
+    def evaluate(evidence):
         sizes = [(8, 8, 16, 8), (5, 5, 16, 8), (3, 4, 6, 12)]
         worst = max(equation1.haar_as_convolution(*size) for size in sizes)
         if worst >= CONVOLUTION_TOLERANCE:
@@ -339,7 +339,7 @@ def wavelet() -> Test:
         )
         return Outcome(CONTRADICTED, 0.0, note=note, rests_on=MATHEMATICS)
 
-    return Test(NO_NUMBER, of)
+    return Test(NO_NUMBER, evaluate)
 
 
 # --- counts --------------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ def wavelet() -> Test:
 def count(id: str, paper: float, within: float) -> Test:
     """A number that the metadata decides; in protocol_counts.csv it is the ``total`` of the id unless said here."""
 
-    def of(evidence):
+    def evaluate(evidence):
         table = evidence.table("protocol_counts")
         if table is None:
             return Outcome(NOT_TESTABLE, note="not counted yet: needs the metadata")
@@ -373,7 +373,7 @@ def count(id: str, paper: float, within: float) -> Test:
             verdict, note = AGREES if abs(ours - paper) <= within else DIFFERS, ""
         return Outcome(verdict, ours, note=note, rests_on=f"{source}; no training, any hardware")
 
-    return Test((paper, np.nan, np.nan), of)
+    return Test((paper, np.nan, np.nan), evaluate)
 
 
 TESTS: dict[str, Callable[..., Test]] = {

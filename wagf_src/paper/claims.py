@@ -93,7 +93,7 @@ def evaluate(evidence) -> pd.DataFrame:
     """
     lines = []
     for claim in LEDGER:
-        outcome = claim.test.of(evidence)
+        outcome = claim.test.evaluate(evidence)
         line = vars(claim) | asdict(outcome) | dict(zip(("paper_value", "paper_low", "paper_high"), claim.test.paper))
         link = f"[{claim.chapter}]({claim.chapter}.ipynb)"
         lines.append(line | {"evidence": f"{link}: {outcome.note}" if outcome.note else link})

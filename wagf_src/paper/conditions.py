@@ -131,12 +131,12 @@ def at_hand(evidence) -> dict[str, list[Run]]:
 
     Only a reader's own (``is_own``) may be synthetic.
     """
-    found = dict(evidence.conditions)
+    by_profile = dict(evidence.conditions)
     if evidence.runs:
-        found.setdefault(evidence.profile, evidence.runs)
+        by_profile.setdefault(evidence.profile, evidence.runs)
     own = evidence.profile if is_own(evidence.profile) else None
-    order = sorted(found, key=lambda profile: (profile != own, *strength(found[profile])))
-    return {profile: found[profile] for profile in order}
+    order = sorted(by_profile, key=lambda profile: (profile != own, *strength(by_profile[profile])))
+    return {profile: by_profile[profile] for profile in order}
 
 
 def title(runs: list[Run]) -> str:
@@ -151,10 +151,10 @@ def title(runs: list[Run]) -> str:
 
 def _set_up(runs, backbone="{}"):
     settings, backbones = runs[0].info["settings"], {parse_arm(run.arm).backbone for run in runs}
-    words = ["SYNTHETIC"] if runs[0].synthetic else []
-    words += [backbone.format(BACKBONES[name].title) for name in backbones if len(backbones) == 1 and backbone]
-    words += ["frozen" if settings["train"] == "frozen" else "end to end", f"{settings['image_size']} px"]
-    return ", ".join(words + ["from random weights"] * _random(runs))
+    parts = ["SYNTHETIC"] if runs[0].synthetic else []
+    parts += [backbone.format(BACKBONES[name].title) for name in backbones if len(backbones) == 1 and backbone]
+    parts += ["frozen" if settings["train"] == "frozen" else "end to end", f"{settings['image_size']} px"]
+    return ", ".join(parts + ["from random weights"] * _random(runs))
 
 
 def _random(runs):

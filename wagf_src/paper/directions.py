@@ -37,9 +37,9 @@ def of_shared_seeds(runs_a: list[Run], runs_b: list[Run]) -> tuple[list[Run], li
     return tuple([run for run in runs if run.seed in shared] for runs in (runs_a, runs_b))
 
 
-def points(found: paired.Difference) -> dict[str, float]:
+def points(difference: paired.Difference) -> dict[str, float]:
     """A difference in points by the names of ``DIFFERENCE``."""
-    return dict(zip(DIFFERENCE, (100 * value for value in (found.value, found.low, found.high))))
+    return dict(zip(DIFFERENCE, (100 * value for value in (difference.value, difference.low, difference.high))))
 
 
 def compared(runs: list[Run]) -> pd.DataFrame:
@@ -51,11 +51,11 @@ def compared(runs: list[Run]) -> pd.DataFrame:
     """
     arms, lines = by_arm(runs), []
     for kind, what, a, b in comparisons.comparisons(list(arms)):
-        found = tested(arms[a], arms[b])
-        line = {"kind": kind, "comparison": what, "arm_a": a, "arm_b": b, "p": found.p} | points(found)
+        difference = tested(arms[a], arms[b])
+        line = {"kind": kind, "comparison": what, "arm_a": a, "arm_b": b, "p": difference.p} | points(difference)
         line |= dict(zip(PAPER, published.gain(kind, a, b)))
         line["family"] = "planned" if planned(kind, a, b) else "other"
-        line |= {name: getattr(found, name) for name in ("n_images", "n_seeds", "n_folds")}
+        line |= {name: getattr(difference, name) for name in ("n_images", "n_seeds", "n_folds")}
         if not (parse_arm(a).is_network and parse_arm(b).is_network):
             line["n_seeds"] = max(n_seeds(arms[arm]) for arm in (a, b))
         lines.append(line)

@@ -151,10 +151,10 @@ def _judge(arms, expected, pairs, shown, metric="accuracy"):
         pairs: (name, arm a, arm b, lower limit, upper limit).
         shown: corrected p of planned directions; others are corrected over ``pairs``.
     """
-    found = [directions.tested(arms[a], arms[b], metric) for _, a, b, _, _ in pairs]
-    corrected = [shown.get(pair[1:3], p) for pair, p in zip(pairs, paired.holm([f.p for f in found]))]
+    differences = [directions.tested(arms[a], arms[b], metric) for _, a, b, _, _ in pairs]
+    corrected = [shown.get(pair[1:3], p) for pair, p in zip(pairs, paired.holm([d.p for d in differences]))]
     texts, held, decided = [], [], []
-    for (name, _, _, lower, upper), difference, p in zip(pairs, found, corrected):
+    for (name, _, _, lower, upper), difference, p in zip(pairs, differences, corrected):
         value, low, high = directions.points(difference).values()
         texts.append(f"{name} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
         inside, clear = _within(value, low, high, lower, upper)

@@ -47,13 +47,13 @@ def scores(x: np.ndarray, kernel: np.ndarray, first: int = 0, step: int = 1) -> 
     front = (channels - 1) // 2  # of the padding along H, where the kernel is as long as there are channels
     rows = np.pad(x[..., first : first + 3].astype(np.float64), ((0, 0), (0, 0), (1, 1), (0, 0)))
     line = np.pad(rows.reshape(len(x), -1, 3), ((0, 0), (0, step * width), (0, 0)))  # all rows, one behind the other
-    found = np.zeros((len(x), height, width, kernel.shape[-1]))
+    output = np.zeros((len(x), height, width, kernel.shape[-1]))
     for row, column, r in np.ndindex(height, width, height):
         i, start = r - row + front, r * (width + 2) + step * column
         if 0 <= i < channels:
             window = line[:, start : start + 3]
-            found[:, row, column] += np.einsum("bjd,jdh->bh", window, kernel[i, :, :, 0].astype(np.float64))
-    return found
+            output[:, row, column] += np.einsum("bjd,jdh->bh", window, kernel[i, :, :, 0].astype(np.float64))
+    return output
 
 
 def middle_channel(channels: int) -> int:
@@ -61,7 +61,7 @@ def middle_channel(channels: int) -> int:
     return (channels - 3) // 2
 
 
-def reads(found: np.ndarray, images: int = 2, channels: int = CHANNELS) -> str:
+def reads(measured: np.ndarray, images: int = 2, channels: int = CHANNELS) -> str:
     """Which definition of the operator gives these scores of the :func:`probe` of this size."""
     x, kernel = probe(images, channels)
     middle = middle_channel(channels)
@@ -71,15 +71,15 @@ def reads(found: np.ndarray, images: int = 2, channels: int = CHANNELS) -> str:
         f"channels 0 to 2, moving {STEP} columns for one": (0, STEP),
     }
     for name, definition in known.items():
-        if relative_distance(found, scores(x, kernel, *definition)) < 1e-4:
+        if relative_distance(measured, scores(x, kernel, *definition)) < 1e-4:
             return name
     return "no definition that we know"
 
 
-def relative_distance(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Largest absolute difference as a share of the largest wanted value; NaN or infinite where ``found`` is."""
+def relative_distance(values: np.ndarray, wanted: np.ndarray) -> float:
+    """Largest absolute difference as a share of the largest wanted value; NaN or infinite where ``values`` are."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.abs(found.astype(float) - wanted).max() / np.abs(wanted).max())
+        return float(np.abs(values.astype(float) - wanted).max() / np.abs(wanted).max())
 
 
 def attention(scores: np.ndarray) -> np.ndarray:

@@ -15,12 +15,12 @@ COLUMNS = ["arm", "against", "metric", *directions.DIFFERENCE, "p", "p_holm", "n
 
 def yardstick_arms(arms) -> dict[str, str]:
     """The arms that all others are held against, as far as they are there: the plain backbone and row (iii)."""
-    found = {}
+    yardsticks = {}
     for name in sorted(arms, key=order_key, reverse=True):
         arm = parse_arm(name)
         if not arm.follows and not arm.method and arm.weights is None and arm.modules in ("base", "wagf"):
-            found[BASE if arm.modules == "base" else FULL] = name
-    return found
+            yardsticks[BASE if arm.modules == "base" else FULL] = name
+    return yardsticks
 
 
 def compared(runs: list[Run]) -> pd.DataFrame:
@@ -32,9 +32,10 @@ def compared(runs: list[Run]) -> pd.DataFrame:
     for against, other in yardstick_arms(arms).items():
         for arm in sorted(set(arms) - {other}, key=order_key):
             for metric in METRICS:
-                found = directions.tested(arms[arm], arms[other], metric)
-                line = {"arm": arm, "against": against, "metric": metric, "p": found.p, "n_seeds": found.n_seeds}
-                lines.append(line | directions.points(found))
+                difference = directions.tested(arms[arm], arms[other], metric)
+                line = {"arm": arm, "against": against, "metric": metric}
+                line |= {"p": difference.p, "n_seeds": difference.n_seeds}
+                lines.append(line | directions.points(difference))
     frame = pd.DataFrame(lines, columns=COLUMNS)
     frame["p_holm"] = frame.groupby("against")["p"].transform(paired.holm) if len(frame) else frame["p"]
     return frame

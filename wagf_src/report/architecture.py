@@ -28,13 +28,13 @@ def imports() -> set[tuple[str, str]]:
     """Pairs of rooms (importer, imported) that stand on the floors."""
     rooms = {room for floor in floors()[:-2] for room in floor} | {"layers"}
     graph = grimp.build_graph("wagf_src", exclude_type_checking_imports=True)
-    found = set()
+    pairs = set()
     for importer in graph.modules:
         for imported in graph.find_modules_directly_imported_by(importer):
             pair = tuple((name.split(".") + [""])[1] for name in (importer, imported))
             if pair[0] != pair[1] and rooms.issuperset(pair):
-                found.add(pair)
-    return found
+                pairs.add(pair)
+    return pairs
 
 
 def reduced(pairs: set[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -35,9 +35,9 @@ def dressed(text: str, name: str, tables: Path) -> str:
             data[_kind(data)] = _with_caption("".join(data[_kind(data)]), caption, links)
         pictures = [output["metadata"] for output in cell["outputs"] if "image/png" in output.get("metadata", {})]
         alts = [about["image/png"].get("alt") for about in pictures]
-        if alts and "figure" in (of := cell["metadata"].get("mystnb", {})):
-            of["figure"]["caption"] += f"\n\n{links}"
-            of["image"]["alt"] = " ".join(filter(None, [of["image"]["alt"], *alts]))
+        if alts and "figure" in (mystnb := cell["metadata"].get("mystnb", {})):
+            mystnb["figure"]["caption"] += f"\n\n{links}"
+            mystnb["image"]["alt"] = " ".join(filter(None, [mystnb["image"]["alt"], *alts]))
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -91,18 +91,18 @@ def _assign(target, value, known):
         inner = inner.args[-1]
     values = inner.elts if isinstance(inner, ast.Tuple) and len(inner.elts) == len(targets) else [value] * len(targets)
     named = all(isinstance(v, ast.Constant) for v in values)
-    found = [{v.value} if named else _tables(v, known) for v in values]
-    known |= {t.id: names for t, names in zip(targets, found) if isinstance(t, ast.Name)}
+    per_target = [{v.value} if named else _tables(v, known) for v in values]
+    known |= {t.id: names for t, names in zip(targets, per_target) if isinstance(t, ast.Name)}
 
 
 def _tables(node, known):
     """Tables that an expression names or rests on."""
-    found = set()
+    tables = set()
     for part in ast.walk(node):
         if isinstance(part, ast.Name):
-            found |= known.get(part.id, set())
+            tables |= known.get(part.id, set())
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.args:
             # chapter.table("a"), and chapter.draw("a", plot), which draws the table of its own name
             if part.func.attr == "table" or (part.func.attr == "draw" and len(part.args) == 2):
-                found |= {part.args[0].value} if isinstance(part.args[0], ast.Constant) else set()
-    return found
+                tables |= {part.args[0].value} if isinstance(part.args[0], ast.Constant) else set()
+    return tables

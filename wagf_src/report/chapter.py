@@ -20,7 +20,7 @@ _PALETTE, _DRAWN_WITH = 256, 4096
 
 @dataclass(frozen=True)
 class Picture:
-    """A Matplotlib figure as a notebook shows it: with what it found (``style.found``) as its alternative text."""
+    """A Matplotlib figure as a notebook shows it: its finding is its alternative text (``style.with_alt_text``)."""
 
     figure: Figure
 

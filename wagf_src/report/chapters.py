@@ -85,8 +85,8 @@ def _clear(profile, made) -> None:
 
 def _times(profile) -> dict[str, int]:
     """When each table and figure was written: by then it is known which of them this rendering wrote."""
-    found = staleness.written(profile).items()
-    return {name: file.stat().st_mtime_ns for name, file in found if not name.startswith("chapters/")}
+    files = staleness.written(profile).items()
+    return {name: file.stat().st_mtime_ns for name, file in files if not name.startswith("chapters/")}
 
 
 def _as_written(place, made, names) -> set[str]:

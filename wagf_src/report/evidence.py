@@ -35,8 +35,8 @@ class Evidence:
     @cached_property
     def settings(self) -> Profile:
         """The profile's settings; those of a file of the reader's own stand in its runs as well."""
-        if found := known_profile(self.profile):
-            return found
+        if known := known_profile(self.profile):
+            return known
         return self.runs[0].made_with if self.runs else load_profile(self.profile)
 
     @cached_property

@@ -31,7 +31,7 @@ def holds(where: Path, run: Run) -> bool:
         return True
     metadata = ham10000.load_metadata(where)
     if "metadata_digest" in known:
-        chosen = metadata if most is None else protocol.handful(metadata, most)
+        chosen = metadata if most is None else protocol.subsample(metadata, most)
         return ham10000.metadata_digest(chosen) == known["metadata_digest"]
     # Older runs have the digest of the file alone, which is another where the rows come in another order.
     of_kaggle = known.get("metadata_md5") == ham10000.METADATA_MD5
@@ -65,5 +65,5 @@ def photographs(profile: str, run: Run, image_ids: Iterable[str]) -> np.ndarray 
     place = folder(profile, run)
     if _obstacle(place, run):  # which ``lesion_masks`` says
         return None
-    found = ham10000.find_images(place, image_ids)
-    return np.array([np.asarray(Image.open(path).convert("RGB").resize((200, 200))) for path in found])
+    files = ham10000.find_images(place, image_ids)
+    return np.array([np.asarray(Image.open(path).convert("RGB").resize((200, 200))) for path in files])

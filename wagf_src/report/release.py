@@ -111,9 +111,9 @@ def rescience(citation: dict) -> dict:
     }
 
 
-def _git(*words: str) -> str:
+def _git(*arguments: str) -> str:
     try:
-        return git(*words).decode().strip()
+        return git(*arguments).decode().strip()
     except (OSError, subprocess.CalledProcessError):
         raise UserError(
             "a release is of a commit, and this folder is no clone with git's records; clone it with git"

@@ -31,7 +31,7 @@ def chapters_digest(profile: str) -> str:
     shown = {profile: shown_runs(profile), **real_profiles()}
     for run in itertools.chain(*shown.values()):
         run.check(alone=False)
-    runs = {name: run_digests(r.path for r in of) for name, of in shown.items()}
+    runs = {name: run_digests(r.path for r in theirs) for name, theirs in shown.items()}
     bench = {path.name: atomic.file_digest(path) for path in paths.visible(paths.BENCH_DIR.glob("*.csv"))}
     used = {paths.short(path): atomic.file_digest(path) for path in _used()}
     ledgers = {path.name: atomic.file_digest(path) for path in paths.visible(PACKAGE.rglob("*.yaml"))}
@@ -41,8 +41,8 @@ def chapters_digest(profile: str) -> str:
 def _used() -> list[Path]:
     """What the chapters show of kept models, beside their runs."""
     roots = (paths.RESULTS_DIR, paths.REFERENCE_DIR)
-    found = [path for root in roots for name in USED for path in paths.visible(root.glob(f"*/{name}/**/*"))]
-    return [*found, *paths.visible(paths.SHIPPED.glob("model.json"))]
+    files = [path for root in roots for name in USED for path in paths.visible(root.glob(f"*/{name}/**/*"))]
+    return [*files, *paths.visible(paths.SHIPPED.glob("model.json"))]
 
 
 def run_digests(folders) -> dict[str, str]:
@@ -97,8 +97,8 @@ def written(profile: str, chapters: Path | None = None) -> dict[str, Path]:
     """
     folders = {part: paths.RESULTS_DIR / profile / part for part in WRITTEN}
     folders |= {"chapters": chapters} if chapters else {}
-    found = [(part, file) for part, folder in folders.items() for file in paths.visible(folder.glob(WRITTEN[part]))]
-    return {f"{part}/{file.name}": file for part, file in found}
+    files = [(part, file) for part, folder in folders.items() for file in paths.visible(folder.glob(WRITTEN[part]))]
+    return {f"{part}/{file.name}": file for part, file in files}
 
 
 def rendered_digest(profile: str, chapters: Path, theirs: Iterable[str] = ()) -> str:

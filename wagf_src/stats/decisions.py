@@ -21,8 +21,8 @@ def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
 
 def best_temperature(y: np.ndarray, p: np.ndarray) -> float:
     """The temperature between 1/20 and 20 with the least log loss on these images: y (n,), p (n, 7)."""
-    found = optimize.minimize_scalar(lambda t: log_loss(y, tempered(p, np.exp(t))), bounds=np.log([1 / 20, 20]))
-    return float(np.exp(found.x))
+    optimum = optimize.minimize_scalar(lambda t: log_loss(y, tempered(p, np.exp(t))), bounds=np.log([1 / 20, 20]))
+    return float(np.exp(optimum.x))
 
 
 @dataclass(frozen=True)

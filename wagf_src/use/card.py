@@ -38,5 +38,5 @@ def shipped_weights() -> str | None:
 def shipped_run() -> Run | None:
     """The run that was shipped, where its predictions are at hand, yours or committed; None elsewhere."""
     card = read_card()
-    found = find_runs(card["profile"], card["run"])
-    return next((run for run in found if run.info["inputs_digest"] == card["inputs_digest"]), None)
+    runs = find_runs(card["profile"], card["run"])
+    return next((run for run in runs if run.info["inputs_digest"] == card["inputs_digest"]), None)

@@ -100,8 +100,8 @@ def _copies(run: Run | None, pixels: np.ndarray) -> tuple[list[str], dict[str, i
     except UserError:
         return [""] * len(pixels), {"not compared with the training images, which are not at hand": len(pixels)}
     ids = data.metadata["image_id"].to_numpy(str)[rows]
-    found = external.duplicates(pixels, data.images[rows], ids)
-    return found, {"copies of training images": sum(map(bool, found))}
+    originals = external.duplicates(pixels, data.images[rows], ids)
+    return originals, {"copies of training images": sum(map(bool, originals))}
 
 
 def _scores(frame: pd.DataFrame, own: Run | None) -> pd.DataFrame:

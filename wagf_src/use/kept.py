@@ -44,9 +44,9 @@ def find_run(name: str) -> Run:
         UserError: there is none, with those whose weights are here.
     """
     folder, (profile, _, run) = paths.typed(name), name.partition("/")
-    found = [Run(folder)] if (folder / "run.json").is_file() else find_runs(profile, run) if run else []
-    if found:
-        return found[0]
+    runs = [Run(folder)] if (folder / "run.json").is_file() else find_runs(profile, run) if run else []
+    if runs:
+        return runs[0]
     # By the files that are there: what is damaged in another run is not what is wrong here.
     known = [f"{file.parents[2].name}/{file.parent.name}" for file in _finished() if _holds_weights(file.parent)]
     raise UserError(f"no run {name!r}; name one as <profile>/<run>; with weights here: {', '.join(known) or 'none'}")
@@ -59,8 +59,8 @@ def runs_with_weights(profile: str | None = None) -> list[Run]:
 
 
 def _finished():
-    found = sorted(paths.RESULTS_DIR.glob("*/runs/*/run.json"))
-    return [file for file in found if file.parent.name[0] != "."]
+    files = sorted(paths.RESULTS_DIR.glob("*/runs/*/run.json"))
+    return [file for file in files if file.parent.name[0] != "."]
 
 
 def _holds_weights(folder):

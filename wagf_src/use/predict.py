@@ -148,8 +148,8 @@ def block(line: dict, maps: dict[str, np.ndarray]) -> str:
 def one_line(line: dict) -> str:
     """One photograph in one line; ``line`` a row of :func:`predict`."""
     best = max(CLASSES, key=lambda c: line[f"calibrated_{c}"])
-    said = "; ".join(filter(None, (line["note"], line["warning"] and f"WARNING: {line['warning']}")))
-    return f"{printable(line['image'])}: {best} {line[f'calibrated_{best}']:.0%}" + (f"  ({said})" if said else "")
+    notes = "; ".join(filter(None, (line["note"], line["warning"] and f"WARNING: {line['warning']}")))
+    return f"{printable(line['image'])}: {best} {line[f'calibrated_{best}']:.0%}" + (f"  ({notes})" if notes else "")
 
 
 def _write_maps(folder: Path, files, frame, maps) -> None:

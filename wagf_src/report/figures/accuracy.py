@@ -8,7 +8,7 @@ import seaborn as sns
 from wagf_src.classes import CLASSES
 from wagf_src.paper.directions import LEVEL
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.style import MUTED, OURS, SERIES, found, legend, new
+from wagf_src.report.figures.style import MUTED, OURS, SERIES, legend, new, with_alt_text
 from wagf_src.report.figures.style import PAPER as PRINTED
 from wagf_src.report.figures.text import p_value
 from wagf_src.runs import truth_and_probabilities
@@ -92,7 +92,7 @@ def accuracy_ladder(frame, lines: dict[str, float] | None = None, xlabel: str = 
     ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
     legend(figure, ncols=4 if len(series) == 1 else 1)
-    return found(figure, findings.ladder(frame, lines))
+    return with_alt_text(figure, findings.ladder(frame, lines))
 
 
 def differences(frame, xlabel: str = "difference in test accuracy (points)"):
@@ -130,7 +130,7 @@ def differences(frame, xlabel: str = "difference in test accuracy (points)"):
     ax.set(xlabel=xlabel, ylabel="")
     ax.margins(x=0.06)
     legend(figure, ncols=3 if len(series) == 1 else 1)
-    return found(figure, findings.differences(frame))
+    return with_alt_text(figure, findings.differences(frame))
 
 
 def class_recall(frame):
@@ -152,4 +152,4 @@ def class_recall(frame):
     ax.grid(axis="x", visible=False)
     ax.get_legend().remove()
     legend(figure, ncols=2)
-    return found(figure, findings.recalls(frame))
+    return with_alt_text(figure, findings.recalls(frame))

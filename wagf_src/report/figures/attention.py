@@ -7,7 +7,7 @@ import numpy as np
 from wagf_src.arms import arm_label
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import intervals, labelled_rows
-from wagf_src.report.figures.style import MUTED, PAPER, SERIES, WIDTH, found, legend, new
+from wagf_src.report.figures.style import MUTED, PAPER, SERIES, WIDTH, legend, new, with_alt_text
 from wagf_src.stats.attention import GAUSSIAN_WIDTH
 
 
@@ -64,7 +64,7 @@ def attention_maps(rows: dict[str, list], titles: list[str], outlines=None, phot
 def attention_examples(frame, outlines=None, photographs=None):
     """The table ``attention_examples``: one column a class, one row a reading."""
     figure = _examples(frame.assign(label="SaFA as " + frame["reading"]), outlines, photographs)
-    return found(figure, findings.maps(frame))
+    return with_alt_text(figure, findings.maps(frame))
 
 
 def grad_cam_examples(frame, outlines=None):
@@ -90,7 +90,7 @@ def attention_means(frame):
         for name, cells in frame.groupby("map", sort=False)
     }
     cells = [(grid.to_numpy(), f"{grid.min(axis=None):.2f} to {grid.max(axis=None):.2f}") for grid in grids.values()]
-    return found(attention_maps({"mean over the test set": cells}, list(grids)), findings.mean_maps(frame))
+    return with_alt_text(attention_maps({"mean over the test set": cells}, list(grids)), findings.mean_maps(frame))
 
 
 KINDS = {"safa": "SaFA", "safa, stretched": "stretched SaFA", "soft_attention": "soft attention"}  # of maps
@@ -132,7 +132,7 @@ def attention_by_class(frame):
         if frame["class"].iloc[-1] == "all":
             axes.axhline(0.5, color=MUTED, lw=0.8)
     legend(figure, ncols=4, columnspacing=1.2, handletextpad=0.4)
-    return found(figure, findings.inside_by_class(frame))
+    return with_alt_text(figure, findings.inside_by_class(frame))
 
 
 def attention_leads(frame):
@@ -148,7 +148,7 @@ def attention_leads(frame):
     _leads(ax, frame, labelled_rows(ax, labels, per_row=0.5, around=1.1), 0.2)
     ax.set_xlabel("weight inside the lesion, attention minus control (points)")
     legend(figure, ncols=3)
-    return found(figure, findings.leads(frame))
+    return with_alt_text(figure, findings.leads(frame))
 
 
 def blob_widths(widths, equivalents):
@@ -168,4 +168,4 @@ def blob_widths(widths, equivalents):
         xlim=(widths["sigma"].min(), widths["sigma"].max()),
     )
     legend(figure, ncols=2)
-    return found(figure, findings.widths(widths, equivalents))
+    return with_alt_text(figure, findings.widths(widths, equivalents))

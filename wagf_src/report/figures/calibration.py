@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 from wagf_src.arms import arm_label, parse_arm
 from wagf_src.classes import MEL
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.style import MUTED, OURS, SERIES, found, legend, new
+from wagf_src.report.figures.style import MUTED, OURS, SERIES, legend, new, with_alt_text
 from wagf_src.runs import Run, by_arm, truth_and_probabilities
 from wagf_src.stats import metrics
 
@@ -47,7 +47,7 @@ def reliability(runs: list[Run], bins: int = metrics.ECE_BINS):
     ax.set(ylabel="accuracy in the bin (%)", ylim=(-3, 103), xlim=(10, 101))
     below.set(xlabel="confidence: probability of the predicted class (%)", ylabel="images (%)")
     legend(figure, ncols=2)
-    return found(figure, findings.reliability(shown_arms(runs)))
+    return with_alt_text(figure, findings.reliability(shown_arms(runs)))
 
 
 def roc_pr(runs: list[Run]):
@@ -71,7 +71,7 @@ def roc_pr(runs: list[Run]):
     for ax in (roc, pr):
         ax.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
     legend(figure, ncols=2)
-    return found(figure, findings.roc(arms))
+    return with_alt_text(figure, findings.roc(arms))
 
 
 def coverage(runs: list[Run]):
@@ -84,7 +84,7 @@ def coverage(runs: list[Run]):
     ax.set(xlabel="images answered, most confident first (%)", ylabel="accuracy on them (%)", xlim=(0, 101))
     ax.set_ylim(min(line.get_ydata().min() for line in ax.lines) - 2, 101)
     legend(figure, ncols=2)
-    return found(figure, findings.coverage(shown_arms(runs)))
+    return with_alt_text(figure, findings.coverage(shown_arms(runs)))
 
 
 def decision_curve(curve, rules, aims: dict[str, float]):
@@ -109,4 +109,4 @@ def decision_curve(curve, rules, aims: dict[str, float]):
         ax.set_xlabel(title)
     axes[0].set_ylabel("accuracy (%)")
     legend(figure, ncols=3)
-    return found(figure, findings.decisions(rules))
+    return with_alt_text(figure, findings.decisions(rules))

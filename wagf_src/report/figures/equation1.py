@@ -4,7 +4,7 @@ import seaborn as sns
 
 from wagf_src.arms import FUSIONS, arm_label, parse_arm
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.style import SERIES, found, legend, new
+from wagf_src.report.figures.style import SERIES, legend, new, with_alt_text
 
 COLORS = [color for color, _ in SERIES]
 
@@ -20,7 +20,7 @@ def orbits(frame):
         title = f"moving average (momentum {momentum:g})" if momentum else "each batch's own weights (momentum 0)"
         ax.set(title=title, xlabel="training step", ylabel="g(F_w)", ylim=(-0.02, 1.02))
     legend(figure, ncols=4)
-    return found(figure, findings.orbits(frame))
+    return with_alt_text(figure, findings.orbits(frame))
 
 
 def readings(frame):
@@ -31,7 +31,7 @@ def readings(frame):
         ax.set_title(case, fontsize=9)
         ax.set(xlabel="training step", ylabel="g(F_w); weight is 1 − g", ylim=(-0.02, 1.02))
     legend(figure, ncols=3)
-    return found(figure, findings.readings(frame))
+    return with_alt_text(figure, findings.readings(frame))
 
 
 def fusion_weights(frame):
@@ -54,7 +54,7 @@ def fusion_weights(frame):
         ax.xaxis.get_major_locator().set_params(integer=True)
         place = "upper right" if shown["g_w"].mean() < 0.5 else "lower right"
         ax.legend(loc=place, ncols=2 if len(panels) < 4 else 1, fontsize=8, handlelength=1.8)
-    return found(figure, findings.weights(frame))
+    return with_alt_text(figure, findings.weights(frame))
 
 
 def _short(name, with_backbone):
@@ -76,4 +76,4 @@ def haar_kernel(frame):
         look = {"cmap": "RdBu_r", "vmin": -most, "vmax": most, "annot_kws": {"fontsize": 8.5}}
         sns.heatmap(grid, annot=True, fmt="+.3f", cbar=False, square=True, ax=ax, **look)
         ax.set(title=title, xticks=(), yticks=(), xlabel="", ylabel="")
-    return found(figure, findings.kernel(frame))
+    return with_alt_text(figure, findings.kernel(frame))

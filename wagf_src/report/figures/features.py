@@ -10,7 +10,7 @@ from IPython.display import HTML
 
 from wagf_src.classes import CLASSES
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, WIDTH, found, legend, new
+from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, WIDTH, legend, new, with_alt_text
 from wagf_src.report.tables.features import features_and_truth
 from wagf_src.runs import Run, truth_and_probabilities
 from wagf_src.stats import projections
@@ -39,7 +39,7 @@ def confusion(table: pd.DataFrame):
         ax.set(title=title, xlabel="predicted", ylabel="true")
         ax.tick_params(length=0)
         ax.tick_params(axis="y", rotation=0)
-    return found(figure, findings.matrix(table))
+    return with_alt_text(figure, findings.matrix(table))
 
 
 def feature_scatter(run: Run):
@@ -56,7 +56,7 @@ def feature_scatter(run: Run):
             axis.labelpad = -5 if k == 3 else -4
         ax.set_box_aspect((1, 1, 0.9), zoom=0.98)
     legend(figure, ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.4)
-    return found(figure, findings.spread({"three components": (points, y)}))
+    return with_alt_text(figure, findings.spread({"three components": (points, y)}))
 
 
 def feature_embedding(run: Run):
@@ -152,7 +152,7 @@ def _projections(panels: dict[str, tuple], y):
         _class_scatter(ax, points[:, :2], y, 26)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     legend(figure, ncols=7, handletextpad=0.1, columnspacing=0.8, markerscale=1.3)
-    return found(figure, findings.spread({title: (points[:, :2], y) for title, (points, *_) in panels.items()}))
+    return with_alt_text(figure, findings.spread({title: (points[:, :2], y) for title, (points, *_) in panels.items()}))
 
 
 def _class_scatter(ax, points, y, size):

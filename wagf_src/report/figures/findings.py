@@ -11,8 +11,8 @@ from wagf_src.stats import metrics
 from wagf_src.stats.paired import POWER
 
 
-def listed(words) -> str:
-    text = "; ".join(words) + "."
+def listed(phrases) -> str:
+    text = "; ".join(phrases) + "."
     return text[0].upper() + text[1:]
 
 
@@ -21,14 +21,14 @@ def ladder(frame, lines=None):
     ours = frame.dropna(subset="value").sort_values("value")
     if ours.empty:
         return "No row of ours."
-    said = [f"{row.label} {row.value:.1f}" for row in ours.iloc[[0, -1]].itertuples()]
-    said = [f"Ours, {len(ours)} rows, go from {' to '.join(dict.fromkeys(said))}"]
+    ends = [f"{row.label} {row.value:.1f}" for row in ours.iloc[[0, -1]].itertuples()]
+    phrases = [f"Ours, {len(ours)} rows, go from {' to '.join(dict.fromkeys(ends))}"]
     if "paper" in ours and (printed := ours.dropna(subset="paper")).size:
         inside = printed["paper"].between(printed["low"], printed["high"]).sum()
-        said.append(f"{inside} of {len(printed)} printed values lie within our interval of the same row")
+        phrases.append(f"{inside} of {len(printed)} printed values lie within our interval of the same row")
     for name, value in (lines or {}).items():
-        said.append(f"{(ours['low'] > value).sum()} of {len(ours)} intervals lie wholly above {name}")
-    return listed(said)
+        phrases.append(f"{(ours['low'] > value).sum()} of {len(ours)} intervals lie wholly above {name}")
+    return listed(phrases)
 
 
 def differences(frame):
@@ -99,8 +99,8 @@ def roc(arms):
     def sensitivity(y, p):
         return np.mean(p[y == MEL, MEL] > np.quantile(p[y != MEL, MEL], 0.9))
 
-    found = [f"{label} {100 * sensitivity(y, p):.0f}%" for label, (y, p) in arms.items()]
-    return listed(["Sensitivity at 10% false alarms", *found])
+    phrases = [f"{label} {100 * sensitivity(y, p):.0f}%" for label, (y, p) in arms.items()]
+    return listed(["Sensitivity at 10% false alarms", *phrases])
 
 
 def coverage(arms):
@@ -110,8 +110,8 @@ def coverage(arms):
         kept, accuracy = metrics.coverage_accuracy(y, p)
         return f"from {100 * accuracy[-1]:.0f}% to {100 * accuracy[np.searchsorted(kept, 0.5)]:.0f}%"
 
-    found = [f"{label} {half(y, p)}" for label, (y, p) in arms.items()]
-    return listed(["From all images to the more confident half, accuracy goes", *found])
+    phrases = [f"{label} {half(y, p)}" for label, (y, p) in arms.items()]
+    return listed(["From all images to the more confident half, accuracy goes", *phrases])
 
 
 def decisions(rules):

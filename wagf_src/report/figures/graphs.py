@@ -4,7 +4,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from wagf_src.arms import READINGS
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.style import OURS, PAPER, WIDTH, found, legend, new
+from wagf_src.report.figures.style import OURS, PAPER, WIDTH, legend, new, with_alt_text
 
 PITCH = 0.72  # inches from row to row
 
@@ -28,7 +28,7 @@ def two_readings(boxes, arrows, graph: str):
         FancyBboxPatch((0, 0), 1, 1, fc="white", ec=c, ls=ls, lw=1.6, label=name) for name, (c, ls) in looks.items()
     ]
     legend(figure, patches)
-    return found(figure, findings.boxes(boxes))
+    return with_alt_text(figure, findings.boxes(boxes))
 
 
 def _places(boxes, arrows) -> dict[str, tuple[float, int]]:

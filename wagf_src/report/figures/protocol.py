@@ -16,7 +16,7 @@ from wagf_src.profile import Profile
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import intervals
 from wagf_src.report.figures.attention import image_grid
-from wagf_src.report.figures.style import MUTED, SERIES, found, legend, new
+from wagf_src.report.figures.style import MUTED, SERIES, legend, new, with_alt_text
 from wagf_src.report.tables.leakage_experiment import CLASSIFIERS, LEVELS, METRICS
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME, GROUPED, IMAGES, TEST
 
@@ -56,7 +56,7 @@ def class_counts(counts: pd.DataFrame):
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("files (logarithmic)")
     legend(figure, ncols=3)
-    return found(figure, findings.per_step(shown))
+    return with_alt_text(figure, findings.per_step(shown))
 
 
 def populations(counts: pd.DataFrame):
@@ -72,7 +72,7 @@ def populations(counts: pd.DataFrame):
     ax.set(xlabel="class", ylabel="share of the files (%)", ylim=(0, 1.08 * frame["share"].max()))
     ax.grid(axis="x", visible=False)
     legend(figure, ncols=3)
-    return found(figure, findings.nevi(frame))
+    return with_alt_text(figure, findings.nevi(frame))
 
 
 def leakage_by_class(leakage: pd.DataFrame):
@@ -84,7 +84,7 @@ def leakage_by_class(leakage: pd.DataFrame):
     ax.axhline(len(CLASSES) - 0.5, color=MUTED, lw=0.8)
     ax.set(xlim=(-2, 102), xlabel="held-out files with a sibling in training (%)")
     legend(figure, ncols=2)
-    return found(figure, findings.leaking(frame))
+    return with_alt_text(figure, findings.leaking(frame))
 
 
 def split_levels(effects: pd.DataFrame, repeats: pd.DataFrame):
@@ -114,7 +114,7 @@ def split_levels(effects: pd.DataFrame, repeats: pd.DataFrame):
         ax.set(xlabel=f"{title} (%)", ylabel="")
         ax.grid(axis="y", visible=False)
     legend(figure, ncols=2)
-    return found(figure, findings.levels(means))
+    return with_alt_text(figure, findings.levels(means))
 
 
 def copies(profile: Profile, number: int = 11, side: int = 128):

@@ -6,7 +6,7 @@ import seaborn as sns
 from wagf_src.paper import audits, published
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import intervals, labelled_rows
-from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, found, legend, new
+from wagf_src.report.figures.style import MUTED, OURS, PAPER, SERIES, legend, new, with_alt_text
 from wagf_src.report.tables.published import ERRORS, STEP, lowest_melanoma_recall
 from wagf_src.stats.paired import POWER
 
@@ -29,7 +29,7 @@ def f1_excess(frame):
     ax.axvline(0, color=MUTED, lw=1.2)
     ax.set_xlabel("printed F1 minus (P + R)/2 (percentage points)")
     legend(figure)
-    return found(figure, findings.f1_excess(frame))
+    return with_alt_text(figure, findings.f1_excess(frame))
 
 
 def printed_accuracies(frame):
@@ -52,7 +52,7 @@ def printed_accuracies(frame):
         ax.text(0.005, top, text, transform=ax.get_yaxis_transform(), color=MUTED, fontsize=9, va="bottom")
     ax.set(xlabel=f"test accuracy (%), 95% Wilson interval at n = {published.N_TEST:,}", ylabel="")
     legend(figure, ncols=4)
-    return found(figure, findings.printed(frame))
+    return with_alt_text(figure, findings.printed(frame))
 
 
 def power_curves(frame):
@@ -77,4 +77,4 @@ def power_curves(frame):
     right.set(xlabel="gain in melanoma recall (points)", title=f"{published.TEST_SUPPORTS['mel']} melanomas, {recall}")
     right.set_xticks(np.arange(0, 41, 10))
     legend(figure, ncols=3)
-    return found(figure, findings.power(frame))
+    return with_alt_text(figure, findings.power(frame))

@@ -6,7 +6,17 @@ from matplotlib.patches import FancyBboxPatch
 
 from wagf_src.paper import audits, released_experiments
 from wagf_src.report.figures import findings
-from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS, MUTED, OURS, PAPER, SERIES, found, legend, new
+from wagf_src.report.figures.style import (
+    CLASS_COLORS,
+    CLASS_MARKERS,
+    MUTED,
+    OURS,
+    PAPER,
+    SERIES,
+    legend,
+    new,
+    with_alt_text,
+)
 
 
 def validation_choice(frame):
@@ -16,7 +26,7 @@ def validation_choice(frame):
     sns.lineplot(curves, palette=[color for color, _ in SERIES[: curves.shape[1]]], lw=1.6, ax=ax)
     ax.set(xlabel="epoch", ylabel="accuracy (%)")
     legend(figure, ncols=2)
-    return found(figure, findings.last_epoch(curves))
+    return with_alt_text(figure, findings.last_epoch(curves))
 
 
 def soft_attention_channels(frame):
@@ -33,7 +43,7 @@ def soft_attention_channels(frame):
     axes[-1].set(xlabel="channel", xlim=(-0.7, frame["channel"].max() + 0.7))
     figure.supylabel("influence on the scores (% of the largest)", fontsize=9.5)
     legend(figure, axes[-1].get_legend_handles_labels()[0])
-    return found(figure, findings.channels(frame))
+    return with_alt_text(figure, findings.channels(frame))
 
 
 def soft_attention_maps(frame):
@@ -46,7 +56,7 @@ def soft_attention_maps(frame):
         sns.heatmap(grid, square=True, cbar=False, xticklabels=False, yticklabels=False, ax=ax, **scale)
         ax.set(title=name, xlabel="", ylabel="")
     figure.colorbar(axes[0].collections[0], ax=axes, label="attention (sums to 4)", shrink=0.85)
-    return found(figure, findings.kernels(frame))
+    return with_alt_text(figure, findings.kernels(frame))
 
 
 _LAYERS = ("difference map", "similarity", "attention", "LSTM over rows", "transpose", "LSTM over columns", "sum")
@@ -72,7 +82,7 @@ def safa_miniature(frame):
         ax.annotate("", _PLACES[end], _PLACES[start], arrowprops={"arrowstyle": "-|>", **ends, **look[end]})
     ax.set(xlim=(-0.5, 5.5), ylim=(-0.4, 2.3))
     ax.axis("off")
-    return found(figure, findings.graph(frame))
+    return with_alt_text(figure, findings.graph(frame))
 
 
 def pca_experiment(frame):
@@ -86,7 +96,7 @@ def pca_experiment(frame):
         ax.set(title=way, xlabel="first component", ylabel="second component" if ax is axes[0] else "")
     legend(figure, ncols=7)
     panels = {way: (frame[[f"{way}: x", f"{way}: y"]].to_numpy(), frame["class"]) for way in ways}
-    return found(figure, findings.spread(panels))
+    return with_alt_text(figure, findings.spread(panels))
 
 
 def batch_f1_orders(frame):
@@ -101,7 +111,7 @@ def batch_f1_orders(frame):
         ax.axvline(by, color=PAPER, lw=1.4, ls=style, label=f"paper, row {row}: +{by:.3f}")
     ax.set(xlabel="F1 minus the mean of precision and recall (points)", ylabel="orders")
     legend(figure, ncols=3)
-    return found(figure, findings.orders(frame))
+    return with_alt_text(figure, findings.orders(frame))
 
 
 def input_densities(frame):
@@ -117,7 +127,7 @@ def input_densities(frame):
         ax.set(title=f"{name} input", xlabel="value at the network's input", xlim=(-2.3, 2.8))
     axes[0].set_ylabel("density")
     axes[-1].legend(title="channel")
-    return found(figure, findings.inputs(frame))
+    return with_alt_text(figure, findings.inputs(frame))
 
 
 def resizing():

@@ -7,7 +7,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from wagf_src.arms import arm_label
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import intervals
-from wagf_src.report.figures.style import MUTED, OURS, SERIES, found, new
+from wagf_src.report.figures.style import MUTED, OURS, SERIES, new, with_alt_text
 
 
 def speed_of_arms(steps):
@@ -40,7 +40,7 @@ def speed_of_arms(steps):
         ax.xaxis.set_major_formatter("{x:g}")
         ax.tick_params(axis="x", labelsize=8)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=len(sides))
-    return found(figure, findings.speeds(steps))
+    return with_alt_text(figure, findings.speeds(steps))
 
 
 def cost_growth(flops, profiles, side: int, device: str):
@@ -74,4 +74,4 @@ def cost_growth(flops, profiles, side: int, device: str):
     right.set_ylim(right.get_ylim()[0] / 60, None)  # room for the legend
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.legend(fontsize=8, ncols=2, handlelength=1.8, columnspacing=0.8, loc="lower center")
-    return found(figure, findings.costs(flops, profiles, side, device))
+    return with_alt_text(figure, findings.costs(flops, profiles, side, device))

@@ -86,7 +86,7 @@ def legend(figure, handles=None, ncols=2, **style):
     figure.legend(handles, labels, loc="outside upper center", ncols=ncols, **style)
 
 
-def found(figure, sentence: str):
+def with_alt_text(figure, sentence: str):
     """Say what a figure shows, in a sentence computed from what it draws: its alternative text. Returns the figure."""
     figure.set_label(sentence)
     return figure

@@ -10,7 +10,7 @@ import seaborn as sns
 from wagf_src.arms import arm_label
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import labelled_rows
-from wagf_src.report.figures.style import MUTED, OURS, PAPER, found, legend, new
+from wagf_src.report.figures.style import MUTED, OURS, PAPER, legend, new, with_alt_text
 from wagf_src.runs import by_arm
 
 
@@ -57,7 +57,7 @@ def training_curves(runs):
     handles = [plt.Line2D([], [], color=colors[s], ls=ls, label=names[s]) for s, ls in zip(names, (":", "--", "-"))]
     handles.append(plt.Line2D([], [], ls="", marker="o", mfc="none", mec="black", label="epoch kept"))
     legend(figure, handles, ncols=4)
-    return found(figure, findings.curves(runs))
+    return with_alt_text(figure, findings.curves(runs))
 
 
 def selection(frame):
@@ -88,4 +88,4 @@ def selection(frame):
     ax.set_xlabel("test accuracy (%)")
     ax.margins(x=0.04)
     legend(figure, ncols=2)
-    return found(figure, findings.chosen(frame))
+    return with_alt_text(figure, findings.chosen(frame))

@@ -99,19 +99,19 @@ def wavelet_or_layer(branches: pd.DataFrame) -> str:
 
 def _verdict(condition, rows):
     lines = {(line["branch_a"], line["branch_b"]): line for _, line in rows.iterrows()}
-    words = {
+    templates = {
         ("conv", "haar"): "a strided convolution in the wavelet's place is {} it",
         ("haar", "none"): "the branch with the wavelet is {} none",
         ("conv", "none"): "the branch with the convolution is {} none",
         ("pool", "none"): "the branch with pooling is {} none",
     }
-    found = {pair: lines[pair] for pair in words if pair in lines}
-    said = [words[pair].format(_compared(line)) for pair, line in found.items()]
+    shown = {pair: lines[pair] for pair in templates if pair in lines}
+    phrases = [templates[pair].format(_compared(line)) for pair, line in shown.items()]
     values = [
         f"{BRANCHES[a]} minus {BRANCHES[b]} {points(*line[DIFFERENCE])}, {p_value(line['p_holm'], 'p = ')}"
-        for (a, b), line in found.items()
+        for (a, b), line in shown.items()
     ]
-    return f"{condition}: **{'; '.join(said)}** ({'; '.join(values)})."
+    return f"{condition}: **{'; '.join(phrases)}** ({'; '.join(values)})."
 
 
 def _compared(line):

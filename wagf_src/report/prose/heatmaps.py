@@ -53,13 +53,13 @@ def _elsewhere(main, table):
     profile, reading = main["profile"].iloc[0], parse_arm(main["arm"].iloc[0]).reading
     lines = table[(table["map"] == "safa") & (table["class"] == "all")]
     lines = conditions.real(lines[[parse_arm(arm).reading == reading for arm in lines["arm"]]])
-    of = f" All this is of `{profile}`"
+    scope = f" All this is of `{profile}`"
     others = lines[lines["profile"] != profile]
     if others.empty:
-        return f"{of}."
-    words = others.groupby([_word(line, "area") for _, line in others.iterrows()], sort=False)["profile"].agg(list)
-    listed = "; ".join(f"{word} in {', '.join(f'`{name}`' for name in names)}" for word, names in words.items())
-    return f"{of}; in other conditions the same module's map puts on the lesion, against an even map: {listed}."
+        return f"{scope}."
+    by_word = others.groupby([_word(line, "area") for _, line in others.iterrows()], sort=False)["profile"].agg(list)
+    listed = "; ".join(f"{word} in {', '.join(f'`{name}`' for name in names)}" for word, names in by_word.items())
+    return f"{scope}; in other conditions the same module's map puts on the lesion, against an even map: {listed}."
 
 
 def _word(line, control):

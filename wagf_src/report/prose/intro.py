@@ -99,9 +99,9 @@ def _best(results):
         return "none yet on real images"
     best = results.loc[results["accuracy"].idxmax()]
     ends = (best[interval_columns(name)] for name in ("accuracy", "melanoma_sensitivity"))
-    accuracy, found = (percent(*map(float, line)) for line in ends)
+    accuracy, sensitivity = (percent(*map(float, line)) for line in ends)
     who = f"{arm_label(best['arm'])} (`{best['profile']}`)"
-    return f"{who} reaches {accuracy}% accuracy and finds {found}% of the melanomas"
+    return f"{who} reaches {accuracy}% accuracy and finds {sensitivity}% of the melanomas"
 
 
 def tally(claims: pd.DataFrame) -> str:

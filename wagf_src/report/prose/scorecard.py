@@ -70,8 +70,8 @@ def answer(ledger: pd.DataFrame, steps: pd.DataFrame) -> str:
         lines = ledger[(ledger["part"] == "claims") & (ledger["verdict"] == verdict)]
         names = lines["claim"]
         if verdict == CONTRADICTED:  # it hangs on a reading, which the evidence names first, behind its link
-            found = [evidence.split("; ")[0].partition("): ")[2] for evidence in lines["evidence"]]
-            names = [f"{claim} ({reading})" for claim, reading in zip(names, found)]
+            readings = [evidence.split("; ")[0].partition("): ")[2] for evidence in lines["evidence"]]
+            names = [f"{claim} ({reading})" for claim, reading in zip(names, readings)]
         text += f"\n\n*{verdict.capitalize()}:* {'; '.join(names)}." if len(names) else ""
     return text
 
@@ -84,8 +84,8 @@ def _shown(steps):
         f"{line.comparison}, {points(line.difference, line.ci_low, line.ci_high)} (`{line.profile}`)"
         for line in shown.itertuples()
     ]
-    found = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")
-    text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {found}"
+    summary = f"{len(lines)} {'is' if len(lines) == 1 else 'are'} shown" + (f": {'; '.join(lines)}" if lines else "")
+    text = f"Of {len(steps)} steps of ladders and between backbones, in all conditions, {summary}"
     text += f"{bear_in_mind(shown, steps)}."
     first = leading(steps)
     if first["profile"].nunique() == steps["profile"].nunique():

@@ -101,10 +101,10 @@ def recalls_shown(recalls: pd.DataFrame) -> pd.DataFrame:
     wide = recalls.assign(cell=cells).pivot(index=["model", "condition"], columns="class", values="cell")
     cases = recalls[["model", "condition"]].drop_duplicates()
     wide = wide.loc[list(cases.itertuples(index=False, name=None)), list(CLASSES)].reset_index()
-    of = recalls[recalls["condition"] == "stored"].drop_duplicates("class").set_index("class")["n"]
+    n_images = recalls[recalls["condition"] == "stored"].drop_duplicates("class").set_index("class")["n"]
     wide["condition"] = wide["condition"].replace("stored", "the authors, stored")
     wide["model"] = wide["model"].where(~wide["model"].duplicated(), "")
-    return wide.rename(columns={c: f"{c} ({of[c]})" for c in CLASSES} | {"condition": "run"})
+    return wide.rename(columns={c: f"{c} ({n_images[c]})" for c in CLASSES} | {"condition": "run"})
 
 
 def melanomas(confusion: pd.DataFrame, recalls: pd.DataFrame) -> str:

@@ -32,9 +32,9 @@ def verdicts(rows: pd.DataFrame, metric: str = "accuracy") -> list[str]:
     """For each row: does our value agree with the printed one? Nothing is said of synthetic images."""
     values = 100 * rows[interval_columns(metric)].to_numpy(float)
     printed = rows[f"{PRINTED[metric]}_paper"].astype(float)
-    words = [paired.verdict(paper, published.N_TEST, *ours) for paper, ours in zip(printed, values)]
+    judgements = [paired.verdict(paper, published.N_TEST, *ours) for paper, ours in zip(printed, values)]
     synthetic = rows["condition"].str.startswith("SYNTHETIC")
-    return ["none: synthetic" if made_up else word for word, made_up in zip(words, synthetic)]
+    return ["none: synthetic" if made_up else judgement for judgement, made_up in zip(judgements, synthetic)]
 
 
 def answer(table1: pd.DataFrame) -> str:

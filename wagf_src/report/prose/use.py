@@ -164,8 +164,8 @@ def external_answer(scores: pd.DataFrame, profile: str) -> str:
         )
     whole = scores[(scores["metric"] == "accuracy") & (scores["subset"] == "all images")]
     sets = whole["set"].nunique()
-    found = [f"on *{r.set}*, `{r.model}` is right in {_shown(r)}% of {r.n:,} images" for r in whole.itertuples()]
-    return f"{sets} test set{'s were' if sets != 1 else ' was'} opened; {'; '.join(found)}."
+    phrases = [f"on *{r.set}*, `{r.model}` is right in {_shown(r)}% of {r.n:,} images" for r in whole.itertuples()]
+    return f"{sets} test set{'s were' if sets != 1 else ' was'} opened; {'; '.join(phrases)}."
 
 
 def external_scores(scores: pd.DataFrame) -> pd.DataFrame:
@@ -225,9 +225,9 @@ def grad_cam(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def _and(words: list[str]) -> str:
+def _and(items: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
 def grad_cam_answer(frame: pd.DataFrame) -> str:

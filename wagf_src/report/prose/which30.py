@@ -25,20 +25,20 @@ def result(compared: pd.DataFrame) -> str:
     ]
     if verdict == which30.NOT_RUN:
         missing = " and ".join(f"`{name}`" for name in which30.RULES if name not in set(ours["name"]))
-        said = f"**Not run yet**: {missing} (`make reproduce PROFILE=...`, some 40 minutes each on a quiet CPU core)."
+        text = f"**Not run yet**: {missing} (`make reproduce PROFILE=...`, some 40 minutes each on a quiet CPU core)."
     elif verdict == which30.OPEN:
         fits = stored["fits"].map(which30.RULES).fillna("neither").value_counts()
-        said = f"**The verdict is open**: logs that fit {', '.join(f'{k}: {n}' for k, n in fits.items())}."
+        text = f"**The verdict is open**: logs that fit {', '.join(f'{k}: {n}' for k, n in fits.items())}."
     else:
-        said = f"**The verdict: {which30.RULES[verdict]}.** All {len(stored)} logs lie nearer to that run."
-    return " ".join([logs, *runs, said, _profiles(verdict)])
+        text = f"**The verdict: {which30.RULES[verdict]}.** All {len(stored)} logs lie nearer to that run."
+    return " ".join([logs, *runs, text, _profiles(verdict)])
 
 
 def _profiles(verdict: str) -> str:
     now = {load_profile(name).validation for name in PROFILES}
     names = " and ".join(f"`{name}`" for name in PROFILES)
     how = {"names": "take validation files by name", "copies": "draw validation files at random"}
-    said = " and ".join(how.get(v, v) for v in sorted(now))
+    ways = " and ".join(how.get(v, v) for v in sorted(now))
     decided = verdict in which30.VALIDATION
     follows = ", as it says" if decided and now == {which30.VALIDATION[verdict]} else ", against it" if decided else ""
-    return f"The profiles {names} {said}{follows}."
+    return f"The profiles {names} {ways}{follows}."

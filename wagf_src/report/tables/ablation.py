@@ -33,14 +33,14 @@ def ablation(evidence: Evidence) -> pd.DataFrame:
     ``detectable`` is the step, in points, that so many images, seeds and folds show with a power of ``paired.POWER``,
     before any correction, at the noise that the two arms have (``paired.noise``).
     """
-    steps, found, power = evidence.table("all_steps"), [], []
+    steps, outcomes, power = evidence.table("all_steps"), [], []
     arms = {profile: by_arm(runs) for profile, runs in conditions.at_hand(evidence).items()}
     for line in steps.itertuples():
         pair = directions.of_shared_seeds(*(arms[line.profile][arm] for arm in (line.arm_a, line.arm_b)))
-        found.append(paired.mcnemar(*map(paired.correct, pair)))
+        outcomes.append(paired.mcnemar(*map(paired.correct, pair)))
         n, seeds, folds = line.n_images, line.n_seeds, line.n_folds
         power.append(100 * paired.detectable(n, seeds=seeds, folds=folds, **paired.noise(*pair)))
-    tests = pd.DataFrame(found, steps.index, MCNEMAR).assign(detectable=power)
+    tests = pd.DataFrame(outcomes, steps.index, MCNEMAR).assign(detectable=power)
     sentences = pd.Series([sentence(line) for _, line in steps.iterrows()], steps.index, dtype=object)
     return steps.drop(columns="provenance").join(tests).assign(sentence=sentences, provenance=steps["provenance"])
 
@@ -55,8 +55,8 @@ def ablation_balanced(evidence: Evidence) -> pd.DataFrame:
     for pair in evidence.table("all_steps")[names].itertuples(index=False):
         runs = arms[pair.profile]
         for metric in OTHER_METRICS:
-            found = directions.tested(runs[pair.arm_a], runs[pair.arm_b], metric)
-            lines.append((*pair, metric, *directions.points(found).values(), found.p))
+            difference = directions.tested(runs[pair.arm_a], runs[pair.arm_b], metric)
+            lines.append((*pair, metric, *directions.points(difference).values(), difference.p))
     frame = pd.DataFrame(lines, columns=[*names, "metric", *DIFFERENCE, "p"])
     frame["p_holm"] = frame.groupby(["profile", "metric"])["p"].transform(paired.holm) if lines else frame["p"]
     return frame.assign(provenance=evidence.table("all_steps")["provenance"].max() if lines else "no runs")

@@ -90,8 +90,8 @@ def attention_maps(evidence: Evidence) -> pd.DataFrame:
     parts = []
     for profile, condition in at_hand.items():
         for arm, runs in by_arm(condition).items():
-            found = [[shares(evidence, profile, run, _kinds(run)) for run in folds] for folds in by_seed(runs)]
-            parts += summaries(found, {"profile": profile, "condition": conditions.title(runs), "arm": arm}, runs)
+            seeds = [[shares(evidence, profile, run, _kinds(run)) for run in folds] for folds in by_seed(runs)]
+            parts += summaries(seeds, {"profile": profile, "condition": conditions.title(runs), "arm": arm}, runs)
     columns = ["profile", "condition", "arm", "map", "class", "provenance"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
@@ -107,16 +107,16 @@ def shares(evidence, profile, run, maps):
     """``attention.shares`` of maps by kind, none without masks, and the classes of the run's test images."""
     images = run.predictions()
     masks = _masks(evidence, profile, run, tuple(images["image_id"])) if maps else None
-    found = {} if masks is None else {kind: attention.shares(stack, masks) for kind, stack in maps.items()}
-    return found, images["dx"].to_numpy()
+    by_kind = {} if masks is None else {kind: attention.shares(stack, masks) for kind, stack in maps.items()}
+    return by_kind, images["dx"].to_numpy()
 
 
-def summaries(found, about, runs):
-    """``attention.summary`` of each kind that all have; ``found``: what ``shares`` gave, fold by fold for each seed."""
+def summaries(seeds, about, runs):
+    """``attention.summary`` of each kind that all have; ``seeds``: what ``shares`` gave, fold by fold for each seed."""
     parts = []
-    for kind in [kind for kind in found[0][0][0] if all(kind in kinds for folds in found for kinds, _ in folds)]:
-        per_seed = [pd.concat([kinds[kind] for kinds, _ in folds]) for folds in found]
-        summary = attention.summary(per_seed, np.concatenate([dx for _, dx in found[0]]))
+    for kind in [kind for kind in seeds[0][0][0] if all(kind in kinds for folds in seeds for kinds, _ in folds)]:
+        per_seed = [pd.concat([kinds[kind] for kinds, _ in folds]) for folds in seeds]
+        summary = attention.summary(per_seed, np.concatenate([dx for _, dx in seeds[0]]))
         for place, (name, value) in enumerate((about | {"map": kind}).items()):
             summary.insert(place, name, value)
         parts.append(summary.assign(provenance=provenance_line(runs)))

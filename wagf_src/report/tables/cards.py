@@ -54,19 +54,19 @@ def _shipped_name() -> str:
 
 def groups(metadata: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
     """(Kind, name) of each subgroup to which rows are in it, (n,) bool: sex, age, localisation; unknowns named."""
-    found = {("all", "all images"): np.ones(len(metadata), bool)}
+    subgroups = {("all", "all images"): np.ones(len(metadata), bool)}
     for name in ("female", "male"):
-        found["sex", name] = (metadata["sex"] == name).to_numpy()
-    found["sex", "not known"] = ~metadata["sex"].isin(["female", "male"]).to_numpy()
+        subgroups["sex", name] = (metadata["sex"] == name).to_numpy()
+    subgroups["sex", "not known"] = ~metadata["sex"].isin(["female", "male"]).to_numpy()
     age = metadata["age"].to_numpy(float)
-    found |= {("age", name): (age >= low) & (age < high) for name, (low, high) in AGES.items()}
-    found["age", "not known"] = np.isnan(age)
+    subgroups |= {("age", name): (age >= low) & (age < high) for name, (low, high) in AGES.items()}
+    subgroups["age", "not known"] = np.isnan(age)
     place = metadata["localization"]
     counts = place.value_counts()
     common = [name for name in counts.index if counts[name] >= FEWEST]
-    found |= {("localisation", name): (place == name).to_numpy() for name in common}
-    found["localisation", "others"] = ~place.isin(common).to_numpy()
-    return {key: rows for key, rows in found.items() if rows.any()}
+    subgroups |= {("localisation", name): (place == name).to_numpy() for name in common}
+    subgroups["localisation", "others"] = ~place.isin(common).to_numpy()
+    return {key: rows for key, rows in subgroups.items() if rows.any()}
 
 
 def shipped_subgroups(evidence: Evidence) -> pd.DataFrame:
@@ -85,13 +85,13 @@ def shipped_subgroups(evidence: Evidence) -> pd.DataFrame:
     y, p = truth_and_probabilities(run)
     hits, lines = (p.argmax(axis=1) == y).astype(float), []
     for (kind, name), rows in groups(metadata.loc[run.predictions()["image_id"]]).items():
-        found, truth = hits[rows], y[rows]
-        melanomas = found[truth == MEL]
+        correct, truth = hits[rows], y[rows]
+        melanomas = correct[truth == MEL]
         sensitivity = (np.nan,) * 3
         if len(melanomas):
             sensitivity = (melanomas.mean(), *proportions.wilson(melanomas.sum(), len(melanomas)))
-        accuracy = found.mean(), *proportions.wilson(found.sum(), len(found))
-        lines.append((kind, name, len(found), len(melanomas), *accuracy, *_balanced(found, truth), *sensitivity))
+        accuracy = correct.mean(), *proportions.wilson(correct.sum(), len(correct))
+        lines.append((kind, name, len(correct), len(melanomas), *accuracy, *_balanced(correct, truth), *sensitivity))
     return _of_shipped(pd.DataFrame(lines, columns=SUBGROUP_COLUMNS[:-2]))
 
 

@@ -29,8 +29,8 @@ def _read(evidence: Evidence, pattern: str, columns: list[str]) -> pd.DataFrame:
     as_named = {"dtype": dict.fromkeys(TEXT, str), "keep_default_na": False}
     as_named["na_values"] = {column: [""] for column in columns if column not in TEXT}
     for root in (paths.RESULTS_DIR, paths.REFERENCE_DIR):
-        found = paths.visible((root / evidence.profile / "external").glob(pattern))
-        files = [file for file in found if file.parent.name[0] != "."]
+        candidates = paths.visible((root / evidence.profile / "external").glob(pattern))
+        files = [file for file in candidates if file.parent.name[0] != "."]
         if files:
             frame = pd.concat([pd.read_csv(file, **as_named) for file in files], ignore_index=True)
             if "model" in frame:

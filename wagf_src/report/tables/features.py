@@ -25,8 +25,8 @@ def kept(runs: list[Run], conditions: dict[str, list[Run]]) -> list[Run]:
     Published runs keep them in one profile only, so that a book of another one's committed runs shows those.
     """
     for at_hand in (runs, *conditions.values()):
-        if found := [run for run in at_hand if (run.path / "features.npz").is_file()]:
-            return found
+        if with_features := [run for run in at_hand if (run.path / "features.npz").is_file()]:
+            return with_features
     return []
 
 

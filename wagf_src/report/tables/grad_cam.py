@@ -51,11 +51,11 @@ def explained(evidence: Evidence) -> dict[str, dict[str, list[Run]]]:
     Raises:
         UserError: a file of maps is damaged.
     """
-    found = {}
+    by_profile = {}
     for profile, runs in (evidence.conditions | {evidence.profile: evidence.runs}).items():
-        arms = {arm: of for arm, of in by_arm(runs).items() if all(map(_is_explained, of))}
-        found |= {profile: arms} if arms else {}
-    return found
+        arms = {arm: arm_runs for arm, arm_runs in by_arm(runs).items() if all(map(_is_explained, arm_runs))}
+        by_profile |= {profile: arms} if arms else {}
+    return by_profile
 
 
 def grad_cam(evidence: Evidence) -> pd.DataFrame:
@@ -69,8 +69,8 @@ def grad_cam(evidence: Evidence) -> pd.DataFrame:
     for profile, arms in evidence.once(explained).items():
         own = []
         for arm, runs in arms.items():
-            found = [[shares(evidence, profile, run, maps_of(run)) for run in folds] for folds in by_seed(runs)]
-            own += summaries(found, {"profile": profile, "arm": arm}, runs)
+            seeds = [[shares(evidence, profile, run, maps_of(run)) for run in folds] for folds in by_seed(runs)]
+            own += summaries(seeds, {"profile": profile, "arm": arm}, runs)
         kept = [arm for arm, runs in arms.items() if are_committed(runs)]
         parts += own or [committed[(committed["profile"] == profile) & committed["arm"].isin(kept)]]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)

@@ -69,9 +69,9 @@ def own_model_tried(evidence: Evidence) -> pd.DataFrame:
     ``score`` is what the plan judges by, the mean of accuracy and balanced accuracy; ``lead`` is over ``ours``. NaN:
     not run.
     """
-    found, lines = {"ours": _ours(evidence), **evidence.tried}, []
+    by_profile, lines = {"ours": _ours(evidence), **evidence.tried}, []
     for profile in (load_profile("ours"), *candidates()):
-        runs = found.get(profile.name, [])
+        runs = by_profile.get(profile.name, [])
         line = {"profile": profile.name, "description": profile.description, "n_seeds": len(runs)}
         for metric in JUDGED:
             values = [metrics.metrics(*validation_predictions(run))[metric] for run in runs]

@@ -111,9 +111,9 @@ def siblings(evidence: Evidence) -> pd.DataFrame:
     train = _split(evidence, "names").train
     trained = dx.iloc[train.loc[train["copy"] == 0, "row"]]
     rows = [
-        (c, most[of].max(), expected[of].mean(), drawn.loc[c].min(), drawn.loc[c].max(), trained.isin(names).sum())
+        (c, most[mask].max(), expected[mask].mean(), drawn.loc[c].min(), drawn.loc[c].max(), trained.isin(names).sum())
         for c, names in [*((c, [c]) for c in CLASSES), ("total", CLASSES)]
-        if (of := dx.isin(names)).any()
+        if (mask := dx.isin(names)).any()
     ]
     return _stamped(pd.DataFrame(rows, columns=columns), evidence)
 

@@ -140,14 +140,14 @@ def _ours(evidence: Evidence, arm: str | None) -> list[tuple[str, list[Run]]]:
     """Our runs of a network under every condition, whatever they start from, the nearest to the paper's first."""
     if arm is None:
         return []
-    found = [
+    pairs = [
         (profile, of_arm)
         for profile, runs in evidence.conditions.items()
         for name, of_arm in by_arm(runs).items()
         if _network(name) == _network(arm)
     ]
-    found.sort(key=lambda pair: conditions.nearness(pair[1]))
-    return [(conditions.name(runs, profile, backbone=False), runs) for profile, runs in found]
+    pairs.sort(key=lambda pair: conditions.nearness(pair[1]))
+    return [(conditions.name(runs, profile, backbone=False), runs) for profile, runs in pairs]
 
 
 def _network(arm):

@@ -43,16 +43,16 @@ def _ours(evidence):
         for row, arm, _ in comparisons.table1_rows(list(by_arm(runs))):
             if arm is None:
                 continue
-            found = results.loc[(profile, arm)]
+            result = results.loc[(profile, arm)]
             line = {"group": "ours" if parse_arm(arm).is_network else "probe", "row": row, "model": arm_label(arm)}
-            line |= {"profile": profile, "condition": found["condition"], "arm": arm, "n_test": found["n_images"]}
-            line |= {"n_seeds": found["n_seeds"], "data": runs[0].info["data"]["name"]}
+            line |= {"profile": profile, "condition": result["condition"], "arm": arm, "n_test": result["n_images"]}
+            line |= {"n_seeds": result["n_seeds"], "data": runs[0].info["data"]["name"]}
             line["provenance"] = provenance_line(runs)
             for metric, (name, ends) in OURS.items():
-                values = (100 * found[f"{metric}{end}"] for end in ("", "_ci_low", "_ci_high"))
+                values = (100 * result[f"{metric}{end}"] for end in ("", "_ci_low", "_ci_high"))
                 line |= dict(zip((name, f"{ends}_low", f"{ends}_high"), values))
             for name in ("precision", "recall", "f1"):
-                line[name] = 100 * found[f"{name}_weighted"]
+                line[name] = 100 * result[f"{name}_weighted"]
             lines.append(line)
     return lines
 
