@@ -116,6 +116,7 @@ EVERY_FIGURE = {
 def test_figures_fit_the_page_and_name_their_axes(name):
     figure = figures.stamp(EVERY_FIGURE[name](), REAL)
     assert plt.get_fignums() == []  # closed: a notebook shows it once
+    assert figure.get_label().endswith("."), "says what it shows"
     figure.draw_without_rendering()  # lays it out
     box = figure.get_tightbbox()
     assert figure.get_figwidth() == 8 and -0.05 < box.x0 and box.x1 < 8.05, box

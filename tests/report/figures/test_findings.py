@@ -73,3 +73,32 @@ def test_power_says_where_it_is_enough(power):
     frame = pd.DataFrame({"panel": "images", "errors": "unpaired", "x": [500, 2000], "power": [0.1, power]})
     where = "reached by 2,000 test images" if power == 0.9 else "not up to 2,000 test images"
     assert findings.power(frame) == f"Power of 80%, unpaired: {where}."
+
+
+LOGS = pd.DataFrame({"model": ["a", "a", "b"], "epoch": [1, 2, 1], "val_accuracy": [0.5, 0.74, 0.6]})
+
+
+def test_stored_trainings_are_told_by_the_epoch_kept():
+    results = pd.DataFrame({"model": ["b", "a"], "accuracy": [80.2, 83.4]})
+    text = findings.stored_logs(LOGS.assign(kept=[False, True, True]), results)
+    assert text == (
+        "A: epoch 2 kept, 74% on validation files, 83% on test images; "
+        "b: epoch 1 kept, 60% on validation files, 80% on test images."
+    )
+
+
+def test_melanomas_of_a_stored_matrix():
+    cells = [("b", "mel", "mel", 3), ("b", "mel", "nv", 2), ("b", "nv", "mel", 9), ("a", "mel", "mel", 0)]
+    frame = pd.DataFrame(cells, columns=["model", "true", "predicted", "images"])
+    assert findings.melanomas(frame) == "B: 3 of 5 melanomas recognised; a: 0 of 0 melanomas recognised."
+
+
+def test_gaps_of_stored_logs_and_of_ours():
+    frame = pd.DataFrame({"name": ["x", "y", "p"], "stored": [True, True, False], "gap": [0.3, 0.61, 0.02]})
+    text = findings.gaps(frame, {"p": "at random"})
+    assert text == "The 2 stored logs lie between +30.0 and +61.0 points; ours, validated at random: +2.0."
+
+
+def test_maps_count_an_image_once_a_row():
+    frame = pd.DataFrame({"map": ["m", "m", "n"], "image_id": ["i", "i", "i"], "class": "mel", "predicted": "nv"})
+    assert findings.maps(frame, "map") == "Of 2 maps, 2 are of an image taken for another class."

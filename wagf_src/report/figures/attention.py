@@ -69,7 +69,7 @@ def attention_examples(frame, outlines=None, photographs=None):
 
 def grad_cam_examples(frame, outlines=None):
     """The table ``grad_cam_examples``: one column a class, one row a map."""
-    return _examples(frame.assign(label=frame["map"]), outlines)
+    return with_alt_text(_examples(frame.assign(label=frame["map"]), outlines), findings.maps(frame, "map"))
 
 
 def _examples(frame, outlines, photographs=None):

@@ -47,9 +47,9 @@ def recalls(frame):
     return f"Mean recall over the arms is least for {low}, {lowest:.0f}%, and greatest for {high}, {highest:.0f}%."
 
 
-def maps(frame):
-    """How many of the pictured images were recognised."""
-    images = frame.drop_duplicates(["reading", "image_id"])
+def maps(frame, row: str = "reading"):
+    """How many of the pictured images were recognised; ``row``: the column that has a row of maps for each value."""
+    images = frame.drop_duplicates([row, "image_id"])
     wrong = (images["class"] != images["predicted"]).sum()
     return f"Of {len(images)} maps, {wrong} are of an image taken for another class."
 
@@ -287,6 +287,36 @@ def spread(panels: dict[str, tuple]) -> str:
     """How much of each panel's spread lies between classes; ``panels``: title to points (n, k) and classes (n,)."""
     texts = [f"{title.replace(chr(10), ' ')} {_between(*panel)}" for title, panel in panels.items()]
     return listed(["Share of the spread that lies between the classes", *texts])
+
+
+def stored_logs(logs, results):
+    """The epoch kept of each stored training: its accuracy on validation files and on test images."""
+    tested = results.set_index("model")["accuracy"]
+    return listed(
+        f"{row.model}: epoch {row.epoch} kept, {100 * row.val_accuracy:.0f}% on validation files, "
+        f"{tested[row.model]:.0f}% on test images"
+        for row in logs[logs["kept"]].itertuples()
+    )
+
+
+def melanomas(table):
+    """How many melanomas each stored confusion matrix has as such."""
+    rows = table[table["true"] == CLASSES[MEL]]
+    right = rows[rows["predicted"] == CLASSES[MEL]].set_index("model")["images"]
+    every = rows.groupby("model", sort=False)["images"].sum()
+    return listed(f"{model}: {right[model]} of {n} melanomas recognised" for model, n in every.items())
+
+
+def gaps(compared, rules: dict[str, str]):
+    """Training minus validation accuracy: the range of the stored logs, and ours by what was validated."""
+    ours, stored = (100 * compared.loc[compared["stored"] == kind].set_index("name")["gap"] for kind in (False, True))
+    ends = f"The {len(stored)} stored logs lie between {stored.min():+.1f} and {stored.max():+.1f} points"
+    return listed([ends, *(f"ours, validated {rules[name]}: {gap:+.1f}" for name, gap in ours.items())])
+
+
+def resized(difference):
+    """How far apart two reductions of one photograph are; ``difference``: (Y, X), grey levels."""
+    return f"The two differ by {difference.mean():.1f} grey levels on average, {difference.max():.0f} at most, of 255."
 
 
 def boxes(frame):

@@ -139,10 +139,11 @@ def resizing():
         ax.imshow(picture, interpolation="nearest", aspect=width / height * 0.75)
         ax.set_title(f"{name}\n{width} x {height}")
     first, second = (picture.astype(float) for picture in list(pictures.values())[1:])
-    image = axes[3].imshow(np.abs(second - first).mean(axis=-1), cmap="magma", aspect=0.75)
+    difference = np.abs(second - first).mean(axis=-1)
+    image = axes[3].imshow(difference, cmap="magma", aspect=0.75)
     axes[3].set_title("difference of the two\n(grey levels)")
     for ax in axes:
         ax.set(xticks=(), yticks=())
         ax.grid(False)
     figure.colorbar(image, ax=axes[3], shrink=0.7)
-    return figure
+    return with_alt_text(figure, findings.resized(difference))

@@ -4,8 +4,9 @@ import numpy as np
 import seaborn as sns
 
 from wagf_src.paper import which30
+from wagf_src.report.figures import findings
 from wagf_src.report.figures.accuracy import labelled_rows
-from wagf_src.report.figures.style import MUTED, OURS, PAPER, legend, new
+from wagf_src.report.figures.style import MUTED, OURS, PAPER, legend, new, with_alt_text
 
 
 def stored_logs(logs, results):
@@ -34,7 +35,7 @@ def stored_logs(logs, results):
         ax.set_ylabel("accuracy (%)")
     axes[0, 0].set(ylim=(0, 102), xlim=(0, logs["epoch"].max() + 1))
     legend(figure, ncols=4)
-    return figure
+    return with_alt_text(figure, findings.stored_logs(logs, results))
 
 
 def stored_confusion(frame):
@@ -52,7 +53,7 @@ def stored_confusion(frame):
         ax.set_title(model, fontsize=9.5, fontweight="bold")
         ax.tick_params(length=0)
         ax.tick_params(axis="y", rotation=0)
-    return figure
+    return with_alt_text(figure, findings.melanomas(frame))
 
 
 def which_30(compared):
@@ -68,4 +69,4 @@ def which_30(compared):
     ax.set_xlabel("training minus validation accuracy (points)")
     ax.set_xlim(min(-5, np.nanmin(100 * compared["gap"]) - 2))
     legend(figure, ncols=2)
-    return figure
+    return with_alt_text(figure, findings.gaps(compared, which30.RULES))
