@@ -19,7 +19,7 @@ from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES
 from wagf_src.report import figures
 from wagf_src.report.figures.style import CLASS_COLORS, CLASS_MARKERS
-from wagf_src.report.figures.text import p_value, percent
+from wagf_src.report.text import p_value, percent
 from wagf_src.stats import splits
 
 REAL = "HAM10000; 96 px; DenseNet-121 / MobileNetV2; ImageNet weights; end to end, 10 epochs; 3 seeds; CPU, 2 cores"

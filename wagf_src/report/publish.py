@@ -12,12 +12,12 @@ from wagf_src.paper.conditions import ORDER, STATED
 from wagf_src.paths import short
 from wagf_src.profile import load_profile
 from wagf_src.report import staleness
-from wagf_src.report.figures.text import markdown_table
 from wagf_src.report.prose import table1 as prose
 from wagf_src.report.prose.conditions import caveats, listing
 from wagf_src.report.prose.scorecard import tally
 from wagf_src.report.staleness import USED
 from wagf_src.report.tables import TABLES
+from wagf_src.report.text import markdown_table
 from wagf_src.runs import WEIGHTS, listed, load_runs, own_runs, put_in_place, real_profiles, tidy
 
 

@@ -38,5 +38,5 @@ from wagf_src.report.figures.released import (
 from wagf_src.report.figures.speed import cost_growth, speed_of_arms
 from wagf_src.report.figures.stored_notebooks import stored_confusion, stored_logs, which_30
 from wagf_src.report.figures.style import stamp
-from wagf_src.report.figures.text import table
 from wagf_src.report.figures.training import selection, training_curves
+from wagf_src.report.text import table

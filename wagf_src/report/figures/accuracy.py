@@ -10,7 +10,7 @@ from wagf_src.paper.directions import LEVEL
 from wagf_src.report.figures import findings
 from wagf_src.report.figures.style import MUTED, OURS, SERIES, legend, new, with_alt_text
 from wagf_src.report.figures.style import PAPER as PRINTED
-from wagf_src.report.figures.text import p_value
+from wagf_src.report.text import p_value
 from wagf_src.runs import truth_and_probabilities
 
 

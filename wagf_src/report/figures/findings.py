@@ -6,7 +6,7 @@ import pandas as pd
 from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES, MEL
 from wagf_src.paper.directions import LEVEL
-from wagf_src.report.figures.text import percent, points
+from wagf_src.report.text import percent, points
 from wagf_src.stats import metrics
 from wagf_src.stats.paired import POWER
 

@@ -4,8 +4,8 @@ import pandas as pd
 
 from wagf_src.arms import arm_label, order_key, parse_arm
 from wagf_src.paper.directions import DIFFERENCE, LEVEL, PAPER
-from wagf_src.report.figures.text import p_value, percents, points
 from wagf_src.report.prose import conditions
+from wagf_src.report.text import p_value, percents, points
 from wagf_src.stats.paired import POWER
 
 MAIN = ("ladder", "backbone", "reading")

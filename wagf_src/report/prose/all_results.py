@@ -7,8 +7,8 @@ from wagf_src import paths
 from wagf_src.arms import arm_label
 from wagf_src.paper.plans import PROVEN
 from wagf_src.profile import load_profile
-from wagf_src.report.figures.text import percents
 from wagf_src.report.tables.conditions import SHOWN
+from wagf_src.report.text import percents
 from wagf_src.runs import Run, n_images, provenance_line
 from wagf_src.stats.metrics import interval_columns
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from wagf_src.arms import arm_label
-from wagf_src.report.figures.text import percent
+from wagf_src.report.text import percent
 from wagf_src.stats.metrics import interval_columns
 
 CURVES = (

@@ -5,8 +5,8 @@ import pandas as pd
 from wagf_src.arms import arm_label
 from wagf_src.classes import CLASSES
 from wagf_src.paper.directions import LEVEL
-from wagf_src.report.figures.text import p_value, percent, points
 from wagf_src.report.prose.conditions import called, heads, leading
+from wagf_src.report.text import p_value, percent, points
 from wagf_src.runs import Run, provenance_line
 from wagf_src.stats.projections import batch_size
 

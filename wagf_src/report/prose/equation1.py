@@ -6,8 +6,8 @@ import pandas as pd
 from wagf_src.arms import FUSIONS, arm_label, parse_arm
 from wagf_src.paper import directions
 from wagf_src.paper.directions import DIFFERENCE
-from wagf_src.report.figures.text import p_value, points, scientific
 from wagf_src.report.prose.ablation import differences as as_drawn
+from wagf_src.report.text import p_value, points, scientific
 
 BRANCHES = {"haar": "wavelet", "conv": "convolution", "pool": "pooling", "none": "no branch"}
 

@@ -4,12 +4,12 @@ import pandas as pd
 
 from wagf_src.arms import MODULES, arm_label, parse_arm
 from wagf_src.paper import claim_tests, directions, published, which30
-from wagf_src.report.figures.text import markdown_table, percent, points, scientific
 from wagf_src.report.prose import scorecard
 from wagf_src.report.prose.conditions import real
 from wagf_src.report.prose.released_code import values
 from wagf_src.report.prose.scorecard import bear_in_mind, mark
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME
+from wagf_src.report.text import markdown_table, percent, points, scientific
 from wagf_src.stats.metrics import interval_columns
 
 MEANING = {

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from wagf_src.report.figures.text import percent
 from wagf_src.report.tables.leakage_experiment import CLASSIFIERS, LEVELS, METRICS
+from wagf_src.report.text import percent
 from wagf_src.stats.splits import SPLIT_EFFECTS
 
 # Page Plans, profile frozen, expectation 5: classifier, effect, at least (points), below (points).

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.paper import published
-from wagf_src.report.figures.text import METRIC_TITLES, percent
 from wagf_src.report.tables.own_model import AIMS, CHOSEN_FROM, JUDGED, TRADED
+from wagf_src.report.text import METRIC_TITLES, percent
 from wagf_src.runs import Run, provenance_line
 
 EXPECTED = {"accuracy": 0.91, "balanced_accuracy": 0.70}  # book/plans.md

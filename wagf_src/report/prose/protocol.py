@@ -6,8 +6,8 @@ import pandas as pd
 
 from wagf_src.classes import CLASSES
 from wagf_src.paper import published, which30
-from wagf_src.report.figures.text import percent
 from wagf_src.report.tables.protocol import AT_RANDOM, BY_NAME, GROUPED, IMAGES, NAMED, REPEATS, SEEDS, TEST
+from wagf_src.report.text import percent
 
 COMMUNITY_SEED = 101  # usual in the community's kernels
 POOLS = {

@@ -9,7 +9,7 @@ import pandas as pd
 from wagf_src.paper import audits
 from wagf_src.paper.released import CHANNELS
 from wagf_src.paper.released_experiments import OTHERS, SIBLINGS, TEST, TRAINED
-from wagf_src.report.figures.text import scientific
+from wagf_src.report.text import scientific
 
 PROPOSED_SIDE, PHOTOGRAPH = 256, 600 * 450  # pixels, of the proposed model's notebook and of a photograph
 

@@ -9,8 +9,8 @@ from wagf_src import paths
 from wagf_src.arms import parse_arm
 from wagf_src.paper import claim_tests, claims, directions
 from wagf_src.paper.claim_tests import AGREES, CONTRADICTED, DIFFERS, NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, SYMBOLS
-from wagf_src.report.figures.text import markdown_table, p_value, points
 from wagf_src.report.prose.conditions import called, has_one_seed, heads, leading, real
+from wagf_src.report.text import markdown_table, p_value, points
 from wagf_src.runs import by_arm, provenance_line, shown_runs
 
 KIND = {  # classes of book.css

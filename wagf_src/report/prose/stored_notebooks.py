@@ -4,7 +4,7 @@ import pandas as pd
 
 from wagf_src.classes import CLASSES
 from wagf_src.paper import published, stored_notebooks
-from wagf_src.report.figures.text import p_value, percent
+from wagf_src.report.text import p_value, percent
 from wagf_src.stats import proportions
 from wagf_src.stats.metrics import interval_columns
 

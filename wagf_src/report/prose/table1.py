@@ -6,9 +6,9 @@ import pandas as pd
 from wagf_src.arms import BACKBONES, PAPER_BACKBONE, READINGS, arm_label, parse_arm
 from wagf_src.classes import CLASSES
 from wagf_src.paper import published
-from wagf_src.report.figures.text import percent
 from wagf_src.report.prose import conditions
 from wagf_src.report.tables.accuracy import AVERAGED
+from wagf_src.report.text import percent
 from wagf_src.stats import paired, proportions
 from wagf_src.stats.metrics import interval_columns
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from wagf_src.arms import parse_arm
 from wagf_src.paper import audits, published
-from wagf_src.report.figures.text import percent
+from wagf_src.report.text import percent
 
 ACCURACY = ["accuracy", "ci_low", "ci_high"]
 BALANCED = ["balanced_accuracy", "balanced_ci_low", "balanced_ci_high"]

@@ -5,8 +5,8 @@ import pandas as pd
 from wagf_src.arms import arm_label
 from wagf_src.paper import directions, table2_measured
 from wagf_src.paper.conditions import seed_range
-from wagf_src.report.figures.text import METRIC_TITLES, p_value, percent, percents, points
 from wagf_src.report.tables.table2_measured import SHOWN
+from wagf_src.report.text import METRIC_TITLES, p_value, percent, percents, points
 from wagf_src.stats.metrics import interval_columns
 
 LITE, SMALL, FULL_SIZE = table2_measured.PROFILES

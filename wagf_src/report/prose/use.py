@@ -5,7 +5,7 @@ import pandas as pd
 from wagf_src.arms import arm_label
 from wagf_src.classes import CLASS_NAMES, CLASSES
 from wagf_src.report.figures.attention import KINDS
-from wagf_src.report.figures.text import METRIC_TITLES, percent, points
+from wagf_src.report.text import METRIC_TITLES, percent, points
 
 NOTHING_SHIPPED = "no model is shipped with this copy, so there is nothing to show here yet."
 

@@ -7,7 +7,7 @@ from wagf_src.arms import parse_arm
 from wagf_src.paper import conditions, directions
 from wagf_src.paper.directions import DIFFERENCE
 from wagf_src.report.evidence import Evidence
-from wagf_src.report.figures.text import p_value, points
+from wagf_src.report.text import p_value, points
 from wagf_src.runs import by_arm
 from wagf_src.stats import paired
 

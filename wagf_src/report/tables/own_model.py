@@ -5,8 +5,8 @@ import pandas as pd
 
 from wagf_src.profile import candidates, load_profile
 from wagf_src.report.evidence import Evidence
-from wagf_src.report.figures.text import METRIC_TITLES
 from wagf_src.report.tables.conditions import SHOWN
+from wagf_src.report.text import METRIC_TITLES
 from wagf_src.runs import provenance_line, truth_and_probabilities, validation_predictions
 from wagf_src.stats import bootstrap, calibration, decisions, metrics
 
