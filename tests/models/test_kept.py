@@ -113,7 +113,7 @@ def test_views_are_numpys(tmp_path):
 @needs_imagenet
 @pytest.mark.parametrize("arm", ["mobilenetv2-wagf-described", "mobilenetv2-probe"])
 def test_a_head_stands_on_its_frozen_backbone(arm, tmp_path, monkeypatch):
-    profile = dataclasses.replace(FROZEN, name="tinyfrozen", weights="imagenet", epochs=1)
+    profile = dataclasses.replace(FROZEN, name="tinyfrozen", arms=(arm,), weights="imagenet", epochs=1)
     run = Run(staging.train(profile, f"{arm}-seed0"))
     images = images_of(profile, run)
     model = run.model()

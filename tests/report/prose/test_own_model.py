@@ -61,24 +61,27 @@ def test_tables_for_people():
 def test_a_candidate_must_lie_more_than_a_point_above_ours():
     frame = pd.DataFrame(
         {
-            "profile": ["ours", "longer", "larger", "rate"],
-            "description": ["A light model", "Tried for our own model on validation: 30 epochs for 15.", "192 px", "x"],
-            "n_seeds": [2, 1, 1, 0],
-            "accuracy": [0.80, 0.81, 0.83, np.nan],
-            "balanced_accuracy": [0.70, 0.70, 0.692, np.nan],
-            "score": [0.75, 0.755, 0.761, np.nan],
-            "lead": [0, 0.005, 0.011, np.nan],
+            "profile": ["ours", "rate", "shape", "balance", "longer"],
+            "description": ["A light model", "Tried for our own model on validation: 0.001.", "192 px", "x", "y"],
+            "n_seeds": [2, 1, 1, 0, 1],
+            "accuracy": [0.80, 0.81, 0.83, np.nan, 0.9],
+            "balanced_accuracy": [0.70, 0.70, 0.692, np.nan, 0.8],
+            "score": [0.75, 0.755, 0.761, np.nan, 0.85],
+            "lead": [0, 0.005, 0.011, np.nan, 0.1],
         }
     )
     text = prose.tried(frame)
-    assert text.startswith("2 of 3 candidates were run. On validation images the best, larger, lies +1.1 points from")
-    assert text.endswith("more than +1.0 was asked for, takes its place.")
-    assert prose.tried(frame[frame["profile"] != "larger"]).endswith("so none takes its place.")
-    assert prose.tried(frame.iloc[[0, 3]]) == "None of the 1 candidates has been run yet."
+    assert text.startswith("Run: 3 of 4 candidates. The choice is among balance, rate, shape. On validation images the")
+    assert "the best of them, shape, lies +1.1 points from `ours`; more than +1.0 is asked for, the choice" in text
+    assert text.endswith("the choice waits for balance.")
+    done = frame.fillna({"score": 0.75, "lead": 0.0})
+    assert "best of them, shape" in prose.tried(done) and prose.tried(done).endswith("so it takes its place.")
+    assert prose.tried(done.replace({"lead": {0.011: 0.01}})).endswith("so none takes its place.")
+    assert prose.tried(frame.iloc[[0, 3, 4]]) == "None of the 3 candidates that can be chosen has been run yet."
     shown = prose.tried_table(frame)
-    assert shown["profile"].tolist() == ["larger", "longer", "ours", "rate"]
-    assert shown.iloc[1].tolist() == ["longer", "30 epochs for 15.", "1", "81.0", "70.0", "75.5"]
-    assert shown.iloc[2].tolist()[1:3] == ["–", "2"] and shown.iloc[3].tolist()[2:] == ["not run", "–", "–", "–"]
+    assert shown["profile"].tolist() == ["longer", "shape", "rate", "ours", "balance"]
+    assert shown.iloc[2].tolist() == ["rate", "0.001.", "1", "81.0", "70.0", "75.5"]
+    assert shown.iloc[3].tolist()[1:3] == ["–", "2"] and shown.iloc[4].tolist()[2:] == ["not run", "–", "–", "–"]
 
 
 def test_size_beside_the_released_model(tmp_path):

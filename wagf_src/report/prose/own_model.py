@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wagf_src.paper import published
-from wagf_src.report.tables.own_model import AIMS, CHOSEN_FROM, JUDGED, TRADED
+from wagf_src.report.tables.own_model import AIMS, CHOSEN_AMONG, CHOSEN_FROM, JUDGED, TRADED
 from wagf_src.report.text import METRIC_TITLES, percent
 from wagf_src.runs import Run, provenance_line
 
@@ -104,13 +104,18 @@ def tried(tried: pd.DataFrame) -> str:
     """Which candidate takes the place of ``ours`` after the rule of the plan."""
     candidates = tried[tried["profile"] != "ours"]
     run = candidates.dropna(subset="lead").sort_values("lead", ascending=False, kind="stable")
-    if not len(run):
-        return f"None of the {len(candidates)} candidates has been run yet."
-    best = run.iloc[0]
-    takes = "takes its place" if best["lead"] > CHOSEN_FROM else "so none takes its place"
+    chosen_among = run[run["profile"].isin(CHOSEN_AMONG)]
+    if not len(chosen_among):
+        return f"None of the {len(CHOSEN_AMONG)} candidates that can be chosen has been run yet."
+    best, missing = chosen_among.iloc[0], [name for name in CHOSEN_AMONG if name not in set(run["profile"])]
+    if missing:
+        choice = f"the choice waits for {' and '.join(missing)}"
+    else:
+        choice = "so it takes its place" if best["lead"] > CHOSEN_FROM else "so none takes its place"
     return (
-        f"{len(run)} of {len(candidates)} candidates were run. On validation images the best, {best['profile']}, lies "
-        f"{100 * best['lead']:+.1f} points from `ours`; more than {100 * CHOSEN_FROM:+.1f} was asked for, {takes}."
+        f"Run: {len(run)} of {len(candidates)} candidates. The choice is among {', '.join(CHOSEN_AMONG)}. On "
+        f"validation images the best of them, {best['profile']}, lies {100 * best['lead']:+.1f} points from `ours`; "
+        f"more than {100 * CHOSEN_FROM:+.1f} is asked for, {choice}."
     )
 
 

@@ -14,6 +14,7 @@ from wagf_src.stats import bootstrap, calibration, decisions, metrics
 AIMS = {"accuracy": 0.92, "balanced_accuracy": 0.75, "melanoma_sensitivity": decisions.MELANOMA_SENSITIVITY}
 JUDGED = ("accuracy", "balanced_accuracy")
 CHOSEN_FROM = 0.01  # a candidate must lie this far above ours to take its place
+CHOSEN_AMONG = ("balance", "rate", "shape")  # the candidates that there was time for (book/plans.md)
 TRADED = ["accuracy", "balanced_accuracy", "f1_macro", "melanoma_sensitivity"]
 
 
