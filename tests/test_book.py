@@ -140,7 +140,10 @@ def test_committed_chapter_was_executed_from_its_source(path):
 def test_the_published_table_of_all_results_is_that_of_the_committed_predictions():
     reference = paths.ROOT / "results" / "reference"
     right = defaultdict(list)
-    for file in sorted(reference.glob("*/runs/*/predictions.csv.gz")):
+    # Of candidates for our own model nobody looks at the test images.
+    tried = {file.stem for file in (paths.ROOT / "notebooks" / "profiles" / "tried").glob("*.yaml")}
+    files = sorted(reference.glob("*/runs/*/predictions.csv.gz"))
+    for file in (file for file in files if file.parents[2].name not in tried):
         predictions = pd.read_csv(file)
         said = predictions.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
         arm, fold, seed = split_run(file.parent.name)
