@@ -97,7 +97,8 @@ def start(folder: Path, log, *words: str) -> subprocess.Popen:
     """``make reproduce`` in a session of its own, with the environment of this process."""
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     environment.pop("HAM10000_DIR", None)
-    environment |= {"PYTHONPATH": str(folder), "WAGF_CACHE_DIR": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"PYTHONPATH": str(folder), "WAGF_CACHE_DIR": str(folder / "cache")}
+    environment["PYTHONPYCACHEPREFIX"] = str(folder.with_name("bytecode"))  # outside of what is compared
     environment |= {name: PLANTED for name in ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "USER", "LOGNAME", "HOSTNAME")}
     return subprocess.Popen(
         ["make", f"PROFILE={NAME}.yaml", *(words or ["reproduce"])],
