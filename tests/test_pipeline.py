@@ -204,6 +204,13 @@ def test_no_chapter_rests_on_a_damaged_run(folders, harm):
         staleness.stale_chapters("demo")
 
 
+@pytest.mark.parametrize("step", ["chapters", "keep", "publish"])
+def test_a_profile_without_runs_leaves_nothing_behind(folders, step, capsys):
+    assert main([step, "released"]) == 2
+    assert "error: no finished run in results/released/runs; make them with" in capsys.readouterr().err
+    assert not (folders / "released").exists()
+
+
 def test_chapters_are_rendered_together(folders, tmp_path, monkeypatch, capfd):
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()

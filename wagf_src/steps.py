@@ -15,7 +15,7 @@ from wagf_src.paths import work_dir
 from wagf_src.profile import Profile, load_profile, remember
 from wagf_src.progress import Progress
 from wagf_src.report import book, staleness
-from wagf_src.runs import left_out, listed, own_runs, tidy
+from wagf_src.runs import left_out, listed, load_runs, own_runs, tidy
 from wagf_src.start_message import import_keras
 from wagf_src.train.accelerator import check_device
 from wagf_src.train.finish import finish_run
@@ -73,6 +73,8 @@ def _heavy(step: str, profile: Profile, arguments) -> int | None:
         "publish": publish.publish,
         "summary": lambda name: print(summary(name)),
     }[step]
+    if step in ("chapters", "keep", "publish"):
+        load_runs(name)  # a profile without runs is refused before anything of it is written
     with lock.held(name, lock.REPORT):
         work(name)
     return None
