@@ -74,7 +74,7 @@ def _heavy(step: str, profile: Profile, arguments) -> int | None:
         "summary": lambda name: print(summary(name)),
     }[step]
     if step in ("chapters", "keep", "publish"):
-        load_runs(name)  # a profile without runs is refused before anything of it is written
+        load_runs(name)  # a profile without runs is refused before a lock is written for it
     with lock.held(name, lock.REPORT):
         work(name)
     return None

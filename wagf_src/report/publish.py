@@ -18,7 +18,7 @@ from wagf_src.report.prose.scorecard import tally
 from wagf_src.report.staleness import USED
 from wagf_src.report.tables import TABLES
 from wagf_src.report.text import markdown_table
-from wagf_src.runs import WEIGHTS, listed, load_runs, own_runs, put_in_place, real_profiles, tidy
+from wagf_src.runs import WEIGHTS, Run, listed, load_runs, own_runs, put_in_place, real_profiles, tidy
 
 
 def publish(profile: str) -> None:
@@ -53,8 +53,6 @@ def publish(profile: str) -> None:
             f"results/{profile}/{needed[0]} is missing; render it with `make report PROFILE={profile} DATA=folder`"
         )
     readme = _readme(profile)
-    for run in own_runs(profile):
-        run.check()
     lost = _lost(reference / "tables", source / "tables")
     if lost:
         raise UserError(
@@ -116,16 +114,17 @@ def keep(profile: str) -> None:
     Raises:
         UserError: there are none of the reader's own, or a file of a run is not what the run wrote.
     """
-    if not (runs := own_runs(profile)):
+    if not (runs := keep_runs(profile)):
         raise UserError(
             f"results/{profile}/runs: no finished run of yours; make some with `make reproduce PROFILE={profile}`"
         )
-    keep_runs(profile)
     print(f"kept in results/reference/{profile}/runs: {listed(runs)}; look, and commit")
 
 
-def keep_runs(profile: str, features: bool = False) -> None:
+def keep_runs(profile: str, features: bool = False) -> list[Run]:
     """Copy a profile's own finished runs to results/reference, each in the place of the committed one of its name.
+
+    Returns them, by seed and name; none is no error.
 
     Weights are never committed. Features are large and only a profile's own chapters draw them: they are left out but
     where the committed run has them, or with ``features`` kept for the first seed of the base model and of the full
@@ -136,7 +135,7 @@ def keep_runs(profile: str, features: bool = False) -> None:
     """
     seen, runs = set(), sorted(own_runs(profile), key=lambda r: r.seed)
     if not runs:
-        return
+        return runs
     for run in runs:
         run.check()
     tidy(paths.REFERENCE_DIR / profile / "runs")
@@ -155,6 +154,7 @@ def keep_runs(profile: str, features: bool = False) -> None:
         if made.is_dir():
             target, hidden = paths.REFERENCE_DIR / profile / name, shutil.ignore_patterns(".*")
             shutil.copytree(made, target, ignore=hidden, dirs_exist_ok=True)
+    return runs
 
 
 def _readme(profile: str) -> str:

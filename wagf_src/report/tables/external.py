@@ -49,14 +49,13 @@ def _marked(profile: str, frame: pd.DataFrame) -> list[str]:
             present[name] = runs[0].weights_digest
     # Results that were written before they had the digest may be of any weights.
     then = frame["weights"] if "weights" in frame else frame["model"].where(frame["model"] == "", "not known")
-    return [
-        f"{name} (no longer here)"
-        if name not in present
-        else name
-        if digest == present[name]
-        else f"{name} (as it was earlier)"
-        for name, digest in zip(frame["model"], then)
-    ]
+
+    def marked(name, digest):
+        if name not in present:
+            return f"{name} (no longer here)"
+        return name if digest == present[name] else f"{name} (as it was earlier)"
+
+    return [marked(name, digest) for name, digest in zip(frame["model"], then)]
 
 
 def external(evidence: Evidence) -> pd.DataFrame:
